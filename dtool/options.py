@@ -1,0 +1,90 @@
+"""Options of schedules, spacings and samplers: the keyword-only parameters of one function, typed and checked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from dtool.errors import UsageError, did_you_mean
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
+
+
+def options_of(function: Callable[..., Any], extra: Callable[..., Any] | None = None) -> type[BaseModel]:
+    """The model of `function`'s keyword-only parameters: field types, defaults and descriptions.
+
+    `extra`, if given, is a second function whose keyword-only parameters are options too (the transforms that every
+    schedule has).
+    """
+    fields: dict[str, Any] = {}
+    for source in (function, extra):
+        if source is None:
+            continue
+        hints = typing.get_type_hints(source, include_extras=True)
+        for parameter in inspect.signature(source).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                default = ... if parameter.default is parameter.empty else parameter.default
+                fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model: type[BaseModel] = create_model(function.__name__, __config__=config, **fields)
+    return model
+
+
+def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` as validated values, all options present; `what` names the owner in errors.
+
+    Raises UsageError for an option that does not exist (never ignored) and for a value that its type refuses.
+    """
+    for key in given:
+        if key not in model.model_fields:
+            hint = did_you_mean(key, model.model_fields) if model.model_fields else f"{what} has no options"
+            raise UsageError(f"{what} has no option {key!r}", hint)
+    try:
+        validated = model.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
+        raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", first["msg"]) from error
+    return {name: getattr(validated, name) for name in model.model_fields}
+
+
+def written(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str:
+    """The shortest token that gives `values`: `name[:key=value,…]`, options at their default left out."""
+    parts = [f"{k}={_text(v)}" for k, v in values.items() if v != model.model_fields[k].default]
+    return name + (":" + ",".join(parts) if parts else "")
+
+
+def parsed(token: str) -> tuple[str, dict[str, str]]:
+    """`name:key=value,…` as (name, options); a value may be a double-quoted JSON string."""
+    name, colon, rest = token.partition(":")
+    if not name or (colon and not rest):
+        raise UsageError(f"{token!r} is not of the form NAME[:key=value,…]", "write e.g. cosine:s=0.01")
+    options: dict[str, str] = {}
+    while rest:
+        match = re.match(r'([A-Za-z_]\w*)=("(?:[^"\\]|\\.)*"|[^,"]*)(?:,(?=.)|$)', rest)
+        if match is None:
+            raise UsageError(f"cannot read {rest!r} in {token!r}", "options are written key=value,key=value")
+        key, value = match.groups()
+        if key in options:
+            raise UsageError(f"{key!r} is given twice in {token!r}", "give each option once")
+        options[key] = json.loads(value) if value.startswith('"') else value
+        rest = rest[match.end() :]
+    return name, options
+
+
+def _text(value: Any) -> str:
+    """One option value as it is written in a token."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ";".join(_text(part) for part in value)
+    text = repr(value) if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

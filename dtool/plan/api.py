@@ -1,0 +1,86 @@
+"""dtool.plan(...): from a recipe to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from dtool.errors import UsageError
+from dtool.plan.compiler import compile as compile_
+from dtool.plan.plan import Plan
+from dtool.plan.point import Point, grid, points_on
+from dtool.plan.prediction import for_network
+from dtool.plan.recipe import DEFAULT_SPACING, Recipe
+from dtool.samplers.rule import Prediction
+from dtool.schedulers import schedule, spacing
+from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.spacing import Spacing
+
+DEFAULT_STEPS = 50
+
+
+class HasSchedule(Protocol):
+    """What `plan` wants to know of a network."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """The training schedule."""
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the output means."""
+
+
+def plan(
+    recipe: str | Recipe,
+    *,
+    steps: int | None = None,
+    scheduler: str | Schedule | None = None,
+    spacing: str | Spacing | None = None,
+    points: Sequence[float | Point] | None = None,
+    end: float | Point | None = None,
+    network: HasSchedule | None = None,
+    prediction: Prediction | None = None,
+    **options: Any,
+) -> Plan:
+    """Compile a recipe, e.g. `plan("dpmpp-2m", scheduler="cosine", spacing="karras", steps=20)`.
+
+    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]]"; `scheduler`, `spacing` and the sampler's `options` may be
+    given apart. steps: 1 … T, default 50. points: your own grid instead: training times, from noise to image, or
+    Points. end: where it ends, a time or a Point (default: the clean image). network: the plan is made for its
+    schedule and prediction; without one, for the plan's own schedule (default "linear") and `prediction` (default eps).
+    Raises UsageError for what is unknown, said twice or cannot be had.
+    """
+    wanted = (recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)).where(scheduler, spacing, **options)
+    levels = wanted.scheduler or (network.schedule if network else schedule("linear"))
+    if points is not None:
+        if wanted.spacing is not None or (steps is not None and steps != len(points)):
+            raise UsageError("points are given, and a spacing or another number of steps too", "give one of them")
+        spots = _own_grid(levels, points, end)
+    else:
+        place = wanted.spacing or _default_spacing()
+        count = DEFAULT_STEPS if steps is None else steps
+        spots = grid(levels, place, count)
+        if end is not None:
+            spots = (*spots[:-1], *points_on(levels, [], end))
+    own = prediction or "eps"
+    if network is None:
+        return compile_(wanted.rule, spots, prediction=own, schedule=levels, recipe=str(wanted))
+    if prediction is not None:
+        raise UsageError("the network says what it predicts", "leave out prediction=")
+    # x0 is finite at every level; what this network predicts is filled in for it.
+    made = compile_(wanted.rule, spots, prediction="x0", schedule=levels, recipe=str(wanted))
+    return for_network(made, network.schedule, network.prediction)
+
+
+def _own_grid(levels: Schedule, points: Sequence[float | Point], end: float | Point | None) -> tuple[Point, ...]:
+    if all(isinstance(p, Point) for p in points):
+        spots = tuple(p for p in points if isinstance(p, Point))
+        return (*spots, *points_on(levels, [], end)) if end is not None or spots[-1].sigma > 0 else spots
+    if any(isinstance(p, Point) for p in points):
+        raise UsageError("points mixes times and Points", "give one kind")
+    return points_on(levels, [float(p) for p in points if not isinstance(p, Point)], end)
+
+
+def _default_spacing() -> Spacing:
+    return spacing(DEFAULT_SPACING)

@@ -1,0 +1,227 @@
+"""compile(rule, points) → Plan: call the rule once an interval with symbols, and write down what it returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import hypot, isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from dtool.errors import CompileError, DtoolError
+from dtool.plan.form import Form
+from dtool.plan.plan import Plan
+from dtool.plan.point import Node, Point
+from dtool.plan.prediction import history_map, output_map
+from dtool.samplers.rule import Prediction, Rule
+from dtool.schedulers.schedule import Schedule
+
+# Symbols are integers: of row i, its input x is 3i, its prediction m is 3i+1, its noise z is 3i+2.
+_X, _M, _Z = 0, 1, 2
+
+
+@dataclass(slots=True)
+class _Row:
+    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + c·z."""
+
+    point: Point
+    a: float = 0.0
+    a_saved: float = 0.0
+    b: dict[int, float] = field(default_factory=dict)
+    c: float = 0.0
+    z: int = -1
+    save: bool = False
+    step_end: bool = False
+
+
+class _Table:
+    """The rows so far, and the elimination that keeps them short.
+
+    A rule may return any linear form over every x, m and z that there has been. A row can hold only the current x, so
+    an older x is eliminated: row j solved for x_j gives it in terms of x_{j+1}. What cannot be eliminated, because
+    the row forgot x_j (a = 0) or because fresh noise came in between, is taken from a saved copy of the interval's x.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.rows: list[_Row] = []
+        self.drawn: set[int] = set()  # the noises that rows have used
+
+    def node(self, point: Point) -> Node:
+        """Begin row i at `point`: the node that the network call there makes."""
+        first = 3 * len(self.rows)
+        self.rows.append(_Row(point))
+        m = Form({first + _M: 1.0})
+        x0, eps = (m, None) if self.rule.basis == "x0" else (None, m)
+        if eps is None and point.sigma > 0:
+            eps = Form({first: 1 / point.sigma, first + _M: -point.alpha / point.sigma})
+        elif x0 is None and point.alpha > 0:
+            x0 = Form({first: 1 / point.alpha, first + _M: -point.sigma / point.alpha})
+        return Node(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=Form({first + _Z: 1.0}))
+
+    def end_row(self, form: Any, start: int, to: Point, step_end: bool) -> None:
+        """Finish the newest row with what the rule returned; `start` is the row at which the interval began."""
+        if not isinstance(form, Form):
+            raise self._error(f"returned a {type(form).__name__}, which is not a linear form of x, x0, eps and z", to)
+        i = len(self.rows) - 1
+        row, x, terms = self.rows[i], 3 * i, form.terms
+        old = [symbol // 3 for symbol in terms if symbol < x and symbol % 3 == _X]
+        if old:
+            found = self._eliminated(form, min(old), i, None) or self._eliminated(form, min(old), i, start)
+            if found is None:
+                raise self._error("needs an x that the plan has lost", to)
+            terms = found
+        for symbol, value in terms.items():
+            if not isfinite(value):
+                raise self._error("gives a coefficient that is not finite", to)
+            if value == 0:
+                continue
+            if symbol == x:
+                row.a = value
+            elif symbol % 3 == _M:
+                row.b[symbol // 3] = value
+            elif symbol % 3 == _X:
+                row.a_saved, self.rows[start].save = value, True
+            elif row.z >= 0 or symbol // 3 in self.drawn:
+                raise self._error("uses noise twice, or two draws of it in one network call", to)
+            else:
+                row.c, row.z = abs(value), symbol // 3  # z and -z have the same law
+        if row.z >= 0:
+            self.drawn.add(row.z)
+        row.step_end = step_end
+
+    def _eliminated(self, form: Form, oldest: int, i: int, keep: int | None) -> dict[int, float] | None:
+        """`form` without x_j for oldest ≤ j < i, but for j = keep; None if that cannot be."""
+        terms = {symbol: value for symbol, value in form.terms.items() if value != 0}
+        for j in range(oldest, i):
+            factor = terms.pop(3 * j + _X, 0.0) if j != keep else 0.0
+            if factor == 0:
+                continue
+            row = self.rows[j]
+            if row.a == 0 or row.a_saved != 0:
+                return None
+            factor /= row.a
+            parts = {3 * (j + 1) + _X: 1.0, **{3 * k + _M: -v for k, v in row.b.items()}}
+            if row.c:
+                parts[3 * row.z + _Z] = -row.c
+            for symbol, value in parts.items():
+                terms[symbol] = terms.get(symbol, 0.0) + factor * value
+        # What cancels in exact arithmetic leaves a rounding error; a history is not made longer for it.
+        size = max([abs(v) for v in terms.values()], default=0.0)
+        terms = {symbol: value for symbol, value in terms.items() if not abs(value) < 1e-15 * size}
+        noises = [s // 3 for s in terms if s % 3 == _Z]
+        return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
+
+    def jump(self, now: Point, to: Point) -> None:
+        """An upward interval: the forward process from `now` to `to`, folded into the newest row."""
+        row = self.rows[-1]
+        scale = to.alpha / now.alpha
+        added = sqrt(max(to.sigma**2 - (scale * now.sigma) ** 2, 0.0))
+        row.a, row.a_saved, row.c = scale * row.a, scale * row.a_saved, hypot(scale * row.c, added)
+        row.b = {j: scale * value for j, value in row.b.items()}
+        if row.z < 0:
+            row.z = len(self.rows) - 1
+        self.drawn.add(row.z)
+
+    def _error(self, what: str, to: Point) -> CompileError:
+        now = self.rows[-1].point
+        return CompileError(
+            f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it {what}",
+            "run the rule with arrays (dtool.plan.run_eager) to see its values",
+        )
+
+
+def compile(  # noqa: A001 - the word for it
+    rule: Rule,
+    points: Sequence[Point],
+    *,
+    prediction: Prediction = "eps",
+    schedule: Schedule | None = None,
+    recipe: str = "",
+) -> Plan:
+    """Compile a rule on a grid of points into a plan.
+
+    points: at least two, from noise to image; no point twice in a row. A grid may go up again: an upward interval adds
+    noise by the forward process, without a network call, and the rule's history starts anew.
+    prediction: what the network's output means. schedule: the one the points lie on, for the header.
+    Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
+    """
+    _check_grid(points)
+    table = _Table(rule)
+    before: Node | None = None
+    for now, to in zip(points, points[1:], strict=False):
+        if to.lam < now.lam:
+            table.jump(now, to)
+            before = None
+            continue
+        node = table.node(now)
+        node.before = before
+        _interval(table, rule, node, to)
+        before = node
+    return _plan(table, prediction, schedule, recipe or rule.token)
+
+
+def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
+    """One interval: the rows that the rule asks for, the last of them ending at `to`."""
+    start = len(table.rows) - 1
+    try:
+        result = rule(now, to, now.z)
+        if isinstance(result, Form) or not inspect.isgenerator(result):
+            table.end_row(result, start, to, step_end=True)
+            return
+        stage: Node | None = None
+        while True:
+            guess, point = result.send(stage)
+            table.end_row(guess, start, point, step_end=False)
+            stage = table.node(point)
+    except StopIteration as stop:
+        table.end_row(stop.value, start, to, step_end=True)
+    except DtoolError as error:
+        if not isinstance(error, CompileError) or rule.name in str(error):
+            raise
+        raise CompileError(f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {error}", error.hint) from error
+    except Exception as error:
+        raise CompileError(
+            f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {type(error).__name__}: {error}",
+            "the rule must hold for every interval that it is given, the ends included",
+        ) from error
+
+
+def _check_grid(points: Sequence[Point]) -> None:
+    if len(points) < 2:
+        raise CompileError(f"a grid of {len(points)} point(s) has no interval", "give at least two points")
+    for i, (now, to) in enumerate(zip(points, points[1:], strict=False)):
+        if now.lam == to.lam:
+            raise CompileError(f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row")
+    if points[1].lam < points[0].lam:
+        raise CompileError("the grid begins by going up", "start it at its second point")
+    if points[-1].lam < points[-2].lam:
+        raise CompileError("the grid ends by going up", "end it at a level below the last")
+
+
+def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:
+    rows, rule = table.rows, table.rule
+    n = len(rows)
+    history = 1 + max((i - j for i, row in enumerate(rows) for j in row.b), default=0)
+    b = np.zeros((n, history))
+    for i, row in enumerate(rows):
+        for j, value in row.b.items():
+            b[i, i - j] = value
+    columns = {name: np.array([getattr(row, name) for row in rows]) for name in ("a", "a_saved", "c", "save", "step_end")}
+    alpha = np.array([row.point.alpha for row in rows])
+    sigma = np.array([row.point.sigma for row in rows])
+    t = np.array([row.point.t for row in rows])
+    c_in = np.ones(n)
+    c_skip, c_out = output_map(prediction, alpha, sigma, c_in)
+    m_x, m_f = history_map(rule.basis, prediction, alpha, sigma, c_skip, c_out)
+    return Plan(
+        recipe=recipe, sampler=rule.token, cite=rule.cite,
+        schedule=schedule.token if schedule else "", schedule_hash=schedule.hash if schedule else "",
+        prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
+        t=t, time=np.where(np.isnan(t), 0.0, t), alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
+        m_x=m_x, m_f=m_f, b=b, **columns,
+    )  # fmt: skip
+
+

@@ -1,0 +1,57 @@
+"""Running a rule step by step with arrays: how one debugs a rule, and what a compiled plan is compared with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import Any
+
+from dtool.plan.point import Node, Point
+from dtool.samplers.rule import Rule
+
+
+def run_eager(
+    rule: Rule,
+    points: Sequence[Point],
+    eps: Callable[[Any, Point], Any],
+    x: Any,
+    z: Callable[[int], Any] = lambda _: 0.0,
+) -> Any:
+    """x at the last point, from x `(B, *)` at the first, with no plan in between.
+
+    eps(x, point): the network's prediction of the noise. z(i): the standard Gaussian noise of the i-th network call,
+    `(B, *)`. Anything that the arrays can do, a rule may do here.
+    """
+    before: Node | None = None
+    calls = 0
+
+    def node(point: Point, state: Any) -> Node:
+        nonlocal calls
+        calls += 1
+        return Node(point, state, eps=eps(state, point), z=z(calls - 1))
+
+    for now_at, to in zip(points, points[1:], strict=False):
+        if to.lam < now_at.lam:
+            scale = to.alpha / now_at.alpha
+            x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(calls - 1)
+            before = None
+            continue
+        now = node(now_at, x)
+        now.before = before
+        x = rule(now, to, now.z)
+        if inspect.isgenerator(x):
+            x = _driven(x, node)
+        before = now
+    return x
+
+
+def _driven(steps: Any, node: Callable[[Point, Any], Node]) -> Any:
+    """Answer a rule's requests for network calls until it returns."""
+    stage: Node | None = None
+    try:
+        while True:
+            guess, point = steps.send(stage)
+            stage = node(point, guess)
+    except StopIteration as stop:
+        return stop.value

@@ -1,0 +1,122 @@
+"""Symbolic linear forms: what a rule computes with while it is compiled."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, Never
+
+from dtool.errors import CompileError
+
+_HINT = "write the step with +, - and numbers times x, x0, eps and z; run it eagerly to debug something else"
+
+
+class Form:
+    """A sum of coefficients times symbols, immutable. It knows +, - and scaling by a number; all else is refused.
+
+    `terms` maps a symbol, an integer, to its coefficient.
+    """
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: dict[int, float]) -> None:
+        self.terms = terms
+
+    def __add__(self, other: Any) -> Form:
+        if not isinstance(other, Form):
+            if isinstance(other, Real) and other == 0:
+                return self
+            _refuse("+", other)
+        terms = self.terms.copy()
+        for symbol, value in other.terms.items():
+            terms[symbol] = terms.get(symbol, 0.0) + value
+        return Form(terms)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Form:
+        if not isinstance(other, Form):
+            return self + -other
+        terms = self.terms.copy()
+        for symbol, value in other.terms.items():
+            terms[symbol] = terms.get(symbol, 0.0) - value
+        return Form(terms)
+
+    def __rsub__(self, other: Any) -> Form:
+        return -self + other
+
+    def __mul__(self, factor: Any) -> Form:
+        number = factor if type(factor) is float else _number("*", factor)
+        return Form({symbol: number * value for symbol, value in self.terms.items()})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Form:
+        number = divisor if type(divisor) is float else _number("/", divisor)
+        return Form({symbol: value / number for symbol, value in self.terms.items()})
+
+    def __neg__(self) -> Form:
+        return Form({symbol: -value for symbol, value in self.terms.items()})
+
+    def __pos__(self) -> Form:
+        return self
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Form:
+        """Let numpy's numbers scale a form; refuse its functions by name."""
+        if method == "__call__" and len(inputs) == 2:
+            left, right = (v.item() if hasattr(v, "item") and not isinstance(v, Form) else v for v in inputs)
+            if ufunc.__name__ == "multiply":
+                return left * right
+            if ufunc.__name__ == "add":
+                return left + right
+            if ufunc.__name__ == "subtract":
+                return left - right
+            if ufunc.__name__ == "divide":
+                return left / right
+        raise CompileError(f"numpy.{ufunc.__name__} of a symbol is not linear", _HINT)
+
+    def __rtruediv__(self, other: Any) -> Never:
+        _refuse("dividing by a symbol", other)
+
+    def __pow__(self, other: Any) -> Never:
+        _refuse("**", other)
+
+    def __abs__(self) -> Never:
+        raise CompileError("abs() of a symbol is not linear", _HINT)
+
+    def __float__(self) -> Never:
+        raise CompileError("a function of a symbol (math.sqrt, math.exp, float, …) is not linear", _HINT)
+
+    __int__ = __index__ = __float__
+
+    def __bool__(self) -> Never:
+        raise CompileError("a decision that depends on a symbol is not linear", _HINT)
+
+    def __lt__(self, other: Any) -> Never:
+        raise CompileError("a comparison with a symbol is not linear", _HINT)
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Never:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise CompileError(f".{name} of a symbol is not linear", _HINT)
+
+    def __getitem__(self, index: object) -> Never:
+        raise CompileError("a part of a symbol is not linear", _HINT)
+
+
+def _number(operation: str, value: Any) -> float:
+    """`value` as a float; refuses symbols and arrays."""
+    if not isinstance(value, Real):
+        _refuse(operation, value)
+    return float(value)
+
+
+def _refuse(operation: str, other: object) -> Never:
+    kind = "a symbol" if isinstance(other, Form) else f"a {type(other).__name__}"
+    raise CompileError(f"not linear: {operation} with {kind} ({other!r:.40})", _HINT)

@@ -1,0 +1,75 @@
+"""From a network's output to a prediction: which time it is given, how its input is scaled, what its output means."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from dtool.plan.plan import Column, Plan
+from dtool.samplers.rule import Basis, Prediction
+from dtool.schedulers.schedule import Schedule
+
+
+class ClampWarning(UserWarning):
+    """Some rows lie outside the noise levels that the network was trained on."""
+
+
+def output_map(
+    prediction: Prediction, alpha: Column, sigma: Column, c_in: Column
+) -> tuple[Column, Column]:
+    """(c_skip, c_out) with x0 = c_skip·x + c_out·F, for a network whose input is c_in·x.
+
+    eps: F = ε. x0: F = x0. v (arXiv:2202.00512, appendix D): F = α'ε - σ'x0 with (α', σ') = c_in·(α, σ), the
+    network's own coordinates. Not finite where the prediction says nothing about x0 (eps at α = 0).
+    """
+    one = np.ones_like(alpha)
+    with np.errstate(divide="ignore"):
+        if prediction == "eps":
+            return one / alpha, -sigma / alpha
+        if prediction == "x0":
+            return 0 * one, one
+        power = alpha**2 + sigma**2
+        return alpha / power, -sigma / (c_in * power)
+
+
+def history_map(
+    basis: Basis, prediction: Prediction, alpha: Column, sigma: Column, c_skip: Column, c_out: Column
+) -> tuple[Column, Column]:
+    """(m_x, m_f) with m = m_x·x + m_f·F, the entry of the history that an unclipped prediction makes."""
+    if basis == "x0":
+        return c_skip, c_out
+    if prediction == "eps":
+        return np.zeros_like(alpha), np.ones_like(alpha)
+    return (1 - alpha * c_skip) / sigma, -alpha * c_out / sigma
+
+
+def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
+    """The same plan for a network trained under another schedule, or predicting something else.
+
+    The noise level is kept and the time translated: each row gets the fractional time at which the training schedule
+    has the row's λ, and its input is rescaled where the two differ in scale. Feeding the plan's own index would show
+    the network an image at one noise level and name another. Levels outside the trained range are clamped, with a
+    ClampWarning that says which rows.
+    """
+    time, c_in = plan.t, np.ones(plan.rows)
+    if trained.hash != plan.schedule_hash:
+        with np.errstate(divide="ignore"):
+            lam = np.log(plan.alpha) - np.log(plan.sigma)
+        time = trained.time(lam)
+        alpha, sigma = trained.level(time)
+        c_in = np.hypot(alpha, sigma) / np.hypot(plan.alpha, plan.sigma)
+        outside = np.flatnonzero((lam > trained.lam[0] + 1e-9) | (lam < trained.lam[-1] - 1e-9))
+        if outside.size:
+            rows = ", ".join(str(i) for i in outside[:8]) + (", …" if outside.size > 8 else "")
+            warnings.warn(
+                f"{plan.recipe}: rows {rows} lie outside the noise levels that the network was trained on; clamped",
+                ClampWarning,
+                stacklevel=2,
+            )
+    c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
+    m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_skip, c_out)
+    return replace(
+        plan, prediction=prediction, time=time, c_in=c_in, c_skip=c_skip, c_out=c_out, m_x=m_x, m_f=m_f
+    )

@@ -1,0 +1,76 @@
+"""A recipe in one token: SAMPLER[:k=v,…][@SCHEDULER[:k=v,…]][/SPACING[:k=v,…]]."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dtool.errors import UsageError
+from dtool.plugins.registry import registry
+from dtool.samplers import sampler
+from dtool.samplers.rule import Rule
+from dtool.schedulers import schedule, spacing
+from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.spacing import Spacing
+
+DEFAULT_SPACING = "trailing"
+_PIECE = re.compile(r'[@/]?(?:"(?:[^"\\]|\\.)*"|[^@/"])+')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A sampler, the schedule to run it on (None: the one that the network was trained on), and a spacing."""
+
+    rule: Rule
+    scheduler: Schedule | None = None
+    spacing: Spacing | None = None
+
+    @classmethod
+    def parse(cls, token: str) -> Recipe:
+        """Read a recipe; raises UsageError for what cannot be read or is not known."""
+        first, at, slash = _split(token)
+        return cls(sampler(first), schedule(at) if at else None, spacing(slash) if slash else None)
+
+    def where(self, scheduler: str | Schedule | None, place: str | Spacing | None, **options: Any) -> Recipe:
+        """This recipe with what it leaves open filled in; raises UsageError if something is said twice."""
+        changed = self
+        if scheduler is not None:
+            if self.scheduler is not None:
+                raise UsageError(f"{self} names its schedule already", "leave out @… or scheduler=")
+            changed = replace(changed, scheduler=schedule(scheduler) if isinstance(scheduler, str) else scheduler)
+        if place is not None:
+            if self.spacing is not None:
+                raise UsageError(f"{self} names its spacing already", "leave out /… or spacing=")
+            changed = replace(changed, spacing=spacing(place) if isinstance(place, str) else place)
+        if options:
+            changed = replace(changed, rule=changed.rule.bind(**{**dict(self.rule.options), **options}))
+        return changed
+
+    def __str__(self) -> str:
+        at = f"@{self.scheduler.token}" if self.scheduler and self.scheduler.token else ""
+        slash = f"/{self.spacing.token}" if self.spacing and self.spacing.token != DEFAULT_SPACING else ""
+        return self.rule.token + at + slash
+
+
+def _split(token: str) -> tuple[str, str, str]:
+    """(sampler, scheduler, spacing) of a token, as text; `package/name` stays together."""
+    pieces = _PIECE.findall(token)
+    if "".join(pieces) != token or not pieces or pieces[0][0] in "@/":
+        raise UsageError(f"cannot read the recipe {token!r}", "write SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]]")
+    packages = {plugin.name for plugin in registry().plugins}
+    if len(pieces) > 2 or (len(pieces) == 2 and pieces[0] in packages):
+        registry().load_installed()
+        packages = {plugin.name for plugin in registry().plugins}
+    joined = pieces[:1]
+    for piece in pieces[1:]:
+        if piece[0] == "/" and joined[-1].lstrip("@/") in packages:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    found = {"": joined[0]}
+    for piece in joined[1:]:
+        if piece[0] in found or (piece[0] == "@" and "/" in found):
+            raise UsageError(f"cannot read the recipe {token!r}", "the order is SAMPLER@SCHEDULER/SPACING, each once")
+        found[piece[0]] = piece[1:]
+    return found[""], found.get("@", ""), found.get("/", "")

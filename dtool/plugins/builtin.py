@@ -1,0 +1,36 @@
+"""dtool's own schedules, spacings and samplers, registered as any plugin registers its own."""
+
+from __future__ import annotations
+
+from dtool.plugins.hookspecs import hookimpl
+from dtool.plugins.registrar import Registrar
+
+
+@hookimpl
+def register_schedulers(register: Registrar) -> None:
+    """The built-in noise schedules."""
+    register("linear", "dtool.schedulers.linear:linear")
+    register("scaled-linear", "dtool.schedulers.scaled_linear:scaled_linear", aliases=("scaled_linear", "quadratic"))
+    register("cosine", "dtool.schedulers.cosine:cosine", aliases=("squaredcos_cap_v2",))
+    register("sigmoid", "dtool.schedulers.sigmoid:sigmoid")
+    register("sigmoid-beta", "dtool.schedulers.sigmoid_beta:sigmoid_beta")
+    register("vp", "dtool.schedulers.vp:vp")
+    register("betas", "dtool.schedulers.betas:betas")
+
+
+@hookimpl
+def register_spacings(register: Registrar) -> None:
+    """The built-in spacings."""
+    for name in ("linspace", "leading", "trailing", "quadratic", "logsnr", "karras"):
+        register(name, f"dtool.schedulers.spacings:{name}", aliases=("quad",) if name == "quadratic" else ())
+    register("list", "dtool.schedulers.spacings:explicit")
+
+
+@hookimpl
+def register_samplers(register: Registrar) -> None:
+    """The built-in reverse-step rules."""
+    register("ddpm", "dtool.samplers.ddpm:ddpm")
+    register("ddim", "dtool.samplers.ddim:ddim")
+    register("euler", "dtool.samplers.euler:euler")
+    register("heun", "dtool.samplers.heun:heun")
+    register("dpmpp-2m", "dtool.samplers.dpmpp_2m:dpmpp_2m", aliases=("dpmpp_2m", "dpm++2m"))

@@ -1,0 +1,96 @@
+"""The catalogues of schedules, spacings and samplers, filled by built-ins first and by other packages on need."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from dtool.errors import UsageError, did_you_mean
+from dtool.plugins.loader import Plugin, load_builtins, load_installed
+from dtool.plugins.registrar import Entry
+
+
+class Catalogue:
+    """Names of one kind. A name that two packages offer is an error only when it is used without its package."""
+
+    def __init__(self, kind: str, owner: Registry) -> None:
+        self.kind = kind
+        self._owner = owner
+        self._entries: dict[str, list[Entry]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Put `entry` under its name and its aliases."""
+        for name in (entry.name, *entry.aliases):
+            self._entries.setdefault(name, []).append(entry)
+
+    def get(self, name: str) -> Any:
+        """The object called `name`, or `package/name`; raises UsageError if nobody, or more than one, offers it."""
+        return self.entry(name).load()
+
+    def entry(self, name: str) -> Entry:
+        """The entry called `name`; other people's packages are looked at only if it is not a built-in."""
+        found = self._find(name)
+        if not found:
+            self._owner.load_installed()
+            found = self._find(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            offers = [f"{e.provider.name} {e.provider.version}" for e in found]
+            raise UsageError(
+                f"{self.kind} {name!r} is offered by {' and '.join(offers)}", f"write {found[0].provider.name}/{name}"
+            )
+        broken = [plugin.name for plugin in self._owner.plugins if plugin.status == "broken"]
+        hint = did_you_mean(name, self._entries)
+        if broken:
+            hint += f" (or is it in {', '.join(broken)}, which could not be loaded? see: dtool plugins)"
+        raise UsageError(f"there is no {self.kind} {name!r}", hint)
+
+    def _find(self, name: str) -> list[Entry]:
+        package, slash, bare = name.rpartition("/")
+        found = self._entries.get(bare if slash else name.lower(), self._entries.get(bare, []))
+        builtin = [e for e in found if e.provider.name == "dtool"]
+        if slash:
+            return [e for e in found if e.provider.name == package]
+        return builtin or found
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Every entry once, built-ins first, then by name."""
+        self._owner.load_installed()
+        unique = {(e.provider.name, e.name): e for entries in self._entries.values() for e in entries}
+        return iter(sorted(unique.values(), key=lambda e: (e.provider.name != "dtool", e.name if e.provider.name != "dtool" else "")))
+
+
+class Registry:
+    """Everything that is installed, by kind."""
+
+    def __init__(self) -> None:
+        self.schedulers = Catalogue("scheduler", self)
+        self.spacings = Catalogue("spacing", self)
+        self.samplers = Catalogue("sampler", self)
+        self.plugins: list[Plugin] = []
+        self._installed_loaded = False
+        self._take(load_builtins())
+
+    def load_installed(self) -> None:
+        """Load the plugins of other packages, once; a broken one costs a warning."""
+        if self._installed_loaded:
+            return
+        self._installed_loaded = True
+        for plugin in load_installed(os.environ):
+            self._take(plugin)
+
+    def _take(self, plugin: Plugin) -> None:
+        self.plugins.append(plugin)
+        for kind, entries in plugin.entries.items():
+            catalogue: Catalogue = getattr(self, kind)
+            for entry in entries:
+                catalogue.add(entry)
+
+
+@functools.cache
+def registry() -> Registry:
+    """The registry of this process."""
+    return Registry()

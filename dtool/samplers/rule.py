@@ -1,0 +1,102 @@
+"""What a reverse-step rule is: one interval of a sampler, written as its paper's equation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from dtool.errors import UsageError
+from dtool.options import checked, options_of, written
+
+Basis = Literal["x0", "eps"]
+Prediction = Literal["eps", "x0", "v"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A registered sampler with its options bound: a pure function `(now, to[, z], *, options)` of one interval.
+
+    `now` is the node at which the network has been called: `now.x`, `now.x0`, `now.eps`, the level `now.alpha`,
+    `now.sigma`, `now.lam`, and `now.before`, the node of the interval before (None after the start or a jump).
+    `to` is the point to go to. `z` is fresh standard Gaussian noise; only a stochastic rule asks for it. The function
+    returns x at `to`; a further network call inside the interval is `mid = yield guess, point`.
+
+    `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps.
+    `calls`: network calls an interval. `basis`: which prediction of earlier nodes the rule uses. `breaks`: options
+    under which the rule leaves the forward process's marginals on purpose, each with the reason.
+    """
+
+    name: str
+    step: Callable[..., Any]
+    order: int
+    startup_order: int
+    calls: int
+    basis: Basis
+    cite: str
+    stochastic: bool
+    model: type[BaseModel] = field(repr=False)
+    breaks: Mapping[str, str] = field(default_factory=dict, hash=False)
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bound", partial(self.step, **dict(self.options)))
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the function."""
+        return inspect.cleandoc(self.step.__doc__ or "")
+
+    @property
+    def token(self) -> str:
+        """The rule as it is written in a recipe, e.g. ddim:eta=0.5."""
+        return written(self.name, self.model, dict(self.options))
+
+    @property
+    def exception(self) -> str | None:
+        """Why this rule, with these options, does not keep the marginals; None if it does."""
+        chosen = {f"{key}={value}" for key, value in self.options}
+        return next((reason for option, reason in self.breaks.items() if option in chosen), None)
+
+    def bind(self, **options: Any) -> Rule:
+        """The same rule with these options; raises UsageError for what it does not have."""
+        values = checked(self.name, self.model, options)
+        return replace(self, options=tuple(values.items()))
+
+    def __call__(self, now: Any, to: Any, z: Any = None) -> Any:
+        """One interval, with symbols or with arrays: x at `to`, or a generator that asks for network calls."""
+        bound: Callable[..., Any] = self._bound  # type: ignore[attr-defined]
+        return bound(now, to, z) if self.stochastic else bound(now, to)
+
+
+def sampler(
+    name: str,
+    *,
+    order: int,
+    startup_order: int | None = None,
+    calls: int = 1,
+    basis: Basis = "x0",
+    cite: str = "",
+    breaks: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., Any]], Rule]:
+    """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`."""
+
+    def wrap(function: Callable[..., Any]) -> Rule:
+        parameters = inspect.signature(function).parameters
+        positional = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if positional not in (["now", "to"], ["now", "to", "z"]):
+            raise UsageError(
+                f"sampler {name}: its function takes ({', '.join(positional)})",
+                "write def rule(now, to) or def rule(now, to, z), then * and the options",
+            )
+        model = options_of(function)
+        defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
+        start = order if startup_order is None else startup_order
+        stochastic = "z" in parameters
+        return Rule(name, function, order, start, calls, basis, cite, stochastic, model, breaks or {}, defaults)
+
+    return wrap

@@ -1,0 +1,174 @@
+"""What a noise schedule is: t → (α, σ), as a float64 table of T levels and the levels between them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, Field
+
+from dtool.errors import UsageError
+from dtool.options import checked, options_of, written
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A noise schedule `x_t = α_t x0 + σ_t ε`, variance preserving: α² + σ² = 1.
+
+    `alpha`, `sigma`: float64 `(T,)`, index 0 the least noise, T-1 the most. Between two indices λ = log(α/σ) is linear
+    in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is).
+    """
+
+    alpha: Array
+    sigma: Array
+    token: str = ""
+    cite: str = ""
+
+    def __post_init__(self) -> None:
+        for name, table in (("alpha", self.alpha), ("sigma", self.sigma)):
+            if table.ndim != 1 or table.size == 0 or not np.isfinite(table).all():
+                raise UsageError(f"the schedule's {name} is not a finite table", "check the betas that it was made from")
+            table.setflags(write=False)
+        if (self.alpha < 0).any() or (self.sigma <= 0).any() or not (np.diff(self.lam) < 0).all():
+            raise UsageError("the noise level does not rise at every step of the schedule", "use smaller betas")
+
+    @property
+    def T(self) -> int:  # noqa: N802 - the field's name for it
+        """The number of training steps."""
+        return int(self.alpha.size)
+
+    @cached_property
+    def lam(self) -> Array:
+        """λ = log(α/σ), half the log signal-to-noise ratio; `(T,)`, falling; -∞ where there is no signal."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.alpha) - np.log(self.sigma)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of both tables: two schedules are the same if their levels are."""
+        return hashlib.sha256(self.alpha.tobytes() + self.sigma.tobytes()).hexdigest()[:16]
+
+    @property
+    def betas(self) -> Array:
+        """β_t = 1 - ᾱ_t/ᾱ_{t-1}, `(T,)`: the form in which papers print a discrete schedule."""
+        alpha_bar = np.concatenate([[1.0], self.alpha**2 / (self.alpha**2 + self.sigma**2)])
+        return 1.0 - alpha_bar[1:] / alpha_bar[:-1]
+
+    def level(self, t: ArrayLike) -> tuple[Array, Array]:
+        """(α, σ) at the times `t` in [0, T-1], fractional ones too; exactly the table's entries at whole ones."""
+        time = np.asarray(t, dtype=np.float64)
+        if not ((time >= 0) & (time <= self.T - 1)).all():
+            raise UsageError(f"time {time} is outside this schedule's 0 … {self.T - 1}", "times count training steps from 0")
+        low = np.floor(time).astype(int)
+        high = np.minimum(low + 1, self.T - 1)
+        w = time - low
+        with np.errstate(invalid="ignore"):
+            lam = (1 - w) * self.lam[low] + w * self.lam[high]
+        alpha, sigma = _unit(lam)
+        angle = (1 - w) * self._angle[low] + w * self._angle[high]
+        last = np.isneginf(self.lam[high])
+        alpha, sigma = np.where(last, np.cos(angle), alpha), np.where(last, np.sin(angle), sigma)
+        return np.where(w == 0, self.alpha[low], alpha), np.where(w == 0, self.sigma[low], sigma)
+
+    def time(self, lam: ArrayLike) -> Array:
+        """The fractional time at which the schedule has log(α/σ) = `lam`; clamped to 0 … T-1. Inverse of `level`."""
+        wanted = np.asarray(lam, dtype=np.float64)
+        times = np.arange(self.T, dtype=np.float64)
+        finite = np.isfinite(self.lam)
+        found = np.interp(-wanted, -self.lam[finite], times[finite])
+        if finite.all() or self.T == 1:
+            return np.asarray(found)
+        angle = np.arctan2(*_unit(wanted)[::-1])
+        return np.where(wanted < self.lam[-2], np.interp(angle, self._angle[-2:], times[-2:]), found)
+
+    @cached_property
+    def _angle(self) -> Array:
+        return np.asarray(np.arctan2(self.sigma, self.alpha))
+
+
+def _unit(lam: Array) -> tuple[Array, Array]:
+    """(α, σ) with α² + σ² = 1 and log(α/σ) = λ, without cancellation at either end."""
+    with np.errstate(over="ignore"):
+        return 1 / np.sqrt(1 + np.exp(-2 * lam)), 1 / np.sqrt(1 + np.exp(2 * lam))
+
+
+def from_betas(betas: ArrayLike) -> Schedule:
+    """The schedule of a discrete chain: ᾱ_t = Π (1-β_i), α = √ᾱ, σ = √(1-ᾱ) (arXiv:2006.11239, eq. 4).
+
+    Sums logarithms, so that 1-ᾱ keeps its digits where β is small. Raises UsageError unless every β is in (0, 1].
+    """
+    beta = np.asarray(betas, dtype=np.float64)
+    if beta.ndim != 1 or beta.size == 0 or not np.isfinite(beta).all() or (beta <= 0).any() or (beta > 1).any():
+        bad = beta[~((beta > 0) & (beta <= 1))] if beta.ndim == 1 else beta
+        raise UsageError(
+            f"betas must be a list of numbers in (0, 1]; got {bad[:3]}" if beta.size else "the list of betas is empty",
+            "use more training steps T or smaller betas",
+        )
+    with np.errstate(divide="ignore"):
+        log_alpha_bar = np.cumsum(np.log1p(-beta))
+    return Schedule(np.exp(log_alpha_bar / 2), np.sqrt(-np.expm1(log_alpha_bar)))
+
+
+def from_alpha_bar(alpha_bar: Callable[[Array], Array], T: int, max_beta: float) -> Schedule:  # noqa: N803
+    """The discrete chain that follows ᾱ(u), u in [0, 1], with β_i = min(1 - ᾱ((i+1)/T)/ᾱ(i/T), max_beta)."""
+    values = alpha_bar(np.arange(T + 1) / T)
+    return from_betas(np.minimum(1 - values[1:] / values[:-1], max_beta))
+
+
+def transformed(
+    plain: Schedule,
+    *,
+    zero_snr: Annotated[bool, Field(description="rescale so that the last level has no signal at all")] = False,
+) -> Schedule:
+    """What can be asked of any schedule. `zero_snr`: arXiv:2305.08891, algorithm 1.
+
+    √ᾱ is shifted so that it ends at 0 and stretched so that its first value stays.
+    """
+    if not zero_snr:
+        return plain
+    if plain.T == 1:
+        raise UsageError("zero_snr needs a schedule of at least two steps", "use a larger T")
+    first, last = plain.alpha[0], plain.alpha[-1]
+    alpha = (plain.alpha - last) * (first / (first - last))
+    return Schedule(alpha, np.sqrt((1 - alpha) * (1 + alpha)))
+
+
+@dataclass(frozen=True)
+class ScheduleMaker:
+    """A registered schedule: the function that makes it, and what its options are."""
+
+    name: str
+    make: Callable[..., Schedule]
+    cite: str
+    model: type[BaseModel] = field(repr=False)
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the function."""
+        return (self.make.__doc__ or "").strip()
+
+    def __call__(self, **options: Any) -> Schedule:
+        """The schedule with these options, transforms applied; raises UsageError for what it does not have."""
+        values = checked(self.name, self.model, options)
+        own = {k: v for k, v in values.items() if k not in _TRANSFORMS}
+        result = transformed(self.make(**own), **{k: v for k, v in values.items() if k in _TRANSFORMS})
+        return replace(result, token=written(self.name, self.model, values), cite=self.cite)
+
+
+_TRANSFORMS = frozenset(options_of(transformed).model_fields)
+
+
+def scheduler(name: str, *, cite: str = "") -> Callable[[Callable[..., Schedule]], ScheduleMaker]:
+    """Make a noise schedule out of a function `(*, T=1000, …) -> Schedule`; its keyword-only parameters are options."""
+
+    def wrap(function: Callable[..., Schedule]) -> ScheduleMaker:
+        return ScheduleMaker(name, function, cite, options_of(function, transformed))
+
+    return wrap
