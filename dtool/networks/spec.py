@@ -39,6 +39,7 @@ class NetworkSpec(BaseModel):
     class_names: tuple[str, ...] = ()
     guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
     data_range: tuple[float, float] = (-1.0, 1.0)
+    clip: bool = Field(False, description="whether sampling clips the predicted image to data_range by default")
     statistics: PixelStatistics | None = None
 
     @classmethod

@@ -1,0 +1,112 @@
+"""dtool.load(...) and dtool.network(...): from files, modules and functions to networks."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from dtool.backends.numpy_backend import FunctionNetwork
+from dtool.errors import DtoolError, UsageError
+from dtool.networks.network import Network
+from dtool.networks.spec import NetworkSpec
+from dtool.samplers.rule import Prediction
+from dtool.schedulers import schedule as schedule_named
+from dtool.schedulers.schedule import Schedule
+
+
+def load(
+    source: str | Path | Any, *, device: str = "auto", backend: str | None = None, spec: NetworkSpec | None = None
+) -> Network:
+    """A network, ready to sample from.
+
+    source: a checkpoint of `dtool train` (.pt, .safetensors), an exported .onnx file, or an nn.Module with its `spec`.
+    device: auto, cpu, cuda or cuda:1. backend: "torch" or "onnxruntime", to insist on one.
+    Raises DtoolError for a file that is missing, broken, foreign or unsafe, and for a device that is not there.
+    """
+    if backend not in (None, "torch", "onnxruntime"):
+        raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
+    if not isinstance(source, (str, Path)):
+        if spec is None:
+            raise UsageError("a module does not say what it predicts", "give spec=NetworkSpec(shape=…, schedule=…)")
+        return _torch().TorchNetwork(source, spec, device)  # type: ignore[no-any-return]
+    path = Path(source)
+    kind = path.suffix.lower()
+    if kind not in (".pt", ".pth", ".safetensors", ".onnx"):
+        raise UsageError(f"{path} is neither a checkpoint nor an ONNX file", "give a .pt, .safetensors or .onnx file")
+    if not path.is_file():
+        raise DtoolError(f"there is no file {path}", "check the path")
+    native = "onnxruntime" if kind == ".onnx" else "torch"
+    if backend not in (None, native):
+        hint = f"dtool export {path}" if native == "torch" else "load the .pt file that it was exported from"
+        raise UsageError(f"{path} runs on {native}, not on {backend}", hint)
+    if native == "onnxruntime":
+        _need("onnxruntime", "cpu", "run ONNX files")
+        from dtool.backends.onnxruntime_backend import OnnxNetwork
+
+        return OnnxNetwork(path, spec, device)
+    torch_backend = _torch()
+    from dtool.networks import checkpoint
+
+    read = checkpoint.read(path)
+    return torch_backend.TorchNetwork(read.build(), read.spec, device)  # type: ignore[no-any-return]
+
+
+def default_network(device: str = "auto") -> Network:
+    """The small class-conditional network of handwritten digits inside the package; runs on ONNX Runtime."""
+    with as_file(files("dtool.networks") / "digits.onnx") as path:
+        return load(path, device=device)
+
+
+def network(
+    fn: Callable[..., Any],
+    *,
+    shape: tuple[int, ...],
+    schedule: str | Schedule = "linear",
+    prediction: Prediction = "eps",
+    classes: int = 0,
+    data_range: tuple[float, float] = (-1.0, 1.0),
+    clip: bool = False,
+    guidance: float = 1.0,
+    backend: str = "numpy",
+    device: str = "cpu",
+) -> Network:
+    """Any callable `fn(x, t)` as a network; `fn(x, t, label)` if `classes` > 0, where label = classes means none.
+
+    x `(B, *shape)`, t `(B,)`, an index (it may be fractional) into the training `schedule`; returns `(B, *shape)`.
+    An nn.Module, or any function with backend="torch", is called with tensors; others with numpy arrays, unless the
+    start given to `sample` is a tensor.
+    """
+    made = schedule_named(schedule) if isinstance(schedule, str) else schedule
+    betas = None if made.token else tuple(made.betas.tolist())
+    spec = NetworkSpec(
+        shape=shape, schedule=made.token or "betas", betas=betas, prediction=prediction, classes=classes,
+        data_range=data_range, clip=clip, guidance=guidance,
+    )  # fmt: skip
+    if backend == "torch" or ("torch" in sys.modules and _torch().is_module(fn)):
+        return _torch().TorchNetwork(fn, spec, device)  # type: ignore[no-any-return]
+    if backend != "numpy" or device != "cpu":
+        raise UsageError(f"a function runs on numpy or torch; got {backend} on {device}", "use backend='torch'")
+    return FunctionNetwork(fn, spec)
+
+
+def with_tensors(network: Network) -> Network:
+    """The same function on tensors, for a start that is one."""
+    if isinstance(network, FunctionNetwork):
+        return _torch().TorchNetwork(network.fn, network.spec)  # type: ignore[no-any-return]
+    return network
+
+
+def _torch() -> Any:
+    _need("torch", "train", "run PyTorch networks")
+    from dtool.backends import torch_backend
+
+    return torch_backend
+
+
+def _need(module: str, extra: str, purpose: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise DtoolError(f"{module} is needed to {purpose}", f"pip install 'dtool-diffusion[{extra}]'")

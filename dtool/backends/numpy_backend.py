@@ -1,0 +1,55 @@
+"""The numpy backend: networks that are Python functions, closed forms above all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.backends.noise import normals
+from dtool.errors import DtoolError
+from dtool.networks.network import Network, rows_for
+from dtool.networks.spec import NetworkSpec
+
+
+class HostNetwork(Network):
+    """What every network on numpy arrays has in common."""
+
+    def array(self, values: NDArray[Any]) -> NDArray[Any]:
+        """numpy arrays stay as they are."""
+        return values
+
+    def numpy(self, values: Any) -> NDArray[Any]:
+        """numpy arrays stay as they are."""
+        return np.asarray(values)
+
+    def concatenate(self, parts: Sequence[Any]) -> NDArray[Any]:
+        """The parts one after another along the batch."""
+        return np.concatenate(parts)
+
+    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int) -> NDArray[np.float32]:
+        """Standard normal noise `(B, *shape)`."""
+        return normals(seed, ids, draw, self.shape)
+
+
+class FunctionNetwork(HostNetwork):
+    """`fn(x, t)`, or `fn(x, t, label)` if the spec has classes, on numpy arrays."""
+
+    backend: ClassVar[str] = "numpy"
+
+    def __init__(self, fn: Callable[..., Any], spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.fn = fn
+        self.micro_batch = rows_for(spec.shape, 8192)
+
+    def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
+        """Call the function; raises DtoolError if its result has not the shape of `x`."""
+        output = np.asarray(self.fn(x, t) if label is None else self.fn(x, t, label))
+        if output.shape != x.shape:
+            raise DtoolError(
+                f"the network returned shape {output.shape} for x of shape {x.shape}",
+                "return one number for each number of x",
+            )
+        return output.astype(x.dtype, copy=False)

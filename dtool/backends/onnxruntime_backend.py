@@ -1,0 +1,108 @@
+"""The ONNX Runtime backend, CPU and CUDA. The only file that imports onnxruntime; it never imports torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from dtool.backends.numpy_backend import HostNetwork
+from dtool.backends.onnx_file import inspect, refuse
+from dtool.errors import DtoolError
+from dtool.networks.network import rows_for
+from dtool.networks.spec import NetworkSpec
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
+          "tensor(int64)": np.int64, "tensor(int32)": np.int32}  # fmt: skip
+
+
+class OnnxNetwork(HostNetwork):
+    """An ONNX file with inputs x `(B, *shape)`, t `(B,)` and, if conditional, label `(B,)`."""
+
+    backend: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, path: Path, spec: NetworkSpec | None = None, device: str = "auto") -> None:
+        """Check the file (see `onnx_file.refuse`) and load it; `spec` is for a file without dtool's metadata.
+
+        Raises DtoolError for a file that cannot or must not be run, and if `device` is not there.
+        """
+        data = _read(path)
+        found = inspect(data, str(path))
+        refuse(found, str(path))
+        super().__init__(spec or _spec(found.metadata, path))
+        self.session = _session(data, path, device)
+        self.device = "cuda" if self.session.get_providers()[0] == _PROVIDERS["cuda"] else "cpu"
+        self.micro_batch = rows_for(self.shape, 512) if self.device == "cpu" else max(16, rows_for(self.shape, 8192))
+        names = [(node.name, _TYPES.get(node.type)) for node in self.session.get_inputs()]
+        if len(names) != (3 if self.classes else 2) or any(kind is None for _, kind in names):
+            raise DtoolError(
+                f"{path} has the inputs {', '.join(name for name, _ in names)}; expected x, t" + ", label" * bool(self.classes),
+                "export the network alone, with dtool export",
+            )
+        self._inputs = names
+
+    def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
+        """Run the session once; answers in the dtype of `x`."""
+        values = (x, t) if label is None else (x, t, label)
+        feed = {name: value.astype(kind, copy=False) for (name, kind), value in zip(self._inputs, values, strict=True)}
+        output: NDArray[Any] = self.session.run(None, feed)[0]
+        if output.shape != x.shape:
+            raise DtoolError(f"the network returned shape {output.shape} for x of shape {x.shape}", "export it again")
+        return output.astype(x.dtype, copy=False)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
+
+
+def _spec(metadata: dict[str, str], path: Path) -> NetworkSpec:
+    """The spec in the file's metadata."""
+    if "dtool" not in metadata:
+        raise DtoolError(
+            f"{path} does not say what network it is: it has no dtool metadata",
+            "export it with dtool export, or load it in Python with spec=NetworkSpec(…)",
+        )
+    try:
+        described = json.dumps(json.loads(metadata["dtool"])["spec"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DtoolError(f"{path}: its dtool metadata cannot be read", "export it again") from error
+    return NetworkSpec.read(described, str(path))
+
+
+def _session(data: bytes, path: Path, device: str) -> ort.InferenceSession:
+    """A session whose first provider is the one asked for: ONNX Runtime itself would fall back without a word."""
+    kind = device.partition(":")[0]
+    if kind not in ("auto", *_PROVIDERS):
+        raise DtoolError(f"there is no device {device!r}", "use auto, cpu or cuda")
+    available = ort.get_available_providers()
+    if kind == "cuda" and _PROVIDERS["cuda"] not in available:
+        raise DtoolError(
+            "device cuda is not there: this ONNX Runtime is built without CUDA",
+            "pip uninstall onnxruntime; pip install 'dtool-diffusion[gpu]'; or use --device cpu",
+        )
+    wanted: list[Any] = [_PROVIDERS["cpu"]]
+    if kind != "cpu" and _PROVIDERS["cuda"] in available:
+        ort.preload_dlls()
+        number = int(device.partition(":")[2] or 0)
+        wanted.insert(0, (_PROVIDERS["cuda"], {"device_id": number, "use_tf32": 0}))
+    options = ort.SessionOptions()
+    options.log_severity_level = 4 if kind == "auto" else 3
+    try:
+        session = ort.InferenceSession(data, options, providers=wanted)
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DtoolError(f"ONNX Runtime cannot load {path}: {reason}", "export it again, at opset 20") from error
+    if kind == "cuda" and session.get_providers()[0] != _PROVIDERS["cuda"]:
+        raise DtoolError(
+            "device cuda is not there: ONNX Runtime could not start its CUDA provider",
+            "install a driver and pip install 'dtool-diffusion[gpu]'; or use --device cpu",
+        )
+    return session

@@ -1,0 +1,85 @@
+"""A network that can be called: what the sampling loop knows of it, whatever runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.networks.spec import NetworkSpec
+from dtool.samplers.rule import Prediction
+from dtool.schedulers import schedule
+from dtool.schedulers.schedule import Schedule, from_betas
+
+
+class Network(ABC):
+    """A network on a backend. Arrays named `Any` are the backend's: numpy's, or torch tensors.
+
+    `micro_batch`: how many images are run at a time, always, the last ones padded: the same image then comes out bit
+    for bit the same in any batch (equal noise alone does not give equal bits).
+    """
+
+    backend: ClassVar[str]
+    device: str = "cpu"
+    micro_batch: int = 1
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        self.spec = spec
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The schedule that the network was trained under."""
+        return schedule_of(self.spec)
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the output means: eps, x0 or v."""
+        return self.spec.prediction
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One sample's shape, e.g. (1, 28, 28)."""
+        return self.spec.shape
+
+    @property
+    def classes(self) -> int:
+        """How many classes it was trained on; 0 if it is not conditional."""
+        return self.spec.classes
+
+    @abstractmethod
+    def predict(self, x: Any, t: Any, label: Any = None) -> Any:
+        """F(x, t[, label]): one bare call. x `(B, *shape)`, t `(B,)`, label `(B,)` int64; returns `(B, *shape)`.
+
+        The result has the dtype of `x`, whatever the network computes in.
+        """
+
+    @abstractmethod
+    def array(self, values: NDArray[Any]) -> Any:
+        """`values` on this backend and device."""
+
+    @abstractmethod
+    def numpy(self, values: Any) -> NDArray[Any]:
+        """`values` as a numpy array on the host."""
+
+    @abstractmethod
+    def concatenate(self, parts: Sequence[Any]) -> Any:
+        """The parts one after another along the batch."""
+
+    @abstractmethod
+    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int) -> Any:
+        """Standard normal noise `(B, *shape)`, a function of (seed, image id, draw, element); the same everywhere."""
+
+
+def schedule_of(spec: NetworkSpec) -> Schedule:
+    """The training schedule that `spec` names or holds."""
+    return schedule(spec.schedule) if spec.betas is None else from_betas(spec.betas)
+
+
+def rows_for(shape: Sequence[int], numbers: int) -> int:
+    """How many samples of `shape` make a micro-batch of about `numbers` numbers; at least one."""
+    return max(1, numbers // prod(shape))
