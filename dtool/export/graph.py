@@ -1,0 +1,199 @@
+"""From a PyTorch network to an ONNX graph: the exporter, and what is refused of what it makes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from dtool.errors import DtoolError
+from dtool.networks.spec import NetworkSpec
+from dtool.version import __version__
+
+OPSET = 20  # from 21 on GroupNorm becomes a function without a kernel of its own in ONNX Runtime
+IR_VERSION = 10
+INPUTS = ("x", "t", "label")
+OUTPUT = "output"
+BATCH = "batch"
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+
+
+def to_onnx(module: nn.Module, spec: NetworkSpec) -> onnx.ModelProto:
+    """The graph of `F(x, t[, label])` with a dynamic batch, weights inside, and nothing about where it was made.
+
+    module: on the CPU, float32, in eval mode. Raises DtoolError if the network is not one of `spec`'s, cannot be
+    exported, or makes a graph that could not be trusted (see `examine`).
+    """
+    arguments = example(spec, batch=3)
+    _require_network(module, arguments, spec)
+    proto = _exported(module, arguments)
+    clean(proto)
+    examine(proto)
+    return proto
+
+
+def example(spec: NetworkSpec, batch: int) -> tuple[Tensor, ...]:
+    """Inputs as the network gets them: x `(B, *shape)` and t `(B,)` float32, label `(B,)` int64 if it has classes."""
+    x = torch.randn((batch, *spec.shape), generator=torch.Generator().manual_seed(0))
+    t = torch.arange(batch, dtype=torch.float32)
+    return (x, t, torch.arange(batch) % (spec.classes + 1)) if spec.classes else (x, t)
+
+
+def _require_network(module: nn.Module, arguments: tuple[Tensor, ...], spec: NetworkSpec) -> None:
+    for name, weight in module.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise DtoolError(f"the weights hold NaN or infinity (in {name})", "export an earlier checkpoint")
+    call = f"F({', '.join(INPUTS[: len(arguments)])})"
+    try:
+        with torch.no_grad():
+            output = module(*arguments)
+    except Exception as error:
+        cause = f"the network cannot be called as {call} with samples of shape {spec.shape} ({_line(error)})"
+        raise DtoolError(cause, "give a spec that fits it, or wrap it in a module that does") from error
+    if not isinstance(output, Tensor):
+        raise DtoolError(
+            f"{call} returns a {type(output).__name__}, not a tensor",
+            "wrap it in a module that returns the tensor alone",
+        )
+    if output.shape != arguments[0].shape:
+        raise DtoolError(
+            f"{call} returns shape {tuple(output.shape)} for x of shape {tuple(arguments[0].shape)}",
+            "the output has one number for each number of x: wrap the network if it also predicts a variance",
+        )
+
+
+def _exported(module: nn.Module, arguments: tuple[Tensor, ...]) -> onnx.ModelProto:
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module,
+                arguments,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=INPUTS[: len(arguments)],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: BATCH},) * len(arguments),
+                external_data=False,
+                verbose=False,
+            )
+            assert program is not None, "the exporter that writes no file returns a program"
+            proto = program.model_proto
+            onnx.checker.check_model(proto, full_check=True)
+    except Exception as error:
+        raise _refusal(error) from error
+    return proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints its progress, warns and logs; its errors are ours to tell."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _refusal(error: BaseException) -> DtoolError:
+    """What the exporter's chain of errors comes down to."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    text = "\n".join(str(e) for e in chain)
+    line = re.search(r"The following call raised this error:\n.*\n\s*(\S.*)", text)
+    where = f", at `{line.group(1).strip()}`" if line else ""
+    operator = re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", text)
+    if operator:
+        name = operator.group(1)
+        return DtoolError(
+            f"the network uses {name}, which ONNX does not have", "write it with other PyTorch operations"
+        )
+    if "DataDependent" in "".join(type(e).__name__ for e in chain):
+        return DtoolError(
+            f"the network decides by the values it is given, which no graph can{where}", "use torch.where instead of if"
+        )
+    if "static shape" in text:
+        return DtoolError(
+            "the network works for one batch size only",
+            "let its forward take the batch from x.shape[0]: no fixed number",
+        )
+    return DtoolError(
+        f"PyTorch cannot export this network ({_line(chain[-1])}){where}",
+        "try torch.export.export on it, which shows where; DTOOL_DEBUG=1 shows the whole traceback",
+    )
+
+
+def clean(proto: onnx.ModelProto) -> None:
+    """Remove what the exporter says of its making: source lines, class names, paths; and shapes that follow anyway."""
+    for message in list(walk(proto)):
+        for name in ("metadata_props", "doc_string"):
+            if name in message.DESCRIPTOR.fields_by_name:
+                message.ClearField(name)
+    del proto.graph.value_info[:]
+    proto.ir_version = IR_VERSION
+    proto.producer_name, proto.producer_version = "dtool", __version__
+    proto.graph.name = "network"
+
+
+def examine(proto: onnx.ModelProto) -> None:
+    """Refuse random nodes, foreign operators, data in other files, NaN or infinity in the weights, a fixed batch.
+
+    Raises DtoolError.
+    """
+    for message in walk(proto):
+        if isinstance(message, onnx.NodeProto):
+            _examine_node(message)
+        elif isinstance(message, onnx.TensorProto) and message.data_location == onnx.TensorProto.EXTERNAL:
+            raise DtoolError(
+                f"{message.name} is stored in another file", "export the network as one file of at most 2 GB"
+            )
+    for tensor in proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise DtoolError(f"the weights hold NaN or infinity (in {tensor.name})", "export an earlier checkpoint")
+    for value in (*proto.graph.input, *proto.graph.output):
+        first = value.type.tensor_type.shape.dim[:1]
+        if not first or not first[0].dim_param:
+            raise DtoolError(f"the batch of {value.name} is fixed", "let the network take the batch from x.shape[0]")
+
+
+def _examine_node(node: onnx.NodeProto) -> None:
+    if node.op_type in RANDOM:
+        raise DtoolError(
+            f"the network draws random numbers ({node.op_type}), so no two calls agree",
+            "take the noise out of its forward; samplers add their own",
+        )
+    if node.domain not in ("", "ai.onnx"):
+        raise DtoolError(
+            f"the graph uses {node.op_type} of {node.domain}, which other programs may lack",
+            "write it with PyTorch's own operations",
+        )
+
+
+def walk(message: Any) -> Iterator[Any]:
+    """Every protobuf message inside this one, itself first: graphs inside nodes, functions and tensors too."""
+    yield message
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for child in [value] if hasattr(value, "ListFields") else value:
+                yield from walk(child)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:160]}" if text else type(error).__name__
