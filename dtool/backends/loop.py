@@ -42,15 +42,14 @@ def run(
     rows = zip(*(getattr(plan, name).tolist() for name in _COLUMNS), strict=True)
     for i, (alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, c, save, step_end) in enumerate(rows):
         output = predict(x if c_in == 1 else c_in * x, times[i])
-        if bounds is None and (steps is None or not start_of_step):
+        if bounds is None:
             m = output if m_x == 0 and m_f == 1 else m_x * x + m_f * output
         else:
-            x0 = c_skip * x + c_out * output
-            x0 = x0 if bounds is None else x0.clip(*bounds)
+            x0 = (c_skip * x + c_out * output).clip(*bounds)
             m = x0 if plan.basis == "x0" else (x - alpha * x0) / sigma
-            if steps is not None and start_of_step:
-                steps.x.append(x)
-                steps.x0.append(x0)
+        if steps is not None and start_of_step:
+            steps.x.append(x)
+            steps.x0.append(c_skip * x + c_out * output if bounds is None else x0)
         history = [m, *history[: plan.history - 1]]
         if save:
             saved = x

@@ -54,32 +54,34 @@ def squares(counter: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     return (x * x + z) >> _HALF
 
 
-def counters(ids: NDArray[np.uint64], draw: int, elements: int) -> NDArray[np.uint64]:
-    """The counters of one draw, `(B, P, 2)` with P pairs: image id in the high half, draw and element in the low one.
+def span(draw: int, count: int, elements: int) -> tuple[int, int]:
+    """The low halves of the counters of `count` draws, as a range: each draw takes `elements`, rounded up to even.
 
-    Raises UsageError if an id is not below 2³², or if the draws of one image need more than 2³² numbers.
+    Raises UsageError if one image would need more than 2³² numbers.
     """
     width = elements + elements % 2
-    if (draw + 1) * width > 2**32:
+    if (draw + count) * width > 2**32:
         raise UsageError("this run needs more than 2^32 random numbers an image", "use fewer steps or smaller images")
-    low = np.arange(draw * width, (draw + 1) * width, dtype=np.uint64)
-    return ((ids.astype(np.uint64) << _HALF)[:, None] | low).reshape(len(ids), width // 2, 2)
+    return draw * width, (draw + count) * width
 
 
-def box_muller(bits: NDArray[np.uint64], elements: int) -> NDArray[np.float32]:
-    """Standard normal numbers `(B, elements)` from pairs of 32 random bits `(B, P, 2)`, by way of float64."""
+def normals(
+    seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], count: int = 1
+) -> NDArray[np.float32]:
+    """Standard normal noise `(count, B, *shape)` of images `ids`, for draws `draw` … `draw + count - 1`.
+
+    Draw 0 is the start; row i of a plan uses draw i + 1. A counter holds the image id in its high half, draw and
+    element in its low one; two neighbours make a pair of normal numbers.
+    """
+    elements, images = prod(shape), len(ids)
+    low = np.arange(*span(draw, count, elements), dtype=np.uint64)
+    bits = squares((ids.astype(np.uint64) << _HALF)[:, None] | low, key(seed))
     uniform = (bits.astype(np.float64) + 0.5) * 2.0**-32
-    radius = np.sqrt(-2.0 * np.log(uniform[..., 0]))
-    angle = (2.0 * np.pi) * uniform[..., 1]
-    pair = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).astype(np.float32)
-    return pair.reshape(len(bits), -1)[:, :elements]
-
-
-def normals(seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Standard normal noise `(B, *shape)` of images `ids`. Draw 0 is the start; row i of a plan uses draw i + 1."""
-    elements = prod(shape)
-    bits = squares(counters(ids, draw, elements), key(seed))
-    return box_muller(bits, elements).reshape(len(ids), *shape)
+    radius = np.sqrt(-2.0 * np.log(uniform[:, 0::2]))
+    angle = (2.0 * np.pi) * uniform[:, 1::2]
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).astype(np.float32)
+    by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
+    return np.ascontiguousarray(by_draw).reshape(count, images, *shape)
 
 
 def checked_ids(ids: NDArray[np.int64]) -> NDArray[np.uint64]:

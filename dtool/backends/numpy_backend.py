@@ -29,9 +29,9 @@ class HostNetwork(Network):
         """The parts one after another along the batch."""
         return np.concatenate(parts)
 
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int) -> NDArray[np.float32]:
-        """Standard normal noise `(B, *shape)`."""
-        return normals(seed, ids, draw, self.shape)
+    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> NDArray[np.float32]:
+        """Standard normal noise `(count, B, *shape)`."""
+        return normals(seed, ids, draw, self.shape, count)
 
 
 class FunctionNetwork(HostNetwork):

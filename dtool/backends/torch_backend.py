@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dtool.backends.noise import counters, key, normals
+from dtool.backends.noise import key, normals, span
 from dtool.errors import DtoolError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
@@ -62,19 +62,18 @@ class TorchNetwork(Network):
         """The parts one after another along the batch."""
         return torch.cat(list(parts))
 
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int) -> torch.Tensor:
-        """Standard normal noise `(B, *shape)`: numpy's on the CPU, made where it is needed on another device."""
+    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> torch.Tensor:
+        """Standard normal noise `(count, B, *shape)`: numpy's on the CPU, made where it is needed on another device."""
         if self.device == "cpu":
-            return torch.from_numpy(normals(seed, ids, draw, self.shape))
-        return device_normals(seed, ids, draw, self.shape, self.device)
+            return torch.from_numpy(normals(seed, ids, draw, self.shape, count))
+        return device_normals(seed, ids, draw, self.shape, count, self.device)
 
 
 def device_normals(
-    seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], device: str
+    seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], count: int, device: str
 ) -> torch.Tensor:
     """`dtool.backends.noise.normals`, computed on `device`: int64 wraps as uint64 does; shifts are masked."""
-    elements = prod(shape)
-    mask = (1 << 32) - 1
+    elements, images, mask = prod(shape), len(ids), (1 << 32) - 1
 
     def signed(value: int) -> int:
         return value - (1 << 64) if value >= 1 << 63 else value
@@ -82,22 +81,19 @@ def device_normals(
     def swap(v: torch.Tensor) -> torch.Tensor:
         return ((v >> 32) & mask) | (v << 32)
 
-    base = torch.from_numpy(ids.astype(np.int64)).to(device) << 32
-    width = elements + elements % 2
-    counters(ids[:1], draw, elements)  # its check of the counter's range
-    counter = base[:, None] | torch.arange(draw * width, (draw + 1) * width, device=device)
+    names = torch.from_numpy(ids.astype(np.int64)).to(device) << 32
     k = signed(key(seed))
-    y = counter * k
+    y = (names[:, None] | torch.arange(*span(draw, count, elements), device=device)) * k
     z = y + k
     x = swap(y * y + y)
     x = swap(x * x + z)
     x = swap(x * x + y)
-    bits = ((x * x + z) >> 32) & mask
-    uniform = (bits.reshape(len(ids), width // 2, 2).double() + 0.5) * 2.0**-32
-    radius = torch.sqrt(-2.0 * torch.log(uniform[..., 0]))
-    angle = (2.0 * pi) * uniform[..., 1]
-    pair = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1).float()
-    return pair.reshape(len(ids), width)[:, :elements].reshape(len(ids), *shape)
+    uniform = ((((x * x + z) >> 32) & mask).double() + 0.5) * 2.0**-32
+    radius = torch.sqrt(-2.0 * torch.log(uniform[:, 0::2]))
+    angle = (2.0 * pi) * uniform[:, 1::2]
+    pairs = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1).float()
+    by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
+    return by_draw.reshape(count, images, *shape).contiguous()
 
 
 def chosen_device(device: str) -> str:

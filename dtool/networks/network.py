@@ -71,8 +71,8 @@ class Network(ABC):
         """The parts one after another along the batch."""
 
     @abstractmethod
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int) -> Any:
-        """Standard normal noise `(B, *shape)`, a function of (seed, image id, draw, element); the same everywhere."""
+    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> Any:
+        """Standard normal noise `(count, B, *shape)` of `count` draws: see `dtool.backends.noise.normals`."""
 
 
 def schedule_of(spec: NetworkSpec) -> Schedule:
