@@ -62,9 +62,11 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
         c_in = np.hypot(alpha, sigma) / np.hypot(plan.alpha, plan.sigma)
         outside = np.flatnonzero((lam > trained.lam[0] + 1e-9) | (lam < trained.lam[-1] - 1e-9))
         if outside.size:
-            rows = ", ".join(str(i) for i in outside[:8]) + (", …" if outside.size > 8 else "")
+            runs = np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1)
+            rows = " and ".join(f"{r[0]}-{r[-1]}" if r.size > 1 else f"{r[0]}" for r in runs)
+            which = f"row {rows} lies" if outside.size == 1 else f"rows {rows} lie"
             warnings.warn(
-                f"{plan.recipe}: rows {rows} lie outside the noise levels that the network was trained on; clamped",
+                f"{plan.recipe}: {which} outside the noise levels that the network was trained on; clamped to them",
                 ClampWarning,
                 stacklevel=2,
             )
