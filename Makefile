@@ -1,0 +1,45 @@
+# Two commands: `make demo` (no PyTorch) and `make test`. Each sets up the environment that it needs, once.
+PYTHON ?= python3
+PIP = -m pip install --quiet --disable-pip-version-check
+STAMP = pyproject.toml constraints.txt
+
+.PHONY: demo test lint types docs bench clean
+
+demo: .venv/.ready  ## sample and compare with the network inside the package
+	.venv/bin/python -m dtool sample --sampler ddpm --scheduler cosine --sigma tilde --steps 50 -o demo-out/samples.png --trace
+	.venv/bin/python -m dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none ddim dpmpp-2m --steps 10,20 -n 10 -o demo-out/compare.png
+	@echo
+	@echo "Look at demo-out/samples.png, demo-out/samples-trace.png and demo-out/compare.png"
+
+test: .venv-dev/.ready  ## every test
+	.venv-dev/bin/python -m pytest -n 2
+
+lint: .venv-dev/.ready
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+
+types: .venv-dev/.ready
+	.venv-dev/bin/mypy
+
+docs: .venv-dev/.ready  ## write the generated parts of the documentation
+	.venv-dev/bin/python docs/generate.py
+
+bench: .venv-dev/.ready
+	.venv-dev/bin/python benchmarks/overhead.py
+	.venv-dev/bin/python benchmarks/compile.py
+	.venv-dev/bin/python benchmarks/cold_start.py
+
+.venv/.ready: $(STAMP)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dtool needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) -e '.[cpu]'
+	@touch $@
+
+.venv-dev/.ready: $(STAMP)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dtool needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python $(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-dev demo-out build dist .pytest_cache .ruff_cache .mypy_cache
