@@ -3,7 +3,7 @@
 from dtool.samplers.rule import sampler
 
 
-@sampler("heun", order=2, calls=2, basis="eps", cite="arXiv:2206.00364, algorithm 1")
+@sampler("heun", order=2, calls=2, cite="arXiv:2206.00364, algorithm 1")
 def heun(now, to):
     """Heun's method (the trapezoid rule) in x̄ = x/α against v = σ/α, where dx̄/dv = ε.
 

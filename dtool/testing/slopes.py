@@ -1,0 +1,51 @@
+"""How fast an error falls as the steps double."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+FLOOR, CEILING = 1e-11, 1e-3  # below: rounding; above: too coarse for the leading term to rule
+FIRST, LAST, LIMIT = 64, 1024, 8192
+
+
+@dataclass(frozen=True)
+class Slope:
+    """`value`: the fitted order. `errors`: (n, error) pairs, all of them. NaN if too few lay in the window."""
+
+    value: float
+    errors: tuple[tuple[int, float], ...]
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f}"
+
+    @property
+    def exact(self) -> bool:
+        """Whether there is no error to speak of, at any n."""
+        return all(error < FLOOR for _, error in self.errors)
+
+
+def slope_of(error: Callable[[int], float]) -> Slope:
+    """The order at which `error(n)` falls: a line through those of the finest n that have it in [1e-11, 1e-3].
+
+    It goes through three of them, or two. n doubles from 64 to 1024, further where the error is not yet below 1e-3,
+    and less far where it falls below 1e-11.
+    """
+    errors: list[tuple[int, float]] = []
+    n = FIRST
+    while n <= LIMIT and (n <= LAST or sum(e <= CEILING for _, e in errors) < 2):
+        errors.append((n, error(n)))
+        if errors[-1][1] < FLOOR or not np.isfinite(errors[-1][1]):
+            break
+        n *= 2
+    n = FIRST // 2
+    while n >= 8 and sum(FLOOR <= e <= CEILING for _, e in errors) < 3 and errors[-1][1] < FLOOR:
+        errors.insert(0, (n, error(n)))
+        n //= 2
+    window = [(k, e) for k, e in errors if FLOOR <= e <= CEILING][-3:]
+    if len(window) < 2:
+        return Slope(float("nan"), tuple(errors))
+    log_n, log_e = np.log2([k for k, _ in window]), np.log2([e for _, e in window])
+    return Slope(float(-np.polyfit(log_n, log_e, 1)[0]), tuple(errors))
