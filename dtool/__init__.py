@@ -54,7 +54,7 @@ _HOME = {
     "spacing": "dtool.schedulers",
 }
 
-__all__ = ["__version__", *sorted(_HOME), *sorted(_MODULES)]  # noqa: PLE0604 - all are strings
+__all__ = ["__version__", *sorted(_HOME), *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:

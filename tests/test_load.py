@@ -78,7 +78,7 @@ def test_a_foreign_file_runs_when_its_spec_is_given(saved: Callable[..., Path]) 
 def test_random_nodes_are_refused_in_subgraphs_too(saved: Callable[..., Path]) -> None:
     h = onnx.helper
     noisy = [h.make_node("RandomNormalLike", ["x"], ["z"]), h.make_node("Add", ["x", "z"], ["y"])]
-    with pytest.raises(DtoolError, match="random numbers of its own .RandomNormalLike"):
+    with pytest.raises(DtoolError, match=r"random numbers of its own .RandomNormalLike"):
         dtool.load(saved(nodes=noisy))
     out = h.make_tensor_value_info("y1", onnx.TensorProto.FLOAT, None)
     branch = h.make_graph([h.make_node("RandomNormalLike", ["x"], ["y1"])], "b", [], [out])

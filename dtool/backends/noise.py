@@ -51,7 +51,8 @@ def squares(counter: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     x = (x >> _HALF) | (x << _HALF)
     x = x * x + y
     x = (x >> _HALF) | (x << _HALF)
-    return (x * x + z) >> _HALF
+    bits: NDArray[np.uint64] = (x * x + z) >> _HALF
+    return bits
 
 
 def span(draw: int, count: int, elements: int) -> tuple[int, int]:

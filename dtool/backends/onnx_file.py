@@ -44,12 +44,14 @@ def refuse(found: OnnxFile, source: str) -> None:
     """Raise DtoolError if the model must not be run: weights elsewhere, unknown operators, its own noise, NaN."""
     if found.external:
         raise DtoolError(
-            f"{source} keeps weights in other files (e.g. of {found.external[0]!r})", "export it with external_data=False"
+            f"{source} keeps weights in other files (e.g. of {found.external[0]!r})",
+            "export it with external_data=False",
         )
     random = sorted(name for _, name in found.operators if name in _RANDOM)
     if random:
         raise DtoolError(
-            f"{source} draws random numbers of its own ({', '.join(random)})", "noise comes from dtool; export in eval mode"
+            f"{source} draws random numbers of its own ({', '.join(random)})",
+            "noise comes from dtool; export in eval mode",
         )
     foreign = sorted({domain for domain, _ in found.operators} - _DOMAINS)
     if foreign:

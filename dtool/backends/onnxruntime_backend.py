@@ -41,7 +41,8 @@ class OnnxNetwork(HostNetwork):
         names = [(node.name, _TYPES.get(node.type)) for node in self.session.get_inputs()]
         if len(names) != (3 if self.classes else 2) or any(kind is None for _, kind in names):
             raise DtoolError(
-                f"{path} has the inputs {', '.join(name for name, _ in names)}; expected x, t" + ", label" * bool(self.classes),
+                f"{path} has the inputs {', '.join(name for name, _ in names)}; expected x, t"
+                + ", label" * bool(self.classes),
                 "export the network alone, with dtool export",
             )
         self._inputs = names

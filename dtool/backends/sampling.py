@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.loop import Steps, network_times, run
 from dtool.backends.load import with_tensors
+from dtool.backends.loop import Steps, network_times, run
 from dtool.backends.noise import checked_ids
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.guidance import guided
@@ -81,8 +81,8 @@ def sample(
     n: how many images, default 16: those with ids 0 … n-1 of `seed`; or give `ids`. Image i of a seed is the same
     picture on every backend, and the same bits in any batch. labels: a class for all, or one each; by default image i
     of a conditional network gets class i mod classes; -1 means no class. guidance, clip: the network's own by default.
-    x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it (`plan.draws`, or one for each of
-    `plan.rows`); the run then computes in the dtype of `x`, as one batch. batch_size: images at a time; the same bits
+    x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it (`plan.draws` of them, or one
+    for each of `plan.rows`); the run then computes in the dtype of `x`, as one batch. batch_size: images at a time; the same bits
     are promised for the same batch_size. progress(done, total): after every network call.
     Raises UsageError for what cannot be had, DtoolError if the result is not finite.
     """
@@ -164,7 +164,9 @@ def _labels(
     if values.shape != (count,):
         raise UsageError(f"{len(values)} classes for {count} images", "give one class, or one each")
     if (values < -1).any() or (values >= network.classes).any():
-        raise UsageError(f"classes are 0 … {network.classes - 1}; got {values.min()} … {values.max()}", "-1 means no class")
+        raise UsageError(
+            f"classes are 0 … {network.classes - 1}; got {values.min()} … {values.max()}", "-1 means no class"
+        )
     return np.where(values == -1, network.classes, values)
 
 
@@ -188,7 +190,6 @@ def _generated(
     for first in range(0, len(ids), chunk):
         index = np.minimum(np.arange(first, first + chunk), len(ids) - 1)
         names = ids[index]
-
         noise = _Noise(job.network, seed, names, job.plan.rows)
         start = job.plan.init * noise(-1)
         yield _run(job, start, noise, None if labels is None else labels[index], np.float32)
@@ -198,18 +199,20 @@ class _Noise:
     """The generated noise of one micro-batch, row by row; made for several rows at a time, which is much faster."""
 
     def __init__(self, network: Network, seed: int, ids: NDArray[np.uint64], rows: int) -> None:
-        self._made = lambda draw, count: network.normals(seed, ids, draw, count)
+        self._network, self._seed, self._ids = network, seed, ids
         self._at_a_time = rows_for((len(ids), *network.shape), 1 << 17)
         self._rows = rows
-        self._first, self._block = 0, ()
+        self._first = 0
+        self._block: Any = ()
 
     def __call__(self, row: int) -> Any:
         """The noise of a plan's row, `(B, *shape)`; row -1 is the start."""
         if row < 0:
-            return self._made(0, 1)[0]
+            return self._network.normals(self._seed, self._ids, 0, 1)[0]
         if not self._first <= row < self._first + len(self._block):
             self._first = row
-            self._block = self._made(row + 1, min(self._at_a_time, self._rows - row))
+            count = min(self._at_a_time, self._rows - row)
+            self._block = self._network.normals(self._seed, self._ids, row + 1, count)
         return self._block[row - self._first]
 
 
@@ -231,9 +234,11 @@ def _given(
     dtype = network.numpy(x[:1]).dtype
     for first in range(0, len(x), chunk):
         part = slice(first, first + chunk)
-        yield _run(
-            job, x[part], lambda i, p=part: noise[order[i]][p], None if labels is None else labels[part], dtype
-        )
+
+        def own(i: int, part: slice = part) -> Any:
+            return noise[order[i]][part]
+
+        yield _run(job, x[part], own, None if labels is None else labels[part], dtype)
 
 
 def _run(
@@ -267,5 +272,3 @@ def _joined(
         np.stack if isinstance(images, np.ndarray) else lambda a: network.concatenate([v[None] for v in a])
     )
     return images, Trace(stack(xs), stack(x0s))
-
-

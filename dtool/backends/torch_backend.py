@@ -31,7 +31,9 @@ class TorchNetwork(Network):
         if isinstance(module, torch.nn.Module):
             module = module.to(self.device).eval()
             self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
-            self.micro_batch = rows_for(spec.shape, 512) if self.device == "cpu" else max(16, rows_for(spec.shape, 8192))
+            self.micro_batch = (
+                rows_for(spec.shape, 512) if self.device == "cpu" else max(16, rows_for(spec.shape, 8192))
+            )
         else:
             self.micro_batch = rows_for(spec.shape, 8192)
         self.module = module

@@ -1,0 +1,1 @@
+"""Networks: what they are and mean, guidance, the U-Net, checkpoints."""

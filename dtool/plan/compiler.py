@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import hypot, isfinite, sqrt
 from typing import Any
 
@@ -151,7 +152,7 @@ def compile(  # noqa: A001 - the word for it
     _check_grid(points)
     table = _Table(rule)
     before: Node | None = None
-    for now, to in zip(points, points[1:], strict=False):
+    for now, to in pairwise(points):
         if to.lam < now.lam:
             table.jump(now, to)
             before = None
@@ -166,14 +167,16 @@ def compile(  # noqa: A001 - the word for it
 def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
     """One interval: the rows that the rule asks for, the last of them ending at `to`."""
     start = len(table.rows) - 1
+    result: Any
     try:
         result = rule(now, to, now.z)
         if isinstance(result, Form) or not inspect.isgenerator(result):
             table.end_row(result, start, to, step_end=True)
             return
+        stages: Generator[tuple[Form, Point], Node | None, Form] = result
         stage: Node | None = None
         while True:
-            guess, point = result.send(stage)
+            guess, point = stages.send(stage)
             table.end_row(guess, start, point, step_end=False)
             stage = table.node(point)
     except StopIteration as stop:
@@ -192,9 +195,11 @@ def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
 def _check_grid(points: Sequence[Point]) -> None:
     if len(points) < 2:
         raise CompileError(f"a grid of {len(points)} point(s) has no interval", "give at least two points")
-    for i, (now, to) in enumerate(zip(points, points[1:], strict=False)):
+    for i, (now, to) in enumerate(pairwise(points)):
         if now.lam == to.lam:
-            raise CompileError(f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row")
+            raise CompileError(
+                f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row"
+            )
     if points[1].lam < points[0].lam:
         raise CompileError("the grid begins by going up", "start it at its second point")
     if points[-1].lam < points[-2].lam:
@@ -209,7 +214,9 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
     for i, row in enumerate(rows):
         for j, value in row.b.items():
             b[i, i - j] = value
-    columns = {name: np.array([getattr(row, name) for row in rows]) for name in ("a", "a_saved", "c", "save", "step_end")}
+    columns = {
+        name: np.array([getattr(row, name) for row in rows]) for name in ("a", "a_saved", "c", "save", "step_end")
+    }
     alpha = np.array([row.point.alpha for row in rows])
     sigma = np.array([row.point.sigma for row in rows])
     t = np.array([row.point.t for row in rows])
@@ -223,5 +230,3 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
         t=t, time=np.where(np.isnan(t), 0.0, t), alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
         m_x=m_x, m_f=m_f, b=b, **columns,
     )  # fmt: skip
-
-

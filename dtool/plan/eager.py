@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -31,7 +32,7 @@ def run_eager(
         calls += 1
         return Node(point, state, eps=eps(state, point), z=z(calls - 1))
 
-    for now_at, to in zip(points, points[1:], strict=False):
+    for now_at, to in pairwise(points):
         if to.lam < now_at.lam:
             scale = to.alpha / now_at.alpha
             x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(calls - 1)

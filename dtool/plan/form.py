@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from numbers import Real
 from typing import Any, Never
 
 from dtool.errors import CompileError
 
+_LINEAR = {"multiply": operator.mul, "add": operator.add, "subtract": operator.sub, "divide": operator.truediv}
 _HINT = "write the step with +, - and numbers times x, x0, eps and z; run it eagerly to debug something else"
 
 
@@ -35,14 +37,14 @@ class Form:
 
     def __sub__(self, other: Any) -> Form:
         if not isinstance(other, Form):
-            return self + -other
+            return self.__add__(-other)
         terms = self.terms.copy()
         for symbol, value in other.terms.items():
             terms[symbol] = terms.get(symbol, 0.0) - value
         return Form(terms)
 
     def __rsub__(self, other: Any) -> Form:
-        return -self + other
+        return self.__neg__().__add__(other)
 
     def __mul__(self, factor: Any) -> Form:
         number = factor if type(factor) is float else _number("*", factor)
@@ -64,14 +66,10 @@ class Form:
         """Let numpy's numbers scale a form; refuse its functions by name."""
         if method == "__call__" and len(inputs) == 2:
             left, right = (v.item() if hasattr(v, "item") and not isinstance(v, Form) else v for v in inputs)
-            if ufunc.__name__ == "multiply":
-                return left * right
-            if ufunc.__name__ == "add":
-                return left + right
-            if ufunc.__name__ == "subtract":
-                return left - right
-            if ufunc.__name__ == "divide":
-                return left / right
+            operation = _LINEAR.get(ufunc.__name__)
+            if operation is not None:
+                result: Form = operation(left, right)
+                return result
         raise CompileError(f"numpy.{ufunc.__name__} of a symbol is not linear", _HINT)
 
     def __rtruediv__(self, other: Any) -> Never:

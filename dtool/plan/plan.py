@@ -61,7 +61,7 @@ class Plan:
     def __post_init__(self) -> None:
         for column in COLUMNS:
             dtype = np.bool_ if column in FLAGS else np.float64
-            values = np.array(getattr(self, column), dtype=dtype)  # a copy: nobody else can write to it
+            values: NDArray[Any] = np.array(getattr(self, column), dtype=dtype)  # a copy: nobody else can write to it
             values.setflags(write=False)
             object.__setattr__(self, column, values)
         _check(self)
@@ -109,15 +109,17 @@ class Plan:
         try:
             data = json.loads(text)
             if data.pop("format") != FORMAT:
-                raise DtoolError("this plan was written in another format", "write it again with this version of dtool")
+                raise DtoolError("this plan is of another format", "write it again with this version of dtool")
             if data.keys() != {*HEADER, *COLUMNS}:
-                raise KeyError(sorted(data.keys() ^ {*HEADER, *COLUMNS})[0])
+                raise KeyError(min(data.keys() ^ {*HEADER, *COLUMNS}))
             data["t"] = [np.nan if value is None else value for value in data["t"]]
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if isinstance(error, DtoolError):
                 raise
-            raise DtoolError(f"this is not a plan ({type(error).__name__}: {error})", "write one with: dtool plan RECIPE --json") from error
+            raise DtoolError(
+                f"this is not a plan ({type(error).__name__}: {error})", "write one with: dtool plan RECIPE --json"
+            ) from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()
@@ -149,13 +151,15 @@ def _check(plan: Plan) -> None:
         column = getattr(plan, name)
         if column.shape[:1] != (n,) or column.ndim != (2 if name == "b" else 1):
             raise CompileError(f"column {name} has shape {column.shape}, not {n} rows", "make the plan with compile()")
-        bad = np.flatnonzero(~np.isfinite(column).reshape(n, -1).all(axis=1)) if name != "t" else []
-        if len(bad):
-            raise CompileError(
-                f"row {bad[0]}: {name} is not finite (from alpha={plan.alpha[bad[0]]:.3g}, sigma={plan.sigma[bad[0]]:.3g})",
-                "an eps network cannot tell the image where alpha = 0: use prediction v or x0, or a schedule with signal"
-                if name in ("c_skip", "c_out") else "the rule divides by something that vanishes there",
-            )  # fmt: skip
+        bad = np.flatnonzero(~np.isfinite(column).reshape(n, -1).all(axis=1))
+        if bad.size and name != "t":
+            level = f"alpha={plan.alpha[bad[0]]:.3g}, sigma={plan.sigma[bad[0]]:.3g}"
+            hint = "the rule divides by something that vanishes there"
+            if name in ("c_skip", "c_out"):
+                hint = (
+                    "an eps network cannot tell the image where alpha = 0: use prediction v or x0, or another schedule"
+                )
+            raise CompileError(f"row {bad[0]}: {name} is not finite (at {level})", hint)
     if plan.prediction not in get_args(Prediction) or plan.basis not in get_args(Basis):
         raise CompileError(f"unknown prediction {plan.prediction!r} or basis {plan.basis!r}", "eps, x0 or v; x0 or eps")
     if not (np.isfinite(plan.init) and plan.init > 0):
@@ -165,10 +169,10 @@ def _check(plan: Plan) -> None:
         first = int(np.argmax(back > row))
         raise CompileError(f"row {row[first]} uses a prediction {back[first]} rows back", "there is none yet")
     if (plan.c < 0).any():
-        raise CompileError(f"row {np.argmax(plan.c < 0)} scales its noise by a negative number", "use its absolute value")
+        raise CompileError(
+            f"row {np.argmax(plan.c < 0)} scales its noise by a negative number", "use its absolute value"
+        )
     if not plan.step_end[-1]:
         raise CompileError("the last row does not end a step", "make the plan with compile()")
     if ((plan.a_saved != 0) & (np.cumsum(plan.save) == 0)).any():
         raise CompileError("a saved x is used before any was saved", "make the plan with compile()")
-
-

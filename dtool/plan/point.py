@@ -26,7 +26,9 @@ class Point:
 
     def __post_init__(self) -> None:
         if not (0 <= self.alpha < inf and 0 <= self.sigma < inf and self.alpha + self.sigma > 0):
-            raise UsageError(f"no noise level: alpha={self.alpha}, sigma={self.sigma}", "both are finite and at least 0")
+            raise UsageError(
+                f"no noise level: alpha={self.alpha}, sigma={self.sigma}", "both are finite and at least 0"
+            )
         low = log(self.alpha) if self.alpha > 0 else -inf
         object.__setattr__(self, "lam", inf if self.sigma == 0 else low - log(self.sigma))
 

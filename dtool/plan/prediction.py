@@ -16,9 +16,7 @@ class ClampWarning(UserWarning):
     """Some rows lie outside the noise levels that the network was trained on."""
 
 
-def output_map(
-    prediction: Prediction, alpha: Column, sigma: Column, c_in: Column
-) -> tuple[Column, Column]:
+def output_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Column) -> tuple[Column, Column]:
     """(c_skip, c_out) with x0 = c_skip·x + c_out·F, for a network whose input is c_in·x.
 
     eps: F = ε. x0: F = x0. v (arXiv:2202.00512, appendix D): F = α'ε - σ'x0 with (α', σ') = c_in·(α, σ), the
@@ -72,6 +70,4 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
             )
     c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
     m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_skip, c_out)
-    return replace(
-        plan, prediction=prediction, time=time, c_in=c_in, c_skip=c_skip, c_out=c_out, m_x=m_x, m_f=m_f
-    )
+    return replace(plan, prediction=prediction, time=time, c_in=c_in, c_skip=c_skip, c_out=c_out, m_x=m_x, m_f=m_f)

@@ -63,5 +63,7 @@ class Registrar:
             if not _NAME.fullmatch(given):
                 raise UsageError(f"{given!r} is no name for a {self.kind}", "use letters, digits, '-', '_' and '+'")
         if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
-            raise UsageError(f"target {target!r} of {name} is not of the form package.module:attribute", "mend the plugin")
+            raise UsageError(
+                f"target {target!r} of {name} is not of the form package.module:attribute", "mend the plugin"
+            )
         self.entries.append(Entry(name, target, self.provider, tuple(aliases), summary))

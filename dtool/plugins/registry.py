@@ -60,7 +60,12 @@ class Catalogue:
         """Every entry once, built-ins first, then by name."""
         self._owner.load_installed()
         unique = {(e.provider.name, e.name): e for entries in self._entries.values() for e in entries}
-        return iter(sorted(unique.values(), key=lambda e: (e.provider.name != "dtool", e.name if e.provider.name != "dtool" else "")))
+        return iter(
+            sorted(
+                unique.values(),
+                key=lambda e: (e.provider.name != "dtool", e.name if e.provider.name != "dtool" else ""),
+            )
+        )
 
 
 class Registry:

@@ -12,7 +12,9 @@ from dtool.schedulers.schedule import Array, Schedule, from_betas, scheduler
 
 
 @scheduler("betas")
-def betas(*, path: Annotated[str, Field(description=".npy, .json (a list) or text, one β a line or commas")]) -> Schedule:
+def betas(
+    *, path: Annotated[str, Field(description=".npy, .json (a list) or text, one β a line or commas")]
+) -> Schedule:
     """Any discrete schedule: the β of a file, from the least noise to the most."""
     return from_betas(_read(Path(path)))
 
@@ -28,4 +30,6 @@ def _read(path: Path) -> Array:
             values = path.read_text(encoding="utf-8").replace(",", " ").split()
         return np.asarray(values, dtype=np.float64)
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"cannot read betas from {path}: {error}", "give a .npy, .json or text file of numbers") from error
+        raise UsageError(
+            f"cannot read betas from {path}: {error}", "give a .npy, .json or text file of numbers"
+        ) from error

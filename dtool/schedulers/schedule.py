@@ -34,7 +34,9 @@ class Schedule:
     def __post_init__(self) -> None:
         for name, table in (("alpha", self.alpha), ("sigma", self.sigma)):
             if table.ndim != 1 or table.size == 0 or not np.isfinite(table).all():
-                raise UsageError(f"the schedule's {name} is not a finite table", "check the betas that it was made from")
+                raise UsageError(
+                    f"the schedule's {name} is not a finite table", "check the betas that it was made from"
+                )
             table.setflags(write=False)
         if (self.alpha < 0).any() or (self.sigma <= 0).any() or not (np.diff(self.lam) < 0).all():
             raise UsageError("the noise level does not rise at every step of the schedule", "use smaller betas")
@@ -59,13 +61,15 @@ class Schedule:
     def betas(self) -> Array:
         """β_t = 1 - ᾱ_t/ᾱ_{t-1}, `(T,)`: the form in which papers print a discrete schedule."""
         alpha_bar = np.concatenate([[1.0], self.alpha**2 / (self.alpha**2 + self.sigma**2)])
-        return 1.0 - alpha_bar[1:] / alpha_bar[:-1]
+        return np.asarray(1.0 - alpha_bar[1:] / alpha_bar[:-1])
 
     def level(self, t: ArrayLike) -> tuple[Array, Array]:
         """(α, σ) at the times `t` in [0, T-1], fractional ones too; exactly the table's entries at whole ones."""
         time = np.asarray(t, dtype=np.float64)
         if not ((time >= 0) & (time <= self.T - 1)).all():
-            raise UsageError(f"time {time} is outside this schedule's 0 … {self.T - 1}", "times count training steps from 0")
+            raise UsageError(
+                f"time {time} is outside this schedule's 0 … {self.T - 1}", "times count training steps from 0"
+            )
         low = np.floor(time).astype(int)
         high = np.minimum(low + 1, self.T - 1)
         w = time - low

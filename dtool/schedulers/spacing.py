@@ -46,7 +46,9 @@ class Spacing:
         Raises UsageError if `n` is not in 1 … T, or if this spacing cannot place n points.
         """
         if not 1 <= n <= schedule.T:
-            raise UsageError(f"{n} steps cannot be had from a schedule of {schedule.T}", f"choose 1 to {schedule.T} steps")
+            raise UsageError(
+                f"{n} steps cannot be had from a schedule of {schedule.T}", f"choose 1 to {schedule.T} steps"
+            )
         times = np.asarray(self.function(schedule, n, **dict(self.options)), dtype=np.float64)
         if times.shape != (n,) or not np.isfinite(times).all() or (np.diff(times) >= 0).any():
             raise UsageError(
