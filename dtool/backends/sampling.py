@@ -79,11 +79,13 @@ def sample(
 
     plan: a Plan (translated for this network if it was made for another), or a recipe, with `steps`.
     n: how many images, default 16: those with ids 0 … n-1 of `seed`; or give `ids`. Image i of a seed is the same
-    picture on every backend, and the same bits in any batch. labels: a class for all, or one each; by default image i
-    of a conditional network gets class i mod classes; -1 means no class. guidance, clip: the network's own by default.
-    x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it (`plan.draws` of them, or one
-    for each of `plan.rows`); the run then computes in the dtype of `x`, as one batch. batch_size: images at a time; the same bits
-    are promised for the same batch_size. progress(done, total): after every network call.
+    picture on every backend, and the same bits in any batch.
+    labels: a class for all, or one each; -1 means no class. By default image i of a conditional network gets class
+    i mod classes. guidance, clip: the network's own by default.
+    x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it: `plan.draws` of them, or
+    one for each of `plan.rows`. The run then computes in the dtype of `x`, as one batch.
+    batch_size: images at a time; the same bits are promised for the same batch_size.
+    progress(done, total): after every network call.
     Raises UsageError for what cannot be had, DtoolError if the result is not finite.
     """
     as_numpy = type(x).__module__.partition(".")[0] != "torch"

@@ -35,7 +35,7 @@ def compared(path: Path, module: nn.Module, spec: NetworkSpec, steps: int) -> tu
 
 
 def _calls(original: Network, exported: Network) -> list[Comparison]:
-    """Single calls at each batch size: at the first, a fractional, the last and random times; one label is "no class"."""
+    """Single calls at each batch size: first, fractional, last and random times; the first label is "no class"."""
     random = np.random.default_rng(0)
     last = original.schedule.T - 1
     found = []

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import hypot, isfinite, sqrt
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -173,7 +173,7 @@ def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
         if isinstance(result, Form) or not inspect.isgenerator(result):
             table.end_row(result, start, to, step_end=True)
             return
-        stages: Generator[tuple[Form, Point], Node | None, Form] = result
+        stages: Generator[tuple[Form, Point], Node | None, Form] = cast("Any", result)
         stage: Node | None = None
         while True:
             guess, point = stages.send(stage)
