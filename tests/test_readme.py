@@ -1,0 +1,50 @@
+"""The README's commands and code, run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+SHELL = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("dtool ")
+]
+CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def needs(command: str) -> None:
+    """Skip a command whose extra is not installed."""
+    if " train " in command or " export " in command:
+        for module in ("torch", "accelerate", "onnx"):
+            pytest.importorskip(module)
+
+
+def test_every_command_runs_in_the_order_given(tmp_path: Path) -> None:
+    assert len(SHELL) >= 10, "the README shows the commands"
+    for command in SHELL:
+        needs(f" {command} ")
+        words = shlex.split(command.partition(" > ")[0])
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+    assert {"sevens.png", "noise.png", "forward.png", "model.pt", "model.onnx", "from_onnx.png"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
+@pytest.mark.parametrize("code", CODE, ids=range(len(CODE)))
+def test_every_piece_of_python_runs(code: str, tmp_path: Path) -> None:
+    script = tmp_path / "readme.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
