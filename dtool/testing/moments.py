@@ -52,7 +52,7 @@ def _row(plan: Plan, i: int, mean: float, std: float) -> tuple[Array, Array]:
     return update @ keep, update @ offsets
 
 
-def weak_slope(rule: Rule, shape: str, mean: float = 0.7, std: float = 0.5) -> Slope:
+def weak_slope(rule: Rule, shape: str, mean: float = 0.2, std: float = 0.15) -> Slope:
     """How fast the mean and the standard deviation at σ/α = 0.02 converge as the steps double."""
 
     def error(n: int) -> float:

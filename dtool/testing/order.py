@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def _finished(steps: Any, call: Callable[[Any, Point], Node]) -> Any:
     """What a rule returns; while it is a generator, its requests for network calls are answered by `call`."""
     if not inspect.isgenerator(steps):
         return steps
-    asking: Generator[tuple[Any, Point], Node | None, Any] = steps
+    asking = cast("Generator[tuple[Any, Point], Node | None, Any]", steps)
     node: Node | None = None
     try:
         while True:

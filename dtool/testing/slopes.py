@@ -37,7 +37,8 @@ def slope_of(error: Callable[[int], float]) -> Slope:
     n = FIRST
     while n <= LIMIT and (n <= LAST or sum(e <= CEILING for _, e in errors) < 2):
         errors.append((n, error(n)))
-        if errors[-1][1] < FLOOR or not np.isfinite(errors[-1][1]):
+        stalled = n > LAST and errors[-1][1] > 0.8 * errors[-2][1]
+        if stalled or errors[-1][1] < FLOOR or not np.isfinite(errors[-1][1]):
             break
         n *= 2
     n = FIRST // 2
