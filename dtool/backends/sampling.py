@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.backends.batches import Job, Trace, generated, given, joined
 from dtool.backends.load import with_tensors
-from dtool.backends.loop import Steps, network_times, run
 from dtool.backends.noise import checked_ids
 from dtool.errors import DtoolError, UsageError
-from dtool.networks.guidance import guided
-from dtool.networks.network import Network, rows_for
+from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 from dtool.plan.prediction import for_network
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The steps of a run: `x` `(steps + 1, n, *shape)`, `x0` `(steps, n, *shape)`, the image predicted at each step."""
-
-    x: Any
-    x0: Any
 
 
 @dataclass(frozen=True)
@@ -44,18 +35,6 @@ class Samples:
     calls: int
     seconds: float
     trace: Trace | None = None
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Everything that all micro-batches of a run have in common."""
-
-    network: Network
-    plan: Plan
-    guidance: float
-    bounds: tuple[float, float] | None
-    want_trace: bool
-    called: Callable[[], None] | None
 
 
 def sample(
@@ -103,17 +82,17 @@ def sample(
     clipped = network.spec.clip if clip is None else clip
     total = table.rows * -(-count // chunk)
     called = _counter(progress, total)
-    job = _Job(network, table, scale, network.spec.data_range if clipped else None, trace, called)
+    job = Job(network, table, scale, network.spec.data_range if clipped else None, trace, called)
     started = time.perf_counter()
     if x is None:
         if noise is not None:
             raise UsageError("noise is given without a start", "give x= too")
         names = checked_ids(np.arange(count) if ids is None else np.asarray(ids, dtype=np.int64))
-        parts = _generated(job, seed, names, classes, chunk)
+        parts = generated(job, seed, names, classes, chunk)
     else:
         names = None
-        parts = _given(job, x, noise, classes, chunk)
-    x0, steps_taken = _joined(network, parts, count, as_numpy)
+        parts = given(job, x, noise, classes, chunk)
+    x0, steps_taken = joined(network, parts, count, as_numpy)
     samples = Samples(x0, classes, names, table, table.rows, time.perf_counter() - started, steps_taken)
     if not bool((abs(x0) < np.inf).all()):
         raise DtoolError(
@@ -183,94 +162,3 @@ def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callabl
         progress(done, total)
 
     return called
-
-
-def _generated(
-    job: _Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, chunk: int
-) -> Iterator[tuple[Any, Steps | None]]:
-    """The micro-batches of generated starts, each of exactly `chunk` images; the last one padded with its last."""
-    for first in range(0, len(ids), chunk):
-        index = np.minimum(np.arange(first, first + chunk), len(ids) - 1)
-        names = ids[index]
-        noise = _Noise(job.network, seed, names, job.plan.rows)
-        start = job.plan.init * noise(-1)
-        yield _run(job, start, noise, None if labels is None else labels[index], np.float32)
-
-
-class _Noise:
-    """The generated noise of one micro-batch, row by row; made for several rows at a time, which is much faster."""
-
-    def __init__(self, network: Network, seed: int, ids: NDArray[np.uint64], rows: int) -> None:
-        self._network, self._seed, self._ids = network, seed, ids
-        self._at_a_time = rows_for((len(ids), *network.shape), 1 << 17)
-        self._rows = rows
-        self._first = 0
-        self._block: Any = ()
-
-    def __call__(self, row: int) -> Any:
-        """The noise of a plan's row, `(B, *shape)`; row -1 is the start."""
-        if row < 0:
-            return self._network.normals(self._seed, self._ids, 0, 1)[0]
-        if not self._first <= row < self._first + len(self._block):
-            self._first = row
-            count = min(self._at_a_time, self._rows - row)
-            self._block = self._network.normals(self._seed, self._ids, row + 1, count)
-        return self._block[row - self._first]
-
-
-def _given(
-    job: _Job, x: Any, noise: Any, labels: NDArray[np.int64] | None, chunk: int
-) -> Iterator[tuple[Any, Steps | None]]:
-    """The batches of the user's own starts, with the user's own noise."""
-    network, plan = job.network, job.plan
-    if tuple(x.shape[1:]) != network.shape:
-        raise UsageError(f"x has shape {tuple(x.shape)}; the network's samples are {network.shape}", "give (B, *shape)")
-    if plan.stochastic:
-        if noise is None or len(noise) not in (plan.draws, plan.rows) or tuple(noise.shape[1:]) != tuple(x.shape):
-            got = "none" if noise is None else str(tuple(noise.shape))
-            raise UsageError(
-                f"noise for {plan.draws} draws of {tuple(x.shape)} is needed; got {got}",
-                f"give noise of shape {(plan.draws, *tuple(x.shape))}",
-            )
-        order = np.arange(plan.rows) if len(noise) == plan.rows else np.cumsum(plan.c != 0) - 1
-    dtype = network.numpy(x[:1]).dtype
-    for first in range(0, len(x), chunk):
-        part = slice(first, first + chunk)
-
-        def own(i: int, part: slice = part) -> Any:
-            return noise[order[i]][part]
-
-        yield _run(job, x[part], own, None if labels is None else labels[part], dtype)
-
-
-def _run(
-    job: _Job, start: Any, noise: Callable[[int], Any], labels: NDArray[np.int64] | None, dtype: Any
-) -> tuple[Any, Steps | None]:
-    times = job.network.array(network_times(job.plan, len(start), dtype))
-    predict = guided(job.network, labels, job.guidance)
-    steps = Steps() if job.want_trace else None
-    x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, steps=steps, called=job.called)
-    return x0, steps
-
-
-def _joined(
-    network: Network, parts: Iterator[tuple[Any, Steps | None]], count: int, as_numpy: bool
-) -> tuple[Any, Trace | None]:
-    """The micro-batches one after another, without the padding."""
-
-    def one(arrays: Sequence[Any]) -> Any:
-        if as_numpy or network.backend != "torch":
-            return np.concatenate([network.numpy(a) for a in arrays])[:count]
-        return network.concatenate(arrays)[:count]
-
-    done = list(parts)
-    images = one([x0 for x0, _ in done])
-    traces = [steps for _, steps in done if steps is not None]
-    if not traces:
-        return images, None
-    xs = [one(arrays) for arrays in zip(*(s.x for s in traces), strict=True)]
-    x0s = [one(arrays) for arrays in zip(*(s.x0 for s in traces), strict=True)]
-    stack: Callable[[list[Any]], Any] = (
-        np.stack if isinstance(images, np.ndarray) else lambda a: network.concatenate([v[None] for v in a])
-    )
-    return images, Trace(stack(xs), stack(x0s))
