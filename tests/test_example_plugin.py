@@ -1,0 +1,89 @@
+"""examples/dtool-quadratic, installed as a stranger would install it, is used by name and passes its own tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dtool
+from dtool.plan import Recipe
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "dtool-quadratic"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A folder that holds the installed package alone; on PYTHONPATH, its entry point is found."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    done = subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(folder), str(EXAMPLE)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(installed: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("DTOOL_")}
+    env |= {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=env, cwd=installed)
+
+
+def test_its_own_tests_pass(installed):
+    done = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests"))
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_the_command_line_knows_its_names(installed):
+    done = run(installed, "-m", "dtool", "samplers")
+    assert done.returncode == 0, done.stderr
+    assert "exp-heun" in done.stdout
+    assert "dtool-quadratic 0.1.0" in done.stdout
+    assert "quadratic-alpha" in run(installed, "-m", "dtool", "schedulers").stdout
+    plugins = json.loads(run(installed, "-m", "dtool", "plugins", "--json").stdout)
+    assert "dtool-quadratic" in json.dumps(plugins)
+
+
+def test_a_plan_is_made_of_its_sampler_and_its_schedule(installed):
+    done = run(installed, "-m", "dtool", "plan", "etd2rk@quadratic-alpha", "--steps", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = dtool.Plan.from_json(done.stdout)
+    assert (plan.recipe, plan.steps, plan.rows) == ("exp-heun@quadratic-alpha", 5, 9)
+    assert np.allclose(plan.alpha[plan.step_end][1:4], [0.4, 0.6, 0.8])
+    assert run(installed, "-m", "dtool", "samplers", "dtool-quadratic/exp-heun").returncode == 0
+
+
+def test_it_samples_from_a_network_trained_under_another_schedule(installed):
+    """The data are one point: any right sampler, however few its steps, ends there."""
+    code = """
+import numpy as np, dtool
+levels = dtool.schedule("linear")
+def eps(x, t):
+    alpha, sigma = (level[:, None] for level in levels.level(t))
+    return (x - alpha * 0.7) / sigma
+network = dtool.network(eps, shape=(2,), schedule="linear")
+x = np.random.default_rng(0).standard_normal((4, 2))
+out = dtool.sample(network, "exp-heun@quadratic-alpha", steps=6, x=x)
+print(out.plan.recipe, out.calls, np.abs(out.x0 - 0.7).max() < 1e-9)
+"""
+    done = run(installed, "-W", "ignore", "-c", code)
+    assert done.stdout == "exp-heun@quadratic-alpha 11 True\n", done.stderr
+
+
+def test_switched_off_it_is_not_known(installed):
+    done = run(installed, "-m", "dtool", "plan", "exp-heun", DTOOL_DISABLE_PLUGINS="dtool-quadratic")
+    assert done.returncode == 2
+    assert "there is no sampler 'exp-heun'" in done.stderr
+    assert run(installed, "-m", "dtool", "--no-plugins", "plan", "exp-heun").returncode == 2
+
+
+def test_without_it_nothing_here_depends_on_it():
+    with pytest.raises(dtool.DtoolError, match="there is no sampler 'exp-heun'"):
+        Recipe.parse("exp-heun")
