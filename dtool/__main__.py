@@ -1,0 +1,7 @@
+"""`python -m dtool` is `dtool`."""
+
+import sys
+
+from dtool.cli import main
+
+sys.exit(main())

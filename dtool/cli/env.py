@@ -1,0 +1,87 @@
+"""`dtool env`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from dtool.cli.output import AsJson, say, say_json
+from dtool.plugins.registry import registry
+from dtool.version import __version__
+
+PACKAGES = (
+    "numpy", "pillow", "pydantic", "pluggy", "typer", "rich", "onnxruntime", "onnxruntime-gpu", "torch", "onnx",
+    "onnxscript", "safetensors", "accelerate", "scikit-learn",
+)  # fmt: skip
+
+EXAMPLES = ("dtool env", "dtool env --json")
+
+
+def env(as_json: AsJson = False) -> None:
+    """Print versions and devices, for a bug report."""
+    found = environment()
+    if as_json:
+        say_json(found)
+        return
+    lines = {"dtool": found["dtool"], "python": found["python"], "platform": found["platform"]}
+    lines |= {name: version or "-" for name, version in found["packages"].items()}
+    lines["providers"] = ", ".join(found["onnxruntime_providers"]) or "-"
+    lines |= {"CPU cores": str(found["cores"]), "GPU": "; ".join(found["gpus"]) or "none found"}
+    lines["plugins"] = ", ".join(f"{p['name']} {p['version']} ({p['status']})" for p in found["plugins"]) or "none"
+    width = max(len(name) for name in lines)
+    for name, value in lines.items():
+        say(f"{name.ljust(width)}  {value}")
+
+
+def environment() -> dict[str, Any]:
+    """What a bug report needs. torch is not imported for it: its version is read from its metadata."""
+    registry().load_installed()
+    return {
+        "dtool": __version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "onnxruntime_providers": _providers(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpus": _gpus(),
+        "plugins": [
+            {"name": p.name, "version": p.version, "status": p.status, "error": p.error}
+            for p in registry().plugins
+            if p.name != "dtool"
+        ],
+        "executable": sys.executable,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _providers() -> list[str]:
+    """ONNX Runtime's execution providers; its import is light."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return []
+    return list(onnxruntime.get_available_providers())
+
+
+def _gpus() -> list[str]:
+    """Names, memory and driver of NVIDIA's devices, as their own tool gives them."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in answer.stdout.splitlines() if line.strip()]

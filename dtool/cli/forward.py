@@ -1,0 +1,125 @@
+"""`dtool forward`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dtool.cli.arguments import Device
+from dtool.cli.options import scheduler_names
+from dtool.cli.output import AsJson, say, say_json
+from dtool.errors import DtoolError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dtool.schedulers.schedule import Schedule
+
+EXAMPLES = ("dtool forward photo.jpg", "dtool forward digit --scheduler cosine --steps 12 -o forward.png")
+LONGEST = 128  # pixels: a larger image is made smaller
+
+
+def forward(
+    image: Annotated[
+        str,
+        typer.Argument(help="a picture file, or the word digit: a sample of dtool's own network", show_default=False),
+    ],
+    scheduler: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a schedule; may be given several times [default: all]",
+            autocompletion=scheduler_names,
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=2, max=50, help="how many times to show, evenly from 0 to T-1")] = 9,
+    seed: Annotated[int, typer.Option(min=0, help="of the noise; every row gets the same")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the picture")] = Path("forward.png"),
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show how each schedule destroys an image.
+
+    One row a schedule, x_t = alpha_t x0 + sigma_t noise at evenly spaced times, the same noise in every row. Under
+    each picture stands alpha-bar, the share of its variance that is still the image's.
+    """  # fmt: skip
+    from dtool.files import require_writable, write_atomically
+
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png")
+    require_writable(output)
+    chosen = _schedules(scheduler)
+    picture = _picture(_image(image, seed, device), chosen, steps, seed)
+    write_atomically(output, lambda temporary: picture.save(temporary, "PNG"))
+    if as_json:
+        say_json({"picture": str(output), "schedulers": list(chosen), "seed": seed})
+    else:
+        say(output)
+
+
+def _schedules(names: list[str] | None) -> dict[str, Schedule]:
+    from dtool.cli.schedulers import all_schedules
+    from dtool.schedulers import schedule
+
+    if not names or "all" in names:
+        return all_schedules()
+    return {name: schedule(name) for name in names}
+
+
+def _image(source: str, seed: int, device: str) -> NDArray[np.float32]:
+    """The image as (C, H, W) in [-1, 1]."""
+    import numpy as np
+
+    if source == "digit" and not Path(source).exists():
+        import dtool
+
+        net = dtool.default_network(device)
+        low, high = net.spec.data_range
+        x0 = dtool.sample(net, "dpmpp-2m/karras", steps=20, ids=[seed]).x0[0]
+        return np.asarray(2 * (x0 - low) / (high - low) - 1, dtype=np.float32).clip(-1, 1)
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(source) as file:
+            opened = ImageOps.exif_transpose(file)
+            grey = opened.mode in ("1", "L", "I;16", "I", "LA")
+            picture = opened.convert("L" if grey else "RGB")
+    except FileNotFoundError:
+        raise DtoolError(f"there is no file {source}", "give a picture file, or the word digit") from None
+    except IsADirectoryError:
+        raise DtoolError(f"{source} is a folder", "give one picture") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DtoolError(f"{source} cannot be read as a picture ({error})", "give a PNG, JPEG or WebP file") from error
+    picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    array = np.asarray(picture, dtype=np.float32) / 127.5 - 1
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def _picture(x0: NDArray[np.float32], chosen: dict[str, Schedule], steps: int, seed: int) -> Any:
+    """The labelled grid."""
+    import numpy as np
+
+    from dtool.backends.noise import normals
+    from dtool.compare.picture import Row, labelled, pixels
+
+    noise = normals(seed, np.zeros(1, np.uint64), 0, x0.shape)[0, 0]
+    shares = np.linspace(0, 1, steps)
+    lengths = {made.T for made in chosen.values()}
+    whole = lengths.pop() - 1 if len(lengths) == 1 else None
+    heads = [f"{share:.3g} (T-1)" if whole is None else f"t = {share * whole:.0f}" for share in shares]
+    rows = []
+    for name, made in chosen.items():
+        alpha, sigma = made.level((shares * (made.T - 1)).round())
+        shown = np.stack([a * x0 + s * noise for a, s in zip(alpha, sigma, strict=True)])
+        captions = tuple(_share(float(a) ** 2) for a in alpha)
+        rows.append(Row(name, f"T = {made.T}", pixels(shown), captions=captions))
+    title = "The forward process under each schedule" if len(rows) > 1 else f"The forward process under {rows[0].name}"
+    return labelled(rows, heads, title, "below each image: alpha-bar, the image's share of the variance", side=72)
+
+
+def _share(value: float) -> str:
+    """ᾱ in a few characters."""
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"

@@ -1,0 +1,109 @@
+"""The chosen sampler's options as flags of the command, with its types, its help and its limits."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Annotated, Any, Literal, get_origin
+
+import annotated_types
+import typer
+
+from dtool.plugins.registry import registry
+from dtool.samplers import sampler
+from dtool.samplers.rule import Rule
+
+DEFAULT_SAMPLER = "ddpm"
+
+
+def flag(name: str) -> str:
+    """The flag of an option: `last_step` is --last-step."""
+    return "--" + name.replace("_", "-")
+
+
+def chosen_sampler(args: Sequence[str]) -> Rule:
+    """The rule that --sampler or --recipe names in `args`, before they are parsed; ddpm if neither does."""
+    for option in ("--sampler", "--recipe"):
+        token = _value_of(option, args)
+        if token:
+            from dtool.plan.recipe import Recipe
+
+            return sampler(token) if option == "--sampler" else Recipe.parse(token).rule
+    return sampler(DEFAULT_SAMPLER)
+
+
+def _value_of(option: str, args: Sequence[str]) -> str | None:
+    found = None
+    for word, following in zip_longest(args, args[1:]):
+        if word == "--":
+            break
+        if word == option:
+            found = following
+        elif word.startswith(option + "="):
+            found = word.partition("=")[2]
+    return found
+
+
+class Options(dict[str, Any]):
+    """The values of the chosen sampler's options: a command with a parameter of this type gets a flag for each."""
+
+
+def with_options(function: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
+    """`function(…, options: Options)` with one parameter for each option of `rule` in place of `options`.
+
+    An option whose flag the command has already is spelt --SAMPLER-NAME.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
+    taken = {flag(p.name) for p in own}
+    spelt = {name: flag(name) for name in rule.model.model_fields}
+    extra = [_parameter(rule, n, f if f not in taken else flag(f"{rule.name}_{n}")) for n, f in spelt.items()]
+
+    def wrapper(**given: Any) -> Any:
+        options = Options((name, given.pop(f"option_{name}")) for name in spelt)
+        return function(**given, options=options)
+
+    own = [p.replace(annotation=hints[p.name], kind=p.KEYWORD_ONLY) for p in own]
+    wrapper.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {}
+    wrapper.__doc__ = function.__doc__
+    return wrapper
+
+
+def _parameter(rule: Rule, name: str, spelt: str) -> inspect.Parameter:
+    """One option of `rule` as a parameter that typer can read; its default is the value that the rule has."""
+    field = rule.model.model_fields[name]
+    limits = {type(m): m for m in field.metadata}
+    plain = get_origin(field.annotation) is Literal or field.annotation in (bool, int, float, str)
+    number = field.annotation in (int, float)
+    low, high = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
+    option = typer.Option(
+        spelt,
+        help=field.description or "",
+        min=low.ge if number and low else None,
+        max=high.le if number and high else None,
+        rich_help_panel=f"Options of {rule.name}",
+    )
+    default = dict(rule.options).get(name, inspect.Parameter.empty)
+    kind: Any = field.annotation if plain else str
+    annotation = Annotated[kind, option]
+    if not plain and default is not inspect.Parameter.empty:
+        default = str(default)
+    return inspect.Parameter(f"option_{name}", inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def sampler_names(incomplete: str) -> list[str]:
+    """Completions of --sampler."""
+    return [entry.name for entry in registry().samplers if entry.name.startswith(incomplete)]
+
+
+def scheduler_names(incomplete: str) -> list[str]:
+    """Completions of --scheduler."""
+    return [entry.name for entry in registry().schedulers if entry.name.startswith(incomplete)]
+
+
+def spacing_names(incomplete: str) -> list[str]:
+    """Completions of --spacing."""
+    return [entry.name for entry in registry().spacings if entry.name.startswith(incomplete)]

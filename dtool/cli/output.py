@@ -1,0 +1,109 @@
+"""What commands print: data on stdout, as JSON, as a table for eyes, or as plain columns for a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="nothing but the data: no progress, no remarks")]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head, and whether it holds numbers. `fold`: its long texts may be broken into lines."""
+
+    head: str
+    number: bool = False
+    fold: bool = False
+
+
+def say(text: object = "") -> None:
+    """A line of data on stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say_json(data: Any) -> None:
+    """Print `data` as JSON that any reader takes: a number that is not finite becomes null."""
+    say(json.dumps(_finite(data), indent=2, ensure_ascii=False))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if data - data == 0 else None
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return data
+
+
+def remark(text: str, quiet: bool = False) -> None:
+    """A line on stderr that is not data."""
+    if not quiet:
+        sys.stderr.write(f"{text}\n")
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print a table: with Rich on a terminal, otherwise plain columns that are never cut off."""
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        _rich(columns, rows, title)
+        return
+    say("\n".join([title] * bool(title) + plain_table(columns, rows)))
+
+
+def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table without colours: columns as wide as their widest cell, two spaces between."""
+    cells = [[column.head for column in columns], *rows]
+    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
+
+    def line(row: Sequence[str]) -> str:
+        parts = []
+        for cell, width, column in zip(row, widths, columns, strict=True):
+            space = " " * (width - _width(cell))
+            parts.append(space + cell if column.number else cell + space)
+        return "  ".join(parts).rstrip()
+
+    return [line(row) for row in cells]
+
+
+def _width(text: str) -> int:
+    """Places that `text` takes: a combining mark, as in x̄, takes none."""
+    return sum(not unicodedata.combining(letter) for letter in text)
+
+
+def _rich(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for column in columns:
+        justify = "right" if column.number else "left"
+        made.add_column(Text(column.head), justify=justify, overflow="fold", no_wrap=not column.fold)  # type: ignore[arg-type]
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    wide = max(shutil.get_terminal_size().columns, 40)
+    Console(width=wide).print(made)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, without an exponent where it can be read without one; "-" for None."""
+    if value is None:
+        return "-"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if 1e-3 <= size < 1e6:
+        text = f"{value:.{digits}g}"
+        return text if "e" not in text else f"{value:.0f}"
+    return f"{value:.{digits - 1}e}"

@@ -1,0 +1,41 @@
+"""`dtool plugins`."""
+
+from __future__ import annotations
+
+from dtool.cli.output import AsJson, Column, remark, say_json, table
+from dtool.plugins.loader import KINDS, Plugin
+from dtool.plugins.registry import registry
+
+EXAMPLES = ("dtool plugins", "DTOOL_DISABLE_PLUGINS=some-package dtool plugins")
+
+
+def plugins(as_json: AsJson = False) -> None:
+    """List the installed plugins and what they offer."""
+    registry().load_installed()
+    found = registry().plugins
+    if as_json:
+        say_json([_described(plugin) for plugin in found])
+        return
+    rows = []
+    for plugin in found:
+        offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _offers(plugin).items())
+        rows.append([plugin.name, plugin.version, plugin.status, plugin.error or offers or "-"])
+    table([Column("package"), Column("version"), Column("status"), Column("what it offers", fold=True)], rows)
+    if len(found) == 1:
+        remark("no other package offers anything in the entry-point group 'dtool'")
+
+
+def _offers(plugin: Plugin) -> dict[str, list[str]]:
+    return {kind: [e.name for e in plugin.entries[kind]] for kind in KINDS if plugin.entries.get(kind)}
+
+
+def _described(plugin: Plugin) -> dict[str, object]:
+    return {
+        "name": plugin.name,
+        "version": plugin.version,
+        "entry_point": plugin.entry_point,
+        "status": plugin.status,
+        "error": plugin.error,
+        "import_seconds": round(plugin.seconds, 4),
+        "offers": _offers(plugin),
+    }

@@ -1,0 +1,122 @@
+"""From arguments to an exit code: every way a command can end, as lines that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from dtool.errors import DtoolError
+from dtool.version import __version__
+
+FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning, SyntaxWarning)
+
+
+def run(argv: list[str]) -> int:
+    """Run the command that `argv` names; see `dtool.cli.main` for the exit codes."""
+    if argv[:1] == ["--version"]:
+        return _guarded(lambda: sys.stdout.write(f"dtool {__version__}\n") and None)
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    if "--no-plugins" in own:
+        from dtool.plugins.loader import disable_all
+
+        disable_all()
+        argv = [word for word in own if word != "--no-plugins"] + argv[len(own) :]
+
+    def command() -> object:
+        from dtool.cli.app import app
+
+        return app()(argv or ["--help"], prog_name="dtool", standalone_mode=False)
+
+    return _guarded(command)
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    """Run `command`; whatever it raises becomes an exit code and one line of cause, one of remedy, on stderr."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _Warnings()
+        try:
+            result = command()
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return _said("interrupted", "", 130)
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 1
+        except BrokenPipeError:
+            _forget_stdout()
+            return 0
+        except Exception as error:
+            if os.environ.get("DTOOL_DEBUG"):
+                traceback.print_exc()
+            return _failed(error)
+    code = result if isinstance(result, int) else 0
+    return _said("interrupted", "", code) if code == 130 else code
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong and what to do about it; returns the exit code."""
+    if isinstance(error, DtoolError):
+        return _said(str(error), error.hint, error.exit_code)
+    if hasattr(error, "format_message"):  # typer's own errors; their classes have no public name
+        from dtool.cli.usage import explained
+
+        return _said(*explained(error), 2)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return _said(f"{where}{error.strerror}", _remedy(error), 1)
+    if isinstance(error, MemoryError):
+        return _said("there is not enough memory", "ask for fewer images, or a smaller --batch-size", 1)
+    cause = f"internal error ({type(error).__name__}: {error})"
+    return _said(cause, "run it again with DTOOL_DEBUG=1, and report what it prints with the output of: dtool env", 1)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space there, or write somewhere else"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a file that you may read and write"
+    return "check the path"
+
+
+def _said(cause: str, hint: str, code: int) -> int:
+    """Print `error: cause` and `hint: remedy`, each on one line."""
+    sys.stderr.write(f"{_painted('error:', '1;31')} {' '.join(cause.split())}\n")
+    if hint:
+        sys.stderr.write(f"{_painted('hint:', '36')} {' '.join(hint.split())}\n")
+    return code
+
+
+class _Warnings:
+    """Shows a warning that is meant for the user as one line, once; those for programmers stay silent."""
+
+    def __init__(self) -> None:
+        self.shown: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        if text in self.shown or issubclass(category, FOR_PROGRAMMERS):
+            return
+        self.shown.add(text)
+        sys.stderr.write(f"{_painted('warning:', '33')} {text}\n")
+
+
+def _painted(word: str, colour: str) -> str:
+    """`word` in a colour, on a terminal that wants one."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return word
+    return f"\x1b[{colour}m{word}\x1b[0m"
+
+
+def _forget_stdout() -> None:
+    """The reader has gone (`dtool plan … | head`): let the interpreter's last flush go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout is no file, as in tests
+        return
+    finally:
+        os.close(nowhere)

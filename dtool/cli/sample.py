@@ -1,0 +1,238 @@
+"""`dtool sample`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dtool.cli.arguments import (
+    MODEL_HELP,
+    Backend,
+    BatchSize,
+    Classes,
+    Clip,
+    Device,
+    Guidance,
+    Seed,
+    open_network,
+    progress_bar,
+)  # fmt: skip
+from dtool.cli.options import DEFAULT_SAMPLER, Options, sampler_names, scheduler_names, spacing_names
+from dtool.cli.output import AsJson, Quiet, remark, say_json
+from dtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from dtool.backends.sampling import Samples
+    from dtool.networks.network import Network
+    from dtool.plan import Plan
+
+EXAMPLES = (
+    "dtool sample --scheduler cosine --sigma tilde",
+    "dtool sample --sampler dpmpp-2m --spacing karras --steps 20 --class 3,1,4 -n 30",
+    "dtool sample model.onnx --recipe ddim:eta=0.5 --steps 25 --ids 0-63 --npz samples.npz",
+)
+HOW, FILES = "The recipe", "Files"
+
+
+def sample(
+    model: Annotated[Path | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="how many images [default: 16]")] = None,
+    seed: Seed = 0,
+    ids: Annotated[str | None, typer.Option(help="which images of the seed: 0-15 or 3,40", show_default=False)] = None,
+    classes: Classes = None,
+    guidance: Guidance = None,
+    clip: Clip = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="the rule: see dtool samplers [default: ddpm]", autocompletion=sampler_names, rich_help_panel=HOW
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="noise schedule: see dtool schedulers [default: the network's own]",
+            autocompletion=scheduler_names,
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            help="where the steps fall: see dtool spacings [default: trailing]",
+            autocompletion=spacing_names,
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="how many steps [default: 50]", rich_help_panel=HOW)] = None,
+    points: Annotated[
+        str | None, typer.Option(help="your own times instead, falling: 999,750,500,250", rich_help_panel=HOW)
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="all in one word: ddim:eta=0.5@cosine/karras", rich_help_panel=HOW)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="the picture [default: samples.png]", rich_help_panel=FILES)
+    ] = None,
+    npz: Annotated[
+        Path | None, typer.Option(help="write the array too: x0, labels, ids", rich_help_panel=FILES)
+    ] = None,
+    trace: Annotated[
+        bool,
+        typer.Option("--trace", help="a second picture: x_t above the image predicted from it", rich_help_panel=FILES),
+    ] = False,
+    device: Device = "auto",
+    backend: Backend = None,
+    batch_size: BatchSize = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    *,
+    options: Options,
+) -> None:
+    """Draw samples from a network, and write them as a picture.
+
+    Image i of a seed starts from the same noise whatever the sampler, the batch or the backend. The options of the
+    chosen sampler are flags, listed below: --help shows those of the sampler that you name.
+    """
+    import dtool
+    from dtool.cli.values import class_list, id_list, times
+    from dtool.plan.api import plan as make_plan
+
+    chosen = id_list(ids)
+    if chosen is not None and n is not None and n != len(chosen):
+        raise UsageError(f"-n {n}, but --ids names {len(chosen)} images", "leave -n out")
+    count = len(chosen) if chosen is not None else 16 if n is None else n
+    _check_paths(output, npz, trace)
+    net = open_network(model, device, backend)
+    files = _files(net, output, npz, trace)
+    labels = class_list(classes, net.spec.class_names, net.classes, count)
+    plan = make_plan(
+        _recipe(sampler, recipe, options),
+        scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net,
+    )  # fmt: skip
+    with progress_bar(f"{count} images", quiet) as show:
+        out = dtool.sample(
+            net, plan, n=count, seed=seed, ids=chosen, labels=labels, guidance=guidance, clip=clip, trace=trace,
+            batch_size=batch_size, progress=show,
+        )  # fmt: skip
+    settings = {
+        "recipe": plan.recipe, "plan": plan.hash, "steps": plan.steps, "calls": out.calls, "n": count, "seed": seed,
+        "model": None if model is None else str(model), "backend": net.backend, "device": net.device,
+        "guidance": guidance, "clip": clip, "dtool": dtool.__version__,
+    }  # fmt: skip
+    _write(files, net, out, settings)
+    remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
+    if as_json:
+        say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
+    else:
+        sys.stdout.writelines(f"{path}\n" for path in files.values())
+
+
+def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:
+    """The recipe that was asked for, with the sampler's options as the flags have them."""
+    from dtool.plan import Recipe
+
+    if recipe is not None and sampler is not None:
+        raise UsageError("--recipe names the sampler already", "leave --sampler out")
+    return Recipe.parse(recipe or sampler or DEFAULT_SAMPLER).where(None, None, **options)
+
+
+def _check_paths(output: Path | None, npz: Path | None, trace: bool) -> None:
+    """Find out before sampling, not after it."""
+    from dtool.files import require_writable
+
+    if output is not None and output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png, or use --npz for the array")
+    if npz is not None and npz.suffix.lower() != ".npz":
+        raise UsageError(f"{npz}: the array is an .npz", "end its name in .npz")
+    picture = output or Path("samples.png")
+    for path in (picture, npz, _trace_path(picture) if trace else None):
+        if path is not None and (path != picture or output is not None or npz is None):
+            require_writable(path)
+
+
+def _trace_path(picture: Path) -> Path:
+    return picture.with_name(f"{picture.stem}-trace.png")
+
+
+def _files(net: Network, output: Path | None, npz: Path | None, trace: bool) -> dict[str, Path]:
+    """What will be written. A network whose samples are no pictures gives an array, and no picture unless asked."""
+    from dtool.compare.picture import is_picture
+
+    files: dict[str, Path] = {}
+    if is_picture(net.shape):
+        files["picture"] = output or Path("samples.png")
+        if trace:
+            files["trace"] = _trace_path(files["picture"])
+    elif output is not None or trace:
+        raise UsageError(
+            f"samples of shape {net.shape} are no pictures", "leave out -o and --trace, and use --npz FILE"
+        )
+    if npz is not None or not files:
+        files["npz"] = npz or Path("samples.npz")
+    return files
+
+
+def _write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str, Any]) -> None:
+    """Write each file whole; pictures carry the settings that made them."""
+    import json
+
+    from PIL.PngImagePlugin import PngInfo
+
+    from dtool.compare.picture import columns_for, grid, pixels
+    from dtool.files import write_atomically
+
+    notes = PngInfo()
+    notes.add_itxt("dtool", json.dumps(settings, ensure_ascii=False))
+
+    def save(path: Path, picture: Any) -> None:
+        write_atomically(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=notes))
+
+    if "picture" in files:
+        tiles = pixels(out.x0, net.spec.data_range)
+        save(files["picture"], grid(tiles, columns_for(len(tiles), net.classes), side=96 if len(tiles) <= 100 else 48))
+    if "trace" in files:
+        save(files["trace"], _strip(net, out))
+    if "npz" in files:
+        write_atomically(files["npz"], _array_writer(out, settings))
+
+
+def _array_writer(out: Samples, settings: dict[str, Any]) -> Callable[[Path], None]:
+    import json
+
+    import numpy as np
+
+    arrays = {"x0": out.x0, "ids": out.ids, "settings": np.array(json.dumps(settings))}
+    if out.labels is not None:
+        arrays["labels"] = out.labels
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return write
+
+
+def _strip(net: Network, out: Samples, images: int = 3, moments: int = 10) -> Any:
+    """x_t above the image predicted from it, for the first few images, at evenly chosen steps and the end."""
+    import numpy as np
+
+    from dtool.compare.picture import Row, labelled, pixels
+
+    assert out.trace is not None
+    plan: Plan = out.plan
+    chosen = np.unique(np.linspace(0, plan.steps - 1, min(plan.steps, moments)).round().astype(int))
+    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))[chosen]
+    heads = [f"t={t:.4g}" for t in plan.time[starts]] + ["end"]
+    rows = []
+    for i in range(min(images, len(out.x0))):
+        noisy = pixels(np.concatenate([out.trace.x[chosen, i], out.trace.x[-1:, i]]), net.spec.data_range)
+        clean = pixels(out.trace.x0[chosen, i], net.spec.data_range)
+        name = f"image {int(out.ids[i])}" if out.ids is not None else f"image {i}"
+        rows += [Row(name, "x_t", noisy), Row("", "the image predicted from it", clean, gap=14)]
+    title = f"{plan.recipe}, {plan.steps} steps"
+    return labelled(rows, heads, title)

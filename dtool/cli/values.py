@@ -1,0 +1,64 @@
+"""Values that arguments spell as text: lists of numbers, ranges, class names."""
+
+from __future__ import annotations
+
+import re
+
+from dtool.errors import UsageError, did_you_mean
+
+
+def times(text: str | None, option: str = "--points") -> list[float] | None:
+    """`999,750.5` → [999.0, 750.5]; None stays None."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text}: not a list of numbers", "write it as 999,750,500,250") from None
+
+
+def counts(text: str, option: str = "--steps") -> list[int]:
+    """`10,20,50` → [10, 20, 50], each at least 1, none twice."""
+    found: list[int] = []
+    for part in text.split(","):
+        if not re.fullmatch(r"\s*\d+\s*", part) or int(part) < 1:
+            raise UsageError(f"{option} {text}: not a list of whole numbers from 1", "write it as 10,20,50")
+        if int(part) not in found:
+            found.append(int(part))
+    return found
+
+
+def id_list(text: str | None) -> list[int] | None:
+    """`0-15,40` → [0, …, 15, 40]: image ids, each at least 0."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(f"--ids {text}: not a list of image ids", "write it as 0-15 or 3,1,4")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return found
+
+
+def class_list(text: str | None, names: tuple[str, ...], classes: int, n: int) -> list[int] | None:
+    """`3,1,4` (numbers, the network's names for them, or none) as one class an image, repeated up to `n` images."""
+    if text is None:
+        return None
+    if classes == 0:
+        raise UsageError("this network is not conditional: it knows no classes", "leave --class out")
+    asked = [_class_of(part.strip(), names, classes) for part in text.split(",")]
+    return [asked[i % len(asked)] for i in range(n)]
+
+
+def _class_of(part: str, names: tuple[str, ...], classes: int) -> int:
+    if part in names:
+        return names.index(part)
+    if part == "none":
+        return -1
+    if part.isdecimal() and int(part) < classes:
+        return int(part)
+    numbers = f"classes are 0 … {classes - 1}, or none"
+    raise UsageError(
+        f"there is no class {part!r}", did_you_mean(part, names) if names and not part.isdecimal() else numbers
+    )
