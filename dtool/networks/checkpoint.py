@@ -1,0 +1,225 @@
+"""Write and read checkpoints: `.pt` (what training needs to go on, too) and `.safetensors` (weights and description).
+
+A `.pt` is `torch.save` of a plain dict that `torch.load(weights_only=True)` reads; nothing here ever loads a file in
+any other way. Both hold the same description: a format number, the `NetworkSpec` and the network's configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dtool.errors import DtoolError, UsageError
+from dtool.files import cannot_write, write_atomically
+from dtool.networks.spec import NetworkSpec
+from dtool.networks.unet import UNet, UNetConfig
+from dtool.version import __version__
+
+FORMAT = 1
+SUFFIXES = (".pt", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept."""
+
+    source: str
+    spec: NetworkSpec
+    kind: str
+    config: dict[str, Any]
+    state_dict: dict[str, Tensor]
+    training: dict[str, Any] | None = None
+
+    def build(self) -> nn.Module:
+        """The network with its weights, in eval mode on the CPU, without gradients; `DtoolError` if they don't fit."""
+        network = _empty(self.kind, self.config, self.source)
+        result = _fit(network, self.state_dict, self.source)
+        return result.eval().requires_grad_(False)
+
+
+def save(
+    path: Path | str,
+    *,
+    spec: NetworkSpec,
+    config: UNetConfig,
+    state_dict: Mapping[str, Tensor],
+    training: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a checkpoint; the suffix chooses the format. The old file stays until the new one is complete.
+
+    Raises `DtoolError` if the weights are not finite or the file can't be written; then nothing is left behind.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: unknown kind of checkpoint", "end its name in .pt or .safetensors")
+    weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    _require_finite(weights, str(path))
+    network = {"kind": "unet", "config": config.model_dump(mode="json")}
+    about = spec.model_dump_json()
+    if path.suffix == ".pt":
+        content = {"format": FORMAT, "dtool": __version__, "spec": about, "network": network, "state_dict": weights}
+        content["training"] = dict(training or {})
+        write_atomically(path, lambda temporary: _write(path, lambda: torch.save(content, temporary)))
+    else:
+        header = {"format": str(FORMAT), "dtool": __version__, "spec": about, "network": json.dumps(network)}
+        write_atomically(path, lambda temporary: _write(path, lambda: save_file(weights, temporary, metadata=header)))
+    return path
+
+
+def _write(path: Path, write: Callable[[], object]) -> None:
+    """torch and safetensors turn a full disk into errors of their own kinds."""
+    try:
+        write()
+    except OSError:
+        raise
+    except (RuntimeError, SafetensorError) as error:
+        raise cannot_write(path, error) from error
+
+
+def read(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, running no code from it.
+
+    Raises `DtoolError` for a file that is missing, truncated, foreign, newer than this version, or has NaN in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DtoolError(f"{path}: there is no such file", "give the path of a checkpoint that `dtool train` wrote")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
+    _require_format(content, path)
+    network, state = content["network"], content["state_dict"]
+    spec = NetworkSpec.read(content["spec"], str(path))
+    _require_finite(state, str(path))
+    return Checkpoint(str(path), spec, network["kind"], network["config"], state, content.get("training") or None)
+
+
+def _read_pt(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        begins_as_zip = file.read(4) == b"PK\x03\x04"
+    if begins_as_zip:
+        _require_whole(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "nsupported" in str(error) or "GLOBAL" in str(error):
+            raise DtoolError(
+                f"{path}: refused, because loading it would run code that comes with the file",
+                "ask its author for a .safetensors file, or for a plain state dict",
+            ) from error
+        raise _foreign(path) from error
+    except Exception as error:
+        if begins_as_zip:
+            raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
+        raise _foreign(path) from error
+    if not isinstance(content, dict):
+        raise _foreign(path)
+    return content
+
+
+def _require_whole(path: Path) -> None:
+    """torch.load notices neither a missing end at once nor wrong bytes at all; the archive's checksums do."""
+    if not zipfile.is_zipfile(path):
+        raise DtoolError(f"{path}: the file is truncated", "copy or download it again")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
+    if bad:
+        raise DtoolError(f"{path}: the file is damaged (in {bad})", "copy or download it again")
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, Any] = dict(file.metadata() or {})
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if not {"format", "spec", "network"} <= header.keys():
+            raise _foreign(path)
+        return {
+            **header,
+            "format": int(header["format"]),
+            "network": json.loads(header["network"]),
+            "state_dict": state,
+        }
+    except (SafetensorError, ValueError) as error:
+        raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
+
+
+def _require_format(content: dict[str, Any], path: Path) -> None:
+    number = content.get("format")
+    if not isinstance(number, int) or not {"spec", "network", "state_dict"} <= content.keys():
+        raise _foreign(path)
+    if number > FORMAT:
+        raise DtoolError(
+            f"{path}: written by dtool {content.get('dtool', '?')} in format {number}; this version reads {FORMAT}",
+            "pip install -U dtool-diffusion",
+        )
+    network, state = content["network"], content["state_dict"]
+    if not isinstance(network, dict) or not {"kind", "config"} <= network.keys() or not isinstance(state, dict):
+        raise _foreign(path)
+
+
+def _require_finite(state: Mapping[str, Tensor], source: str) -> None:
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise DtoolError(f"{source}: {name} is not a tensor", "train or export the network again")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise DtoolError(
+                f"{source}: the weights hold NaN or infinity (in {name})",
+                "training diverged or the file is damaged: use an earlier checkpoint, or train with a lower --lr",
+            )
+
+
+def _empty(kind: str, config: dict[str, Any], source: str) -> nn.Module:
+    if kind != "unet":
+        raise DtoolError(
+            f"{source}: the network is of a kind this version does not know, {kind!r}",
+            "update dtool, or load the network by its own code: package.module:factory",
+        )
+    try:
+        parsed = UNetConfig.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DtoolError(
+            f"{source}: the network's configuration is not valid ({first['loc']}: {first['msg']})",
+            "train the model again with this version of dtool",
+        ) from error
+    return UNet(parsed)
+
+
+def _fit(network: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    wrong = [name for name in expected.keys() & state.keys() if expected[name] != state[name].shape]
+    for what, names in (("lacks", missing), ("has an unknown", extra), ("has the wrong shape for", sorted(wrong))):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise DtoolError(
+                f"{source}: the state dict {what} {names[0]}{more}",
+                "the weights and the configuration belong to different networks: use the file as dtool wrote it",
+            )
+    network.load_state_dict(state)
+    return network
+
+
+def _foreign(path: Path) -> DtoolError:
+    return DtoolError(
+        f"{path}: this is not a checkpoint of dtool",
+        "train one with `dtool train`, or name a network of your own as package.module:factory",
+    )
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:120] if text else type(error).__name__

@@ -1,0 +1,36 @@
+"""Ctrl-C between steps, never within one, so that the state which is saved is the state after a whole step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupt:
+    """Whether someone has asked to stop."""
+
+    requested = False
+
+
+@contextmanager
+def deferred() -> Iterator[Interrupt]:
+    """Turn the first SIGINT or SIGTERM into a flag; the second Ctrl-C interrupts at once."""
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        interrupt.requested = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
