@@ -65,7 +65,7 @@ class Form:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Form:
         """Let numpy's numbers scale a form; refuse its functions by name."""
         if method == "__call__" and len(inputs) == 2:
-            left, right = (v.item() if hasattr(v, "item") and not isinstance(v, Form) else v for v in inputs)
+            left, right = (v if isinstance(v, Form) or not hasattr(v, "item") else v.item() for v in inputs)
             operation = _LINEAR.get(ufunc.__name__)
             if operation is not None:
                 result: Form = operation(left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import exp, log, pi, sin, sqrt
 
 import numpy as np
 
@@ -16,13 +17,13 @@ Grid = tuple[Point, ...]
 V_NOISY, V_CLEAN = 20.0, 0.02  # σ/α at the ends of the grids on which orders are measured
 SHAPES: dict[str, Callable[[float], float]] = {
     "uniform": lambda u: u,
-    "uneven": lambda u: u + 0.08 * float(np.sin(2 * np.pi * u)),
+    "uneven": lambda u: u + 0.08 * sin(2 * pi * u),
 }
 
 
 def at(lam: float) -> Point:
     """The variance-preserving level with log(α/σ) = `lam`."""
-    return Point(float(1 / np.sqrt(1 + np.exp(-2 * lam))), float(1 / np.sqrt(1 + np.exp(2 * lam))))
+    return Point(1 / sqrt(1 + exp(-2 * lam)), 1 / sqrt(1 + exp(2 * lam)))
 
 
 def by_lam(n: int, shape: str = "uniform", lead: int = 0) -> Grid:
@@ -30,8 +31,8 @@ def by_lam(n: int, shape: str = "uniform", lead: int = 0) -> Grid:
 
     shape: "uniform" in λ, or "uneven", whose steps vary smoothly by a factor of three.
     """
-    noisy, clean = -np.log(V_NOISY), -np.log(V_CLEAN)
-    return tuple(at(float(noisy + SHAPES[shape](i / n) * (clean - noisy))) for i in range(-lead, n + 1))
+    noisy, clean = -log(V_NOISY), -log(V_CLEAN)
+    return tuple(at(noisy + SHAPES[shape](i / n) * (clean - noisy)) for i in range(-lead, n + 1))
 
 
 def random(n: int, seed: int, *, clean: bool) -> Grid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +31,18 @@ class Mixture:
 
     def x0(self, x: Array, at: Point) -> Array:
         """E[x0 | x] at the level `at`: what the optimal x0 network says; the shape of `x`."""
-        scale, share = self._share(x, at)
-        means, spread = np.array(self.means), np.array(self.stds) ** 2
-        inner = means + at.alpha * spread / scale**2 * (x[..., None] - at.alpha * means)
-        return np.asarray((share * inner).sum(axis=-1))
+        off, scale = self._standard(x, at)
+        inner = self._m + at.alpha * self._s**2 / scale * off
+        return np.asarray((self._share(off, scale) * inner).sum(axis=-1))
 
     def eps(self, x: Array, at: Point) -> Array:
         """E[ε | x] at the level `at`: what the optimal eps network says, -σ times the score; the shape of `x`."""
-        scale, share = self._share(x, at)
-        return np.asarray((share * at.sigma / scale**2 * (x[..., None] - at.alpha * np.array(self.means))).sum(axis=-1))
+        off, scale = self._standard(x, at)
+        return np.asarray((self._share(off, scale) * off * (at.sigma / scale)).sum(axis=-1))
 
     def std(self, at: Point) -> float:
         """The standard deviation of x at the level `at`."""
-        means, weights = np.array(self.means), np.array(self.weights)
-        variance = weights @ (np.array(self.stds) ** 2 + means**2) - (weights @ means) ** 2
+        variance = self._w @ (self._s**2 + self._m**2) - (self._w @ self._m) ** 2
         return float(np.hypot(at.alpha * np.sqrt(variance), at.sigma))
 
     def transport(self, x: Array, start: Point, to: Point) -> Array:
@@ -58,7 +57,7 @@ class Mixture:
         reach = 12 * max(self.stds) * to.alpha + 12 * to.sigma
         low = np.full_like(x, to.alpha * min(self.means) - reach)
         high = np.full_like(x, to.alpha * max(self.means) + reach)
-        for _ in range(48):
+        for _ in range(28):
             middle = (low + high) / 2
             short = sign * (self._tail(middle, to, sign) - wanted) < 0
             low, high = np.where(short, middle, low), np.where(short, high, middle)
@@ -67,27 +66,39 @@ class Mixture:
             y = y - sign * (self._tail(y, to, sign) - wanted) / self._density(y, to)
         return y
 
-    def _share(self, x: Array, at: Point) -> tuple[Array, Array]:
-        """(√V per component, the posterior shares of the components at each x)."""
-        scale = np.hypot(at.alpha * np.array(self.stds), at.sigma)
+    @cached_property
+    def _w(self) -> Array:
+        return np.array(self.weights)
+
+    @cached_property
+    def _m(self) -> Array:
+        return np.array(self.means)
+
+    @cached_property
+    def _s(self) -> Array:
+        return np.array(self.stds)
+
+    def _standard(self, x: Array, at: Point) -> tuple[Array, Array]:
+        """(x in standard deviations from each component `(…, K)`, √V of each component `(K,)`)."""
+        scale = np.sqrt((at.alpha * self._s) ** 2 + at.sigma**2)
+        return (x[..., None] - at.alpha * self._m) / scale, scale
+
+    def _share(self, off: Array, scale: Array) -> Array:
+        """The posterior shares of the components at each x, `(…, K)`."""
         if scale.size == 1:
-            return scale, np.ones(1)
-        log_share = (
-            np.log(self.weights) - np.log(scale) - ((x[..., None] - at.alpha * np.array(self.means)) / scale) ** 2 / 2
-        )
+            return np.ones(1)
+        log_share = np.log(self._w / scale) - off**2 / 2
         share = np.exp(log_share - log_share.max(axis=-1, keepdims=True))
-        return scale, share / share.sum(axis=-1, keepdims=True)
+        return np.asarray(share / share.sum(axis=-1, keepdims=True))
 
     def _tail(self, x: Array, at: Point, sign: Array | float) -> Array:
         """P(X ≤ x) where `sign` is 1, P(X > x) where it is -1."""
-        scale = np.hypot(at.alpha * np.array(self.stds), at.sigma)
-        place = np.asarray(sign)[..., None] * (at.alpha * np.array(self.means) - x[..., None]) / (scale * math.sqrt(2))
-        return np.asarray(_erfc(place) @ np.array(self.weights) / 2)
+        off, _ = self._standard(x, at)
+        return np.asarray(_erfc(-np.asarray(sign)[..., None] * off / math.sqrt(2)) @ self._w / 2)
 
     def _density(self, x: Array, at: Point) -> Array:
-        scale = np.hypot(at.alpha * np.array(self.stds), at.sigma)
-        place = (x[..., None] - at.alpha * np.array(self.means)) / scale
-        return np.asarray((np.exp(-(place**2) / 2) / (scale * math.sqrt(2 * math.pi))) @ np.array(self.weights))
+        off, scale = self._standard(x, at)
+        return np.asarray((np.exp(-(off**2) / 2) / (scale * math.sqrt(2 * math.pi))) @ self._w)
 
 
 THREE = Mixture((0.3, 0.5, 0.2), (-0.35, 0.1, 0.4), (0.15, 0.12, 0.1))
