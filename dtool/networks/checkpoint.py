@@ -6,22 +6,23 @@ any other way. Both hold the same description: a format number, the `NetworkSpec
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dtool.errors import DtoolError, UsageError
-from dtool.files import cannot_write, write_atomically
+from dtool.files import write_atomically
 from dtool.networks.spec import NetworkSpec
 from dtool.networks.unet import UNet, UNetConfig
 from dtool.version import __version__
@@ -66,25 +67,18 @@ def save(
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     _require_finite(weights, str(path))
     network = {"kind": "unet", "config": config.model_dump(mode="json")}
-    about = spec.model_dump_json()
+    about = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json()}
     if path.suffix == ".pt":
-        content = {"format": FORMAT, "dtool": __version__, "spec": about, "network": network, "state_dict": weights}
-        content["training"] = dict(training or {})
-        write_atomically(path, lambda temporary: _write(path, lambda: torch.save(content, temporary)))
+        content = {**about, "network": network, "state_dict": weights, "training": dict(training or {})}
+        # through memory: torch's own file writer hides why the disk refused
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        data: bytes | memoryview = buffer.getbuffer()
     else:
-        header = {"format": str(FORMAT), "dtool": __version__, "spec": about, "network": json.dumps(network)}
-        write_atomically(path, lambda temporary: _write(path, lambda: save_file(weights, temporary, metadata=header)))
+        header = {key: str(value) for key, value in about.items()} | {"network": json.dumps(network)}
+        data = safetensors.torch.save(weights, metadata=header)
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
     return path
-
-
-def _write(path: Path, write: Callable[[], object]) -> None:
-    """torch and safetensors turn a full disk into errors of their own kinds."""
-    try:
-        write()
-    except OSError:
-        raise
-    except (RuntimeError, SafetensorError) as error:
-        raise cannot_write(path, error) from error
 
 
 def read(path: Path | str) -> Checkpoint:

@@ -18,7 +18,6 @@ class Stream(IntEnum):
     ORDER = 1
     STEP = 2
     DROPOUT = 3
-    PREVIEW = 4
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def start(
     )
     if resume:
         continue_from(output, trainer)
-    look = (lambda unet: write_preview(preview, unet, spec, made, seed=config.seed)) if preview else None
+    look = (lambda unet: write_preview(preview, unet, spec, seed=config.seed)) if preview else None
     return Session(trainer, spec, output, save_every, preview_every, look)
 
 
