@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
 from dtool.errors import UsageError, did_you_mean
 
@@ -58,7 +58,13 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ARG002
         """A stand-in with a name and a line of help."""
         lazy = COMMANDS.get(cmd_name)
-        return lazy and TyperCommand(cmd_name, help=lazy.help, rich_help_panel=lazy.panel)
+        return lazy and TyperCommand(cmd_name, help=lazy.help)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        """The commands by panel, each with its line in full."""
+        for panel in dict.fromkeys(lazy.panel for lazy in COMMANDS.values()):
+            with formatter.section(panel):
+                formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items() if lazy.panel == panel])
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
         """The real command, imported now that it is needed."""
@@ -82,32 +88,39 @@ def command(name: str, args: list[str]) -> Any:
         rule = chosen_sampler(args)
         function = with_options(function, rule)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    epilog = f"Examples:\n\n{examples}".replace("[", r"\[") if examples else None
-    single.command(name, epilog=epilog, context_settings=HELP)(function)
+    single.command(name, epilog=_escaped(f"Examples:\n\n{examples}") if examples else None, context_settings=HELP)(
+        function
+    )
     built: Any = typer.main.get_command(single)
     built.rule = rule
     built.help = _reflowed(built.help or "")
     for parameter in built.params:
-        parameter.help = (parameter.help or "").replace("[", r"\[")  # a bracket is not markup
+        parameter.help = _escaped(parameter.help or "")
     return built
 
 
 def _reflowed(text: str) -> str:
     """A docstring as Rich should show it: lines as wide as the terminal, brackets as they are."""
-    paragraphs = text.replace("[", r"\[").split("\n\n")
+    paragraphs = _escaped(text).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _escaped(text: str) -> str:
+    """`text` for Rich, if typer uses it: a bracket is not markup."""
+    return text.replace("[", r"\[") if HAS_RICH else text
 
 
 def app() -> Any:
     """The whole command line, ready to be called with a list of arguments."""
-    group = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", pretty_exceptions_enable=False, context_settings=HELP)
+    # Without Rich, whose import would double the time of `dtool --help`.
+    group = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP)
     group.callback(epilog="Start with:  dtool sample")(_root)
     return typer.main.get_command(group)
 
 
 def _root(
     version: Annotated[bool, typer.Option("--version", help="print the version, and exit")] = False,
-    no_plugins: Annotated[  # noqa: ARG001 - taken out of the arguments before they get here, wherever it stood
+    no_plugins: Annotated[
         bool, typer.Option("--no-plugins", help="load no plugin; works after the command, too")
     ] = False,
 ) -> None:
@@ -115,9 +128,4 @@ def _root(
 
     A recipe is one word: SAMPLER:option=value@SCHEDULER/SPACING, e.g. ddim:eta=0.5@cosine/karras.
     """
-    if version:
-        from dtool.cli.output import say
-        from dtool.version import __version__
-
-        say(f"dtool {__version__}")
-        raise typer.Exit
+    # `dtool.cli.run` has seen to both before the arguments get here.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-from dtool.cli.output import AsJson, say, say_json
+from dtool.cli.output import AsJson, Quiet, say, say_json
 from dtool.plugins.registry import registry
 from dtool.version import __version__
 
@@ -22,7 +22,7 @@ PACKAGES = (
 EXAMPLES = ("dtool env", "dtool env --json")
 
 
-def env(as_json: AsJson = False) -> None:
+def env(as_json: AsJson = False, quiet: Quiet = False) -> None:  # noqa: ARG001 - it acts when it is read
     """Print versions and devices, for a bug report."""
     found = environment()
     if as_json:

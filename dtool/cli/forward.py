@@ -9,7 +9,7 @@ import typer
 
 from dtool.cli.arguments import Device
 from dtool.cli.options import scheduler_names
-from dtool.cli.output import AsJson, say, say_json
+from dtool.cli.output import AsJson, Quiet, say, say_json
 from dtool.errors import DtoolError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def forward(
     output: Annotated[Path, typer.Option("--output", "-o", help="the picture")] = Path("forward.png"),
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
 ) -> None:
     """Show how each schedule destroys an image.
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,7 +15,19 @@ from typing import Annotated, Any
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="nothing but the data: no progress, no remarks")]
+
+
+def _hush(quiet: bool) -> bool:
+    """No warnings either, until the command has ended (`dtool.cli.run` keeps Python's own filters apart)."""
+    if quiet:
+        warnings.simplefilter("ignore")
+    return quiet
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="nothing but the data: no progress, remarks or warnings", callback=_hush),
+]
 
 
 @dataclass(frozen=True)

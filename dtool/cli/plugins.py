@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dtool.cli.output import AsJson, Column, remark, say_json, table
+from dtool.cli.output import AsJson, Column, Quiet, remark, say_json, table
 from dtool.plugins.loader import KINDS, Plugin
 from dtool.plugins.registry import registry
 
 EXAMPLES = ("dtool plugins", "DTOOL_DISABLE_PLUGINS=some-package dtool plugins")
 
 
-def plugins(as_json: AsJson = False) -> None:
+def plugins(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the installed plugins and what they offer."""
     registry().load_installed()
     found = registry().plugins
@@ -22,7 +22,7 @@ def plugins(as_json: AsJson = False) -> None:
         rows.append([plugin.name, plugin.version, plugin.status, plugin.error or offers or "-"])
     table([Column("package"), Column("version"), Column("status"), Column("what it offers", fold=True)], rows)
     if len(found) == 1:
-        remark("no other package offers anything in the entry-point group 'dtool'")
+        remark("no other package offers anything in the entry-point group 'dtool'", quiet)
 
 
 def _offers(plugin: Plugin) -> dict[str, list[str]]:

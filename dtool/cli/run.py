@@ -18,14 +18,14 @@ FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarnin
 
 def run(argv: list[str]) -> int:
     """Run the command that `argv` names; see `dtool.cli.main` for the exit codes."""
-    if argv[:1] == ["--version"]:
-        return _guarded(lambda: sys.stdout.write(f"dtool {__version__}\n") and None)
     own = argv[: argv.index("--")] if "--" in argv else argv
     if "--no-plugins" in own:
         from dtool.plugins.loader import disable_all
 
         disable_all()
         argv = [word for word in own if word != "--no-plugins"] + argv[len(own) :]
+    if argv[:1] == ["--version"]:
+        return _guarded(lambda: sys.stdout.write(f"dtool {__version__}\n") and None)
 
     def command() -> object:
         from dtool.cli.app import app

@@ -9,7 +9,7 @@ import typer
 
 from dtool.cli.listing import show_all, show_one
 from dtool.cli.options import scheduler_names
-from dtool.cli.output import AsJson, say, say_json
+from dtool.cli.output import AsJson, Quiet, say, say_json
 from dtool.errors import UsageError
 from dtool.plugins.registry import registry
 
@@ -38,6 +38,7 @@ def schedulers(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="how many steps to mark [default: 10]")] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
 ) -> None:
     """List or draw the noise schedules."""
     if plot is None:

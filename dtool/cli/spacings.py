@@ -8,7 +8,7 @@ import typer
 
 from dtool.cli.listing import show_all, show_one
 from dtool.cli.options import spacing_names
-from dtool.cli.output import AsJson
+from dtool.cli.output import AsJson, Quiet
 from dtool.plugins.registry import registry
 
 EXAMPLES = ("dtool spacings", "dtool spacings karras")
@@ -19,6 +19,7 @@ def spacings(
         str | None, typer.Argument(help="show this one in full", autocompletion=spacing_names, show_default=False)
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
 ) -> None:
     """List the spacings: where on a schedule the steps fall."""
     if name is None:

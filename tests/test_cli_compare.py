@@ -1,0 +1,139 @@
+"""`dtool compare`, `dtool forward` and `dtool export` as a user types them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from commandline import failed, network, prototypes, ran
+from PIL import Image
+
+import dtool
+
+
+@pytest.fixture(autouse=True)
+def stub(monkeypatch, tmp_path):
+    """The package's network is one in closed form, and the working folder is empty."""
+    net = network()
+    monkeypatch.setattr(dtool, "default_network", lambda device="auto": net)
+    monkeypatch.chdir(tmp_path)
+    return net
+
+
+RECIPES = ["ddpm:sigma=beta", "ddpm:sigma=tilde", "ddpm:sigma=none", "ddim", "dpmpp-2m@cosine/karras"]
+
+
+def test_the_command_of_the_documentation(capsys, tmp_path):
+    result = ran(capsys, "compare", *RECIPES, "--steps", "3,6", "-n", 4, "--repeats", 1)
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[1].split() == ["#", "recipe", "steps", "calls", "seconds", "images/s", "FD"]
+    assert [line.split()[1:4] for line in lines[2:12]] == [[r, s, s] for r in RECIPES for s in ("3", "6")]
+    assert lines[-1] == "compare.png"
+    assert len([line for line in lines[14:-1] if line]) == 11
+    assert "n is too small for 12 features: use -n 48" in result.err
+    assert [p.name for p in tmp_path.iterdir()] == ["compare.png"]
+    with Image.open("compare.png") as picture:
+        assert picture.height > 10 * 50
+
+
+def test_compare_in_json_is_only_json(capsys):
+    result = ran(capsys, "compare", "ddim", "heun", "--steps", 4, "-n", 2, "--repeats", 1, "--json")
+    found = json.loads(result.out)
+    assert [entry["recipe"] for entry in found["entries"]] == ["ddim", "heun"]
+    assert found["rmse"][0][0] == 0
+    assert found["rmse"][0][1] == found["rmse"][1][0] > 0
+    assert found["picture"] == "compare.png"
+
+
+def test_without_recipes_every_sampler_is_compared(capsys):
+    found = json.loads(ran(capsys, "compare", "--steps", 2, "-n", 2, "--repeats", 1, "--json").out)
+    assert {"ddpm", "ddim", "euler", "heun", "dpmpp-2m"} <= {entry["recipe"] for entry in found["entries"]}
+
+
+def test_quality_is_measured_against_the_data_that_are_given(capsys):
+    pytest.importorskip("torch")
+    images = np.concatenate([prototypes(3)] * 20) + 0.1 * np.random.default_rng(0).standard_normal((60, 1, 12, 10))
+    np.savez("data.npz", x=(images.clip(-1, 1) * 127.5 + 127.5).astype(np.uint8))
+    args = ["compare", "ddim", "--steps", 4, "-n", 30, "--repeats", 1, "--data", "data.npz"]
+    found = json.loads(ran(capsys, *args, "--json").out)
+    assert found["quality"]["reference_count"] == 60
+    assert found["entries"][0]["quality"] > 0
+    np.savez("other.npz", x=np.zeros((5, 8, 8), np.uint8))
+    failed(ran(capsys, *args[:-1], "other.npz"), 2, "holds images of shape (1, 8, 8), the network draws (1, 12, 10)")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "cause", "hint"),
+    [
+        (["ddmp"], 2, "there is no sampler 'ddmp'", "did you mean ddpm"),
+        (["missing.pt", "ddim"], 1, "there is no file missing.pt", ""),
+        (["ddim", "--steps", "0"], 2, "--steps 0: not a list of whole numbers from 1", "10,20,50"),
+        (["ddim", "--steps", "10,x"], 2, "--steps 10,x", "10,20,50"),
+        (["ddim", "--steps", "2000"], 2, "2000 steps cannot be had", "1 to 1000"),
+        (["ddim", "-n", "0"], 2, "'-n'", ""),
+        (["ddim", "-o", "no/folder.png"], 1, "can't be written", "folder"),
+        (["ddim", "-o", "compare.html"], 2, "compare.html: the picture is a PNG", ".png"),
+        (["ddim", "--data", "nowhere"], 1, "nowhere: there is no such file or folder", ""),
+        (["ddim", "--repeats", "0"], 2, "'--repeats'", ""),
+        (["ddim", "--sigma", "beta"], 2, "dtool compare has no option --sigma", ""),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_and_nothing_is_written(capsys, tmp_path, args, code, cause, hint):
+    failed(ran(capsys, "compare", *args), code, cause, hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _photo(path, size=(300, 200)):
+    gradient = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3).astype(np.uint8)
+    Image.fromarray(gradient).save(path)
+
+
+def test_forward_draws_a_row_a_schedule(capsys):
+    _photo("photo.png")
+    found = json.loads(ran(capsys, "forward", "photo.png", "--json").out)
+    assert found["schedulers"] == ["linear", "scaled-linear", "cosine", "sigmoid", "sigmoid-beta", "vp"]
+    with Image.open("forward.png") as every:
+        assert every.width > 9 * 128
+        assert every.height > 6 * 85
+    assert ran(capsys, "forward", "photo.png", "--scheduler", "cosine", "--steps", 4, "-o", "one.png").code == 0
+    with Image.open("one.png") as one:
+        assert one.width < every.width
+        assert one.height < every.height / 3
+
+
+def test_forward_of_a_digit_is_a_sample_of_the_package_s_network(capsys):
+    assert ran(capsys, "forward", "digit", "--scheduler", "linear").out == "forward.png\n"
+
+
+def test_forward_takes_pictures_of_any_kind(capsys):
+    for mode, name in (("L", "grey.png"), ("RGBA", "alpha.png"), ("P", "palette.gif"), ("1", "bits.png")):
+        Image.new(mode, (5, 400)).save(name)
+        assert ran(capsys, "forward", name, "--scheduler", "linear", "--steps", 2).code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "cause", "hint"),
+    [
+        (["nope.png"], 1, "there is no file nope.png", "digit"),
+        (["."], 1, ". is a folder", "one picture"),
+        (["photo.png", "--scheduler", "cosin"], 2, "there is no scheduler 'cosin'", "did you mean cosine"),
+        (["photo.png", "--steps", "1"], 2, "'--steps'", ""),
+        (["photo.png", "-o", "no/f.png"], 1, "can't be written", "folder"),
+        (["broken.png"], 1, "broken.png cannot be read as a picture", "PNG, JPEG"),
+    ],
+)
+def test_what_forward_cannot_do(capsys, tmp_path, args, code, cause, hint):
+    _photo("photo.png")
+    whole = (tmp_path / "photo.png").read_bytes()
+    (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
+    failed(ran(capsys, "forward", *args), code, cause, hint)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.png", "photo.png"]
+
+
+def test_export_refuses_what_is_no_checkpoint(capsys, tmp_path):
+    failed(ran(capsys, "export", "model.onnx"), 2, "model.onnx: not a checkpoint", ".safetensors")
+    failed(ran(capsys, "export", "model.pt", "-o", "model.txt"), 2, "an export is an ONNX file", ".onnx")
+    failed(ran(capsys, "export", "missing.pt"), 1, "missing.pt")
+    assert list(tmp_path.iterdir()) == []
