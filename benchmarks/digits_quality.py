@@ -86,7 +86,8 @@ def main() -> None:
 
     network = dtool.load(given.model) if given.model else dtool.default_network()
     for guidance in given.guidance:
-        drawn = dtool.sample(network, given.recipe, steps=given.steps, n=10 * given.per_class, guidance=guidance)
+        count = 10 * given.per_class
+        drawn = dtool.sample(network, given.recipe, steps=given.steps, n=count, guidance=guidance, batch_size=50)
         right = verdict(judge, drawn.x0) == np.asarray(drawn.labels)
         each = "  ".join(f"{k}: {right[np.asarray(drawn.labels) == k].mean():.0%}" for k in range(10))
         scale = network.spec.guidance if guidance is None else guidance

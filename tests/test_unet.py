@@ -98,7 +98,7 @@ def test_time_embedding_is_the_papers() -> None:
 def test_config_survives_json() -> None:
     config = UNetConfig.for_shape((3, 64, 56), classes=7)
     assert UNetConfig.model_validate_json(config.model_dump_json()) == config
-    assert UNet(config).config.multipliers == (1, 2, 2, 4)
+    assert UNet(config).config.multipliers == (1, 2, 4, 4)
 
 
 @pytest.mark.parametrize(

@@ -50,16 +50,17 @@ class UNetConfig(BaseModel):
     def for_shape(cls, shape: tuple[int, ...], *, classes: int = 0, width: int | None = None) -> UNetConfig:
         """Sensible defaults for images of `shape` (C, H, W): levels down to about 7 pixels, attention at the last.
 
-        Tiny images have one level, and large ones need more capacity: both get twice the width.
+        Few channels at full size and many below: most of a U-Net's time is spent at full size, little of its knowledge.
         """
         if len(shape) != 3:
             raise UsageError(f"a U-Net works on images (C, H, W), not on shape {shape}", "pass a network of your own")
         size = min(shape[1:])
         levels = max(1, min(4, 1 + math.floor(math.log2(max(size, 7) / 7 + 1e-9))))
+        usual, multipliers = (64, (1,)) if size < 14 else (16, (1, 4, 4)) if size < 56 else (32, (1, 2, 4, 4))
         return cls(
             channels=shape[0],
-            width=width or (32 if 14 <= size <= 32 else 64),
-            multipliers=(1, 2, 2, 4)[:levels],
+            width=width or usual,
+            multipliers=multipliers[:levels],
             attention=(levels - 1,) if size / 2 ** (levels - 1) <= 16 else (),
             classes=classes,
         )

@@ -23,8 +23,8 @@ def write(path: Path, network: nn.Module, spec: NetworkSpec, *, seed: int = 0) -
     columns = min(spec.classes, COLUMNS) or 8
     count, steps = ROWS * columns, min(STEPS, schedule_of(spec).T)
     labels = [i % columns for i in range(count)] if spec.classes else None
-    device = "cuda" if next(network.parameters()).is_cuda else "cpu"
-    drawn = sample(load(network, spec=spec, device=device), "ddim", steps=steps, n=count, seed=seed, labels=labels)
+    net = load(network, spec=spec, device="cuda" if next(network.parameters()).is_cuda else "cpu")
+    drawn = sample(net, "ddim", steps=steps, n=count, seed=seed, labels=labels, batch_size=min(count, 32))
     picture = grid(drawn.x0, columns)
     scale = max(1, 48 // min(spec.shape[1:]))
     image = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
