@@ -71,17 +71,20 @@ class Session:
         with deferred() as interrupt:
             for progress in self.trainer.run():
                 yield progress
-                now, last = time.monotonic(), progress.step == self.trainer.config.steps
-                if interrupt.requested and not last:
+                if progress.step == self.trainer.config.steps:
+                    break
+                if interrupt.requested:
                     self.interrupted = True
                     break
-                if not last and self.save_every.due(progress.step, now - saved):
+                if self.save_every.due(progress.step, time.monotonic() - saved):
                     self.save()
-                    saved = now
-                if self.preview and (last or self.preview_every.due(progress.step, now - looked)):
+                    saved = time.monotonic()
+                if self.preview and self.preview_every.due(progress.step, time.monotonic() - looked):
                     self.preview(self.network())
                     looked = time.monotonic()
             self.save()
+        if self.preview and not self.interrupted:
+            self.preview(self.network())
 
     def summary(self) -> str:
         """One line for a person: what is trained, on what, where."""
