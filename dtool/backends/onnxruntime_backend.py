@@ -78,12 +78,17 @@ def _spec(metadata: dict[str, str], path: Path) -> NetworkSpec:
     return NetworkSpec.read(described, str(path))
 
 
+def providers() -> list[str]:
+    """The execution providers that this installation of ONNX Runtime has."""
+    return list(ort.get_available_providers())
+
+
 def _session(data: bytes, path: Path, device: str) -> ort.InferenceSession:
     """A session whose first provider is the one asked for: ONNX Runtime itself would fall back without a word."""
     kind = device.partition(":")[0]
     if kind not in ("auto", *_PROVIDERS):
         raise DtoolError(f"there is no device {device!r}", "use auto, cpu or cuda")
-    available = ort.get_available_providers()
+    available = providers()
     if kind == "cuda" and _PROVIDERS["cuda"] not in available:
         raise DtoolError(
             "device cuda is not there: this ONNX Runtime is built without CUDA",

@@ -68,10 +68,10 @@ def _version(package: str) -> str | None:
 def _providers() -> list[str]:
     """ONNX Runtime's execution providers; its import is light."""
     try:
-        import onnxruntime
+        from dtool.backends.onnxruntime_backend import providers
     except ImportError:
         return []
-    return list(onnxruntime.get_available_providers())
+    return providers()
 
 
 def _gpus() -> list[str]:

@@ -15,7 +15,7 @@ from dtool.errors import CompileError, DtoolError
 from dtool.plan.form import Form
 from dtool.plan.plan import Plan
 from dtool.plan.point import Node, Point
-from dtool.plan.prediction import history_map, output_map
+from dtool.plan.prediction import history_map, output_map, times_on
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
 
@@ -220,13 +220,15 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
     alpha = np.array([row.point.alpha for row in rows])
     sigma = np.array([row.point.sigma for row in rows])
     t = np.array([row.point.t for row in rows])
-    c_in = np.ones(n)
+    time, c_in = np.where(np.isnan(t), 0.0, t), np.ones(n)
+    if schedule is not None:  # a point of the rule's own, or of the user's, has no time yet
+        time, c_in, _ = times_on(schedule, t, alpha, sigma)
     c_skip, c_out = output_map(prediction, alpha, sigma, c_in)
     m_x, m_f = history_map(rule.basis, prediction, alpha, sigma, c_skip, c_out)
     return Plan(
         recipe=recipe, sampler=rule.token, cite=rule.cite,
         schedule=schedule.token if schedule else "", schedule_hash=schedule.hash if schedule else "",
         prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
-        t=t, time=np.where(np.isnan(t), 0.0, t), alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
+        t=t, time=time, alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
         m_x=m_x, m_f=m_f, b=b, **columns,
     )  # fmt: skip

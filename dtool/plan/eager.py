@@ -22,7 +22,7 @@ def run_eager(
     """x at the last point, from x `(B, *)` at the first, with no plan in between.
 
     eps(x, point): the network's prediction of the noise. z(i): the standard Gaussian noise of the i-th network call,
-    `(B, *)`. Anything that the arrays can do, a rule may do here.
+    `(B, *)`; z(-i) that of an upward interval after i calls. Anything that the arrays can do, a rule may do here.
     """
     before: Node | None = None
     calls = 0
@@ -35,7 +35,7 @@ def run_eager(
     for now_at, to in pairwise(points):
         if to.lam < now_at.lam:
             scale = to.alpha / now_at.alpha
-            x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(calls - 1)
+            x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(-calls)
             before = None
             continue
         now = node(now_at, x)

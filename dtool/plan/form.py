@@ -6,6 +6,8 @@ import operator
 from numbers import Real
 from typing import Any, Never
 
+import numpy as np
+
 from dtool.errors import CompileError
 
 _LINEAR = {"multiply": operator.mul, "add": operator.add, "subtract": operator.sub, "divide": operator.truediv}
@@ -65,8 +67,11 @@ class Form:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Form:
         """Let numpy's numbers scale a form; refuse its functions by name."""
         if method == "__call__" and len(inputs) == 2:
-            left, right = (v if isinstance(v, Form) or not hasattr(v, "item") else v.item() for v in inputs)
+            left, right = (v.item() if isinstance(v, np.generic | np.ndarray) and v.size == 1 else v for v in inputs)
             operation = _LINEAR.get(ufunc.__name__)
+            array = next((v for v in (left, right) if isinstance(v, np.ndarray)), None)
+            if array is not None:
+                _refuse(f"numpy.{ufunc.__name__}", array)
             if operation is not None:
                 result: Form = operation(left, right)
                 return result

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dtool.plan.plan import Column, Plan
 from dtool.samplers.rule import Basis, Prediction
@@ -43,6 +44,23 @@ def history_map(
     return (1 - alpha * c_skip) / sigma, -alpha * c_out / sigma
 
 
+def times_on(
+    schedule: Schedule, known: Column, alpha: Column, sigma: Column
+) -> tuple[Column, Column, NDArray[np.intp]]:
+    """(time, c_in, outside) of levels on a schedule: `known` times stay; where they are NaN, λ is looked up.
+
+    c_in scales x at these levels to the schedule's own coordinates; `outside` are the levels that it does not reach.
+    """
+    with np.errstate(divide="ignore"):
+        lam = np.log(alpha) - np.log(sigma)
+    unknown = np.isnan(known)
+    time = np.where(unknown, schedule.time(lam), known)
+    own_alpha, own_sigma = schedule.level(time)
+    c_in = np.where(unknown, np.hypot(own_alpha, own_sigma) / np.hypot(alpha, sigma), 1.0)
+    outside = unknown & ((lam > schedule.lam[0] + 1e-9) | (lam < schedule.lam[-1] - 1e-9))
+    return time, c_in, np.flatnonzero(outside)
+
+
 def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
     """The same plan for a network trained under another schedule, or predicting something else.
 
@@ -51,23 +69,17 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
     the network an image at one noise level and name another. Levels outside the trained range are clamped, with a
     ClampWarning that says which rows.
     """
-    time, c_in = plan.t, np.ones(plan.rows)
-    if trained.hash != plan.schedule_hash:
-        with np.errstate(divide="ignore"):
-            lam = np.log(plan.alpha) - np.log(plan.sigma)
-        time = trained.time(lam)
-        alpha, sigma = trained.level(time)
-        c_in = np.hypot(alpha, sigma) / np.hypot(plan.alpha, plan.sigma)
-        outside = np.flatnonzero((lam > trained.lam[0] + 1e-9) | (lam < trained.lam[-1] - 1e-9))
-        if outside.size:
-            runs = np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1)
-            rows = " and ".join(f"{r[0]}-{r[-1]}" if r.size > 1 else f"{r[0]}" for r in runs)
-            which = f"row {rows} lies" if outside.size == 1 else f"rows {rows} lie"
-            warnings.warn(
-                f"{plan.recipe}: {which} outside the noise levels that the network was trained on; clamped to them",
-                ClampWarning,
-                stacklevel=2,
-            )
+    known = plan.t if trained.hash == plan.schedule_hash else np.full(plan.rows, np.nan)
+    time, c_in, outside = times_on(trained, known, plan.alpha, plan.sigma)
+    if outside.size:
+        runs = np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1)
+        rows = " and ".join(f"{r[0]}-{r[-1]}" if r.size > 1 else f"{r[0]}" for r in runs)
+        which = f"row {rows} lies" if outside.size == 1 else f"rows {rows} lie"
+        warnings.warn(
+            f"{plan.recipe}: {which} outside the noise levels that the network was trained on; clamped to them",
+            ClampWarning,
+            stacklevel=2,
+        )
     c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
     m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_skip, c_out)
     return replace(plan, prediction=prediction, time=time, c_in=c_in, c_skip=c_skip, c_out=c_out, m_x=m_x, m_f=m_f)
