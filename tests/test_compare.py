@@ -146,6 +146,12 @@ def test_the_json_form_is_complete_and_json():
     assert data["quality"]["reference_count"] == 120
 
 
+def test_one_image_has_a_row_but_no_quality():
+    found = dtool.compare(network(), ["ddim"], steps=2, n=1, repeats=1)
+    assert found.quality is None
+    assert found.entries[0].quality is None
+
+
 def test_a_comparison_of_nothing_is_refused():
     net = network()
     with pytest.raises(UsageError, match="no recipe to compare"):
