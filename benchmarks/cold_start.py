@@ -1,0 +1,85 @@
+"""From the shell to a picture: 16 images, 20 steps of DDIM, on ONNX Runtime; dtool beside diffusers.
+
+`python benchmarks/cold_start.py [--onnx FILE] [--diffusers-python PYTHON]`. diffusers is needed for nothing but this:
+put it into an environment of its own (`pip install diffusers==0.42.1 torch onnxruntime pillow`) and name its
+interpreter; without one, dtool is measured alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from measure import header, in_turns, quartiles, spread
+
+import dtool
+
+N, STEPS = 16, 20
+
+
+def main() -> None:
+    """Print the wall time of each from the start of the process to its end, and the ratio in each round."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--onnx", type=Path, help="an exported network instead of the one inside the package")
+    parser.add_argument("--diffusers-python", default=sys.executable, help="an interpreter that has diffusers")
+    parser.add_argument("--rounds", type=int, default=11)
+    given = parser.parse_args()
+    with as_file(files("dtool.networks") / "digits.onnx") as inside, tempfile.TemporaryDirectory() as folder:
+        model = (given.onnx or inside).resolve()
+        if not model.exists():
+            sys.exit(f"there is no {model}: give an exported network with --onnx")
+        print(header(["dtool-diffusion", "numpy", "onnxruntime"]))
+        print(f"{N} images, {STEPS} steps, {given.rounds} rounds in turns, each a new process, median (quartiles)\n")
+        commands = {"dtool sample": _dtool(model), **_diffusers(model, given.diffusers_python, Path(folder))}
+        times = in_turns([_runner(command, Path(folder)) for command in commands.values()], given.rounds)
+    for name, values in zip(commands, times, strict=True):
+        print(f"{name:24} {spread(values, 's', 1.0)}")
+    if len(times) > 1:
+        low, middle, high = quartiles([a / b for a, b in zip(times[1], times[0], strict=True)])
+        print(f"diffusers / dtool        {middle:.3g} ({low:.3g} … {high:.3g})")
+
+
+def _dtool(model: Path) -> list[str]:
+    arguments = ["sample", str(model), "--sampler", "ddim", "--steps", str(STEPS), "-n", str(N), "-o", "dtool.png"]
+    return [sys.executable, "-m", "dtool", *arguments, "--device", "cpu", "--quiet"]
+
+
+def _diffusers(model: Path, python: str, folder: Path) -> dict[str, list[str]]:
+    """Its command, or nothing if the interpreter cannot import it."""
+    found = subprocess.run(
+        [python, "-c", "import diffusers; print(diffusers.__version__)"], capture_output=True, text=True
+    )
+    if found.returncode:
+        print(f"diffusers: skipped ({python} has none; see benchmarks/README.md)\n")
+        return {}
+    network = dtool.load(model, device="cpu")
+    if network.prediction != "eps":
+        print("diffusers: skipped (its script here is for networks that predict eps)\n")
+        return {}
+    betas = folder / "betas.npy"
+    np.save(betas, network.schedule.betas)
+    script = str(Path(__file__).with_name("diffusers_ddim.py"))
+    numbers = [str(STEPS), str(N), str(network.classes), str(network.spec.guidance)]
+    return {f"diffusers {found.stdout.strip()}": [python, script, str(model), str(betas), "diffusers.png", *numbers]}
+
+
+def _runner(command: list[str], folder: Path) -> Callable[[], object]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DTOOL_")}
+
+    def run() -> None:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What does the plan cost? A whole run of dtool.sample against calling the bare network as often, at batch 1.
+
+`python benchmarks/overhead.py [--onnx FILE] [--checkpoint FILE]`: by default the network inside the package on ONNX
+Runtime, and on PyTorch a U-Net of the same size with random weights, whose time is the same. The target is 1.03.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import header, in_turns, quartiles, spread
+
+import dtool
+from dtool.networks.network import Network
+
+RECIPES = ("ddim", "ddpm", "dpmpp-2m")
+TARGET = 1.03
+SIZE = {"width": 16, "multipliers": (1, 4, 4), "attention": (2,)}  # of the network inside the package
+
+
+def main() -> None:
+    """Print, for each backend and recipe, both times and the two ratios."""
+    given = _arguments()
+    packages = ["dtool-diffusion", "numpy", "onnxruntime", "torch"]
+    print(header(packages))
+    print(f"batch 1, {given.steps} steps, no guidance, {given.rounds} rounds in turns, median (quartiles)")
+    print("side by side: the ratio of the two times in each round; within a run: its time over that of its calls")
+    print(f"target {TARGET}\n")
+    for network, what in _networks(given):
+        print(f"{network.backend}: {what}")
+        for recipe in RECIPES:
+            _report(network, recipe, given.steps, given.rounds)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--onnx", type=Path, help="an exported network instead of the one inside the package")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint for PyTorch")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--threads", type=int, help="limit PyTorch's threads; ONNX Runtime has its default")
+    return parser.parse_args()
+
+
+def _networks(given: argparse.Namespace) -> Iterator[tuple[Network, str]]:
+    spec = None
+    try:
+        network = dtool.load(given.onnx, device="cpu") if given.onnx else dtool.default_network(device="cpu")
+        spec = network.spec
+        yield network, str(given.onnx or "the network inside the package")
+    except dtool.DtoolError as error:
+        print(f"onnxruntime: skipped ({error})")
+    if importlib.util.find_spec("torch") is None:
+        print("torch: skipped (not installed)")
+        return
+    import torch
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if given.checkpoint:
+        yield dtool.load(given.checkpoint, device="cpu"), str(given.checkpoint)
+        return
+    from dtool.networks.unet import UNet, UNetConfig
+
+    spec = spec or dtool.NetworkSpec(shape=(1, 28, 28), schedule="linear", classes=10, clip=True)
+    torch.manual_seed(0)
+    module = UNet(UNetConfig(channels=spec.shape[0], classes=spec.classes, **SIZE))
+    for weight in module.parameters():  # the last layers start at zero, which nobody's network has
+        torch.nn.init.normal_(weight, std=0.02)
+    yield dtool.load(module, spec=spec, device="cpu"), "a U-Net of that size, random weights"
+
+
+def _report(network: Network, recipe: str, steps: int, rounds: int) -> None:
+    plan = dtool.plan(recipe, steps=steps, network=network)
+
+    def sampled() -> Any:
+        guidance = 1.0 if network.classes else None
+        return dtool.sample(network, plan, n=1, guidance=guidance, labels=3 if network.classes else None)
+
+    whole, bare = in_turns([sampled, _bare(network, plan.rows)], rounds)
+    ratios = [a / b for a, b in zip(whole, bare, strict=True)]
+    own = [_within(network, sampled) for _ in range(rounds)]
+    print(f"  {recipe:9} sample {spread(whole)}   bare {spread(bare)}")
+    for what, values in (("side by side", ratios), ("within a run", own)):
+        low, middle, high = quartiles(values)
+        print(f"    {what} {middle:.4f} ({low:.4f} … {high:.4f}){'' if middle <= TARGET else '   ABOVE THE TARGET'}")
+
+
+class _Timed:
+    """A session or a module that adds up the seconds spent in it."""
+
+    def __init__(self, target: Any) -> None:
+        self.target, self.seconds = target, 0.0
+
+    def __call__(self, *arguments: Any) -> Any:
+        started = time.perf_counter()
+        result = self.target(*arguments)
+        self.seconds += time.perf_counter() - started
+        return result
+
+    def run(self, names: Any, feed: Any) -> Any:
+        started = time.perf_counter()
+        result = self.target.run(names, feed)
+        self.seconds += time.perf_counter() - started
+        return result
+
+
+def _within(network: Any, sampled: Callable[[], Any]) -> float:
+    """One run's time over the time spent in its network calls: other people's load slows both alike."""
+    place = "session" if network.backend == "onnxruntime" else "module"
+    original = getattr(network, place)
+    timed = _Timed(original)
+    setattr(network, place, timed)
+    try:
+        started = time.perf_counter()
+        sampled()
+        return (time.perf_counter() - started) / timed.seconds
+    finally:
+        setattr(network, place, original)
+
+
+def _bare(network: Network, calls: int) -> Callable[[], object]:
+    """The backend's own call, `calls` times, on arrays that are there already."""
+    x = np.random.default_rng(0).standard_normal((1, *network.shape), dtype=np.float32)
+    values = [x, np.array([500.0], dtype=np.float32), *([np.array([3])] if network.classes else [])]
+    if network.backend == "onnxruntime":
+        session: Any = network.session  # type: ignore[attr-defined]
+        feed = dict(zip((node.name for node in session.get_inputs()), values, strict=True))
+        return lambda: [session.run(None, feed) for _ in range(calls)]
+    import torch
+
+    module: Any = network.module  # type: ignore[attr-defined]
+    tensors = [torch.from_numpy(value) for value in values]
+
+    def repeat() -> None:
+        with torch.inference_mode():
+            for _ in range(calls):
+                module(*tensors)
+
+    return repeat
+
+
+if __name__ == "__main__":
+    main()
