@@ -58,13 +58,9 @@ def _split(token: str) -> tuple[str, str, str]:
     pieces = _PIECE.findall(token)
     if "".join(pieces) != token or not pieces or pieces[0][0] in "@/":
         raise UsageError(f"cannot read the recipe {token!r}", "write SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]]")
-    packages = {plugin.name for plugin in registry().plugins}
-    if len(pieces) > 2 or (len(pieces) == 2 and pieces[0] in packages):
-        registry().load_installed()
-        packages = {plugin.name for plugin in registry().plugins}
     joined = pieces[:1]
     for piece in pieces[1:]:
-        if piece[0] == "/" and joined[-1].lstrip("@/") in packages:
+        if piece[0] == "/" and _is_package(joined[-1], piece):
             joined[-1] += piece
         else:
             joined.append(piece)
@@ -74,3 +70,16 @@ def _split(token: str) -> tuple[str, str, str]:
             raise UsageError(f"cannot read the recipe {token!r}", "the order is SAMPLER@SCHEDULER/SPACING, each once")
         found[piece[0]] = piece[1:]
     return found[""], found.get("@", ""), found.get("/", "")
+
+
+def _is_package(head: str, name: str) -> bool:
+    """Whether `head` is the package in a `package/name`. Other packages are loaded only for a head that is unknown."""
+    known = registry()
+    catalogue = {"@": known.schedulers, "/": known.spacings}.get(head[0], known.samplers)
+    head = head.lstrip("@/")
+    whole = head + name.partition(":")[0]
+    if ":" in head:
+        return False
+    if not (catalogue.knows(whole) or catalogue.knows(head)):
+        known.load_installed()
+    return catalogue.knows(whole) or (head in {plugin.name for plugin in known.plugins} and not catalogue.knows(head))

@@ -62,10 +62,10 @@ def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
         try:
             entries = _entries(point.load(), owner)
         except (Exception, SystemExit) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
             if environment.get("DTOOL_STRICT_PLUGINS"):
-                cause = f"plugin {owner.name} {owner.version} cannot be loaded ({type(error).__name__}: {error})"
+                cause = f"plugin {owner.name} {owner.version} cannot be loaded ({reason})"
                 raise DtoolError(cause, "mend it, or unset DTOOL_STRICT_PLUGINS") from error
-            reason = f"{type(error).__name__}: {error}"
             warnings.warn(f"plugin {owner.name} {owner.version} is skipped ({reason})", PluginWarning, stacklevel=2)
             yield Plugin(owner.name, owner.version, point.value, "broken", reason, perf_counter() - started)
         else:

@@ -48,6 +48,10 @@ class Catalogue:
             hint += f" (or is it in {', '.join(broken)}, which could not be loaded? see: dtool plugins)"
         raise UsageError(f"there is no {self.kind} {name!r}", hint)
 
+    def knows(self, name: str) -> bool:
+        """Whether `name` is offered, by a built-in or by a package that is loaded already."""
+        return bool(self._find(name))
+
     def _find(self, name: str) -> list[Entry]:
         package, slash, bare = name.rpartition("/")
         found = self._entries.get(bare if slash else name.lower(), self._entries.get(bare, []))
