@@ -8,8 +8,8 @@ from dtool.plan import run_eager
 from dtool.testing import checks
 
 
-@pytest.mark.parametrize("examine", list(checks("exp-heun")), ids=lambda examine: examine.__name__)
-def test_exp_heun_passes_the_examination(examine):
+@pytest.mark.parametrize("examine", list(checks("midpoint")), ids=lambda examine: examine.__name__)
+def test_midpoint_passes_the_examination(examine):
     result = examine()
     assert result.status != "fail", result
 
@@ -21,19 +21,22 @@ def test_the_signal_fades_along_a_straight_line(T):  # noqa: N803
     assert 0 < alpha[-1] < 1 / T
 
 
-def test_exp_heun_is_exact_where_the_prediction_is_linear_in_lambda():
-    """One interval, however long, for x0 = 3 + 2(λ - λ0): d(x/σ)/dλ = exp(λ)·x0 has the end (x0 - 2)·α + C·σ."""
+def test_the_network_is_called_half_way_and_told_the_time_of_that_level():
+    plan = dtool.plan("midpoint@quadratic-alpha", steps=3)
+    assert list(plan.step_end) == [False, True, False, True, True]
+    v = plan.sigma / plan.alpha
+    assert v[1] == pytest.approx((v[0] * v[2]) ** 0.5)
+    alpha, sigma = dtool.schedule("quadratic-alpha").level(plan.time)
+    assert np.allclose(sigma / alpha, v)
+    assert plan.time[1] % 1 != 0
+
+
+def test_midpoint_is_exact_for_the_eps_that_it_is_exact_for():
+    """One interval, however long, where ε = 2 + 3/v²: x̄ ends at x̄ + 2(v' - v) + 3(1/v - 1/v')."""
     now, to = dtool.Point(0.2, 0.98), dtool.Point(0.9, 0.43)
-
-    def predicted(point):
-        return 3 + 2 * (point.lam - now.lam)
-
-    def eps(x, point):
-        return (x - point.alpha * predicted(point)) / point.sigma
-
-    constant = (0.7 - now.alpha * (predicted(now) - 2)) / now.sigma
-    end = run_eager(dtool.sampler("exp-heun"), [now, to], eps, 0.7)
-    assert end == pytest.approx(to.alpha * (predicted(to) - 2) + to.sigma * constant, abs=1e-12)
+    end = run_eager(dtool.sampler("midpoint"), [now, to], lambda x, at: 2 + 3 / at.v**2, 0.7)
+    wanted = 0.7 / now.alpha + 2 * (to.v - now.v) + 3 * (1 / now.v - 1 / to.v)
+    assert end / to.alpha == pytest.approx(wanted, abs=1e-12)
 
 
 def test_two_calls_a_step_are_worth_it():
@@ -55,5 +58,5 @@ def test_two_calls_a_step_are_worth_it():
         plan = dtool.plan(recipe, network=network, points=times[:-1], end=times[-1])
         return np.abs(dtool.sample(network, plan, x=start).x0 - start * last / first).max()
 
-    assert error("exp-heun", 40) < error("euler", 80) / 3
-    assert error("exp-heun", 40) < error("exp-heun", 20) / 3
+    assert error("midpoint", 40) < error("euler", 80) / 3
+    assert error("midpoint", 40) < error("midpoint", 20) / 3

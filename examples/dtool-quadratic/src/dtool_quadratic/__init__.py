@@ -1,4 +1,4 @@
-"""A plugin for dtool: the schedule quadratic-alpha and the sampler exp-heun."""
+"""A plugin for dtool: the schedule quadratic-alpha and the sampler midpoint."""
 
 from dtool import hookimpl
 
@@ -12,4 +12,4 @@ def register_schedulers(register):
 @hookimpl
 def register_samplers(register):
     """An alias is another name for the same thing."""
-    register("exp-heun", "dtool_quadratic.exp_heun:exp_heun", aliases=("etd2rk",))
+    register("midpoint", "dtool_quadratic.midpoint:midpoint", aliases=("dpm-solver-2",))
