@@ -38,15 +38,16 @@ def check(
     from dtool.testing import check as examine
 
     names = recipes or [entry.name for entry in registry().samplers]
-    results = {name: list(examine(name)) for name in names}
-    if as_json:
-        say_json({name: [_described(result) for result in found] for name, found in results.items()})
-    for name, found in results.items():
+    results = {}
+    for name in names:
+        results[name] = found = list(examine(name))
         if not as_json:
             rows = [[r.name, r.status, r.figure, r.detail] for r in found]
             columns = [Column("check"), Column("result"), Column("figure", True), Column("what it means", fold=True)]
             table(columns, rows, title=name)
         remark(f"{name}: {_counted(found)}", quiet)
+    if as_json:
+        say_json({name: [_described(result) for result in found] for name, found in results.items()})
     if any(result.status == "fail" for found in results.values() for result in found):
         raise typer.Exit(1)
 

@@ -62,8 +62,8 @@ def with_options(function: Callable[..., Any], rule: Rule) -> Callable[..., Any]
     extra = [_parameter(rule, n, f if f not in taken else flag(f"{rule.name}_{n}")) for n, f in spelt.items()]
 
     def wrapper(**given: Any) -> Any:
-        options = Options((name, given.pop(f"option_{name}")) for name in spelt)
-        return function(**given, options=options)
+        values = {name: given.pop(f"option_{name}") for name in spelt}
+        return function(**given, options=Options((n, v) for n, v in values.items() if v is not None))
 
     own = [p.replace(annotation=hints[p.name], kind=p.KEYWORD_ONLY) for p in own]
     wrapper.__signature__ = inspect.Signature([*own, *extra])  # type: ignore[attr-defined]
@@ -73,7 +73,10 @@ def with_options(function: Callable[..., Any], rule: Rule) -> Callable[..., Any]
 
 
 def _parameter(rule: Rule, name: str, spelt: str) -> inspect.Parameter:
-    """One option of `rule` as a parameter that typer can read; its default is the value that the rule has."""
+    """One option of `rule` as a parameter that typer can read; its default is the value that the rule has.
+
+    What typer cannot read is text, which the rule's own model reads; not given, it is None.
+    """
     field = rule.model.model_fields[name]
     limits = {type(m): m for m in field.metadata}
     plain = get_origin(field.annotation) is Literal or field.annotation in (bool, int, float, str)
@@ -87,10 +90,11 @@ def _parameter(rule: Rule, name: str, spelt: str) -> inspect.Parameter:
         rich_help_panel=f"Options of {rule.name}",
     )
     default = dict(rule.options).get(name, inspect.Parameter.empty)
-    kind: Any = field.annotation if plain else str
+    required = default is inspect.Parameter.empty
+    kind: Any = field.annotation if plain else str if required else str | None
     annotation = Annotated[kind, option]
-    if not plain and default is not inspect.Parameter.empty:
-        default = str(default)
+    if not (plain or required):
+        default = None
     return inspect.Parameter(f"option_{name}", inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

@@ -67,10 +67,12 @@ def remark(text: str, quiet: bool = False) -> None:
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Print a table: with Rich on a terminal, otherwise plain columns that are never cut off."""
+    if title:
+        say(title)
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        _rich(columns, rows, title)
-        return
-    say("\n".join([title] * bool(title) + plain_table(columns, rows)))
+        _rich(columns, rows)
+    else:
+        say("\n".join(plain_table(columns, rows)))
 
 
 def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -93,13 +95,13 @@ def _width(text: str) -> int:
     return sum(not unicodedata.combining(letter) for letter in text)
 
 
-def _rich(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str) -> None:
+def _rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify = "right" if column.number else "left"
         made.add_column(Text(column.head), justify=justify, overflow="fold", no_wrap=not column.fold)  # type: ignore[arg-type]
