@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def _read_pt(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "nsupported" in str(error) or "GLOBAL" in str(error):
+        if begins_as_zip or _imports(path):
             raise DtoolError(
                 f"{path}: refused, because loading it would run code that comes with the file",
                 "ask its author for a .safetensors file, or for a plain state dict",
@@ -118,6 +119,16 @@ def _read_pt(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _foreign(path)
     return content
+
+
+def _imports(path: Path) -> bool:
+    """Whether a file that is no archive is a pickle that names things to import; random bytes are not."""
+    try:
+        return any(
+            code.name in ("GLOBAL", "STACK_GLOBAL", "INST") for code, _, _ in pickletools.genops(path.read_bytes())
+        )
+    except (ValueError, IndexError, KeyError, UnicodeDecodeError):
+        return False
 
 
 def _require_whole(path: Path) -> None:

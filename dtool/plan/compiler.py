@@ -201,9 +201,9 @@ def _check_grid(points: Sequence[Point]) -> None:
                 f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row"
             )
     if points[1].lam < points[0].lam:
-        raise CompileError("the grid begins by going up", "start it at its second point")
+        raise CompileError("the grid begins by going up", "list the points from noise to image")
     if points[-1].lam < points[-2].lam:
-        raise CompileError("the grid ends by going up", "end it at a level below the last")
+        raise CompileError("the grid ends by going up", "list the points from noise to image, the end last")
 
 
 def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:

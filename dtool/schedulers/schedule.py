@@ -111,10 +111,8 @@ def from_betas(betas: ArrayLike) -> Schedule:
     beta = np.asarray(betas, dtype=np.float64)
     if beta.ndim != 1 or beta.size == 0 or not np.isfinite(beta).all() or (beta <= 0).any() or (beta > 1).any():
         bad = beta[~((beta > 0) & (beta <= 1))] if beta.ndim == 1 else beta
-        raise UsageError(
-            f"betas must be a list of numbers in (0, 1]; got {bad[:3]}" if beta.size else "the list of betas is empty",
-            "use more training steps T or smaller betas",
-        )
+        found = f"betas are numbers in (0, 1], and there is {bad.flat[0]:.4g}" if beta.size else "there are no betas"
+        raise UsageError(found, "use more training steps T or smaller betas")
     with np.errstate(divide="ignore"):
         log_alpha_bar = np.cumsum(np.log1p(-beta))
     return Schedule(np.exp(log_alpha_bar / 2), np.sqrt(-np.expm1(log_alpha_bar)))
@@ -162,8 +160,12 @@ class ScheduleMaker:
         """The schedule with these options, transforms applied; raises UsageError for what it does not have."""
         values = checked(self.name, self.model, options)
         own = {k: v for k, v in values.items() if k not in _TRANSFORMS}
-        result = transformed(self.make(**own), **{k: v for k, v in values.items() if k in _TRANSFORMS})
-        return replace(result, token=written(self.name, self.model, values), cite=self.cite)
+        token = written(self.name, self.model, values)
+        try:
+            result = transformed(self.make(**own), **{k: v for k, v in values.items() if k in _TRANSFORMS})
+        except UsageError as error:
+            raise UsageError(f"{token}: {error}", error.hint) from error
+        return replace(result, token=token, cite=self.cite)
 
 
 _TRANSFORMS = frozenset(options_of(transformed).model_fields)
