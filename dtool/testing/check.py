@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from dtool.errors import DtoolError
 from dtool.plan import Recipe
@@ -140,6 +140,36 @@ def _ends(name: str, recipe: Recipe) -> CheckResult:
     return CheckResult(name, _passed(not wrong), figure, detail)
 
 
+def _backends(name: str, recipe: Recipe) -> CheckResult:
+    """numpy, torch and ONNX Runtime draw the same pictures from the same noise, step by step."""
+    from dtool.testing import backends
+
+    found = backends.differences(recipe)
+    absent = _absent(found)
+    measured = {k: v for k, v in found.items() if v is not None and k != "numpy"}
+    if not measured:
+        return CheckResult(name, "skip", "-", absent.removeprefix("; "))
+    figure = " / ".join(f"{value:.1e}" for value in measured.values())
+    detail = f"numpy against {' and '.join(measured)}, every step, float32; at most {backends.BAR:.0e}{absent}"
+    return CheckResult(name, _passed(max(measured.values()) <= backends.BAR), figure, detail)
+
+
+def _batch(name: str, recipe: Recipe) -> CheckResult:
+    """An image is the same, bit for bit, alone and in any batch."""
+    from dtool.testing import backends
+
+    found = backends.batch_differences(recipe)
+    changed = {k: v for k, v in found.items() if v is not None}
+    detail = f"numbers that change with the batch, on {', '.join(changed)}; none may{_absent(found)}"
+    return CheckResult(name, _passed(not any(changed.values())), str(sum(changed.values())), detail)
+
+
+def _absent(found: Mapping[str, float | None]) -> str:
+    """The backends that could not be examined, as a remark."""
+    missing = [backend for backend, value in found.items() if value is None]
+    return f"; not installed: {', '.join(missing)}" if missing else ""
+
+
 def _passed(good: bool) -> Status:
     return "pass" if good else "fail"
 
@@ -167,4 +197,6 @@ _LIST: dict[str, Callable[[str, Recipe], CheckResult]] = {
     "order-shipped": _order_shipped,
     "moments": _moments,
     "ends": _ends,
+    "backends": _backends,
+    "batch": _batch,
 }

@@ -57,7 +57,7 @@ def panel(recipe: Recipe) -> list[tuple[str, Grid]]:
     for levels in _schedules(recipe.scheduler):
         for place in [recipe.spacing] if recipe.spacing else [spacing("trailing"), spacing("karras")]:
             label = f"{levels.token or 'own schedule'}/{place.token}"
-            counts = [n for n in _steps(place) if n <= levels.T]
+            counts = [n for n in step_counts(place) if n <= levels.T]
             cases += [(f"{label}, {n} steps", grid(levels, place, n)) for n in counts]
     if recipe.scheduler is None and recipe.spacing is None:
         cases.append(("linear:T=50, every step", grid(schedule("linear", T=50), spacing("trailing"), 50)))
@@ -66,7 +66,7 @@ def panel(recipe: Recipe) -> list[tuple[str, Grid]]:
     return cases
 
 
-def _steps(place: Spacing) -> tuple[int, ...]:
+def step_counts(place: Spacing) -> tuple[int, ...]:
     """Step counts for a spacing; that of an explicit list is given."""
     times = dict(place.options).get("times")
     return (1, 10, 37) if times is None else (len(str(times).split(";")),)

@@ -1,0 +1,83 @@
+"""dtool.testing.check and checks: what a plugin's author is given."""
+
+import dataclasses
+
+import pytest
+
+import dtool
+import dtool.testing
+from dtool.errors import UsageError
+from dtool.samplers import sampler
+from dtool.samplers.rule import sampler as rule_of
+from dtool.testing import CheckResult
+
+NAMES = [
+    "marginals",
+    "compiled",
+    "order-local",
+    "order-global",
+    "order-shipped",
+    "moments",
+    "ends",
+    "backends",
+    "batch",
+]
+
+
+def test_a_right_sampler_passes():
+    found = dtool.check("dpmpp-2m@cosine/logsnr")
+    assert [r.name for r in found] == NAMES
+    assert {r.status for r in found} == {"pass"}, found
+    assert all(r.figure and r.detail for r in found)
+
+
+@pytest.mark.parametrize("target", [sampler("ddpm"), dtool.Recipe.parse("ddpm@linear/list:times=999;500;20")])
+def test_rules_and_recipes_are_taken(target):
+    found = {r.name: r.status for r in dtool.testing.check(target)}
+    assert list(found) == NAMES
+    assert set(found.values()) == {"pass", "skip"}
+
+
+def test_each_certificate_is_a_callable_with_a_name():
+    found = list(dtool.testing.checks("ddim"))
+    assert [one.__name__ for one in found] == NAMES
+    assert all(one.__doc__ for one in found)
+    result = found[0]()
+    assert isinstance(result, CheckResult)
+    assert result.status == "pass"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.status = "fail"
+
+
+def test_an_error_in_a_rule_is_a_failure_and_not_the_end():
+    @rule_of("careless", order=1)
+    def careless(now, to):
+        return to.alpha * now.x0 + to.sigma * now.eps / (now.t - to.t - 1)
+
+    found = {r.name: r for r in dtool.testing.check(careless)}
+    assert list(found) == NAMES
+    assert found["ends"].status == "fail"
+    assert found["ends"].figure == "error"
+
+
+def test_a_rule_that_is_not_linear_fails_with_the_reason():
+    @rule_of("clipping", order=1)
+    def clipping(now, to):
+        return to.alpha * now.x0.clip(-1, 1) + to.sigma * now.eps
+
+    found = {r.name: r for r in dtool.testing.check(clipping)}
+    assert found["marginals"].status == "fail"
+    assert "not linear" in found["marginals"].detail
+
+
+@pytest.mark.parametrize("name", ["ddmi", "ddim@nothing"])
+def test_an_unknown_name_is_the_users_error(name):
+    with pytest.raises(UsageError, match="there is no"):
+        dtool.testing.check(name)
+
+
+def test_options_that_leave_the_marginals_are_reported_and_not_failed():
+    for token in ("ddpm:sigma=beta", "ddpm:sigma=none"):
+        found = {r.name: r for r in dtool.testing.check(token)}
+        assert found["marginals"].status == "info"
+        assert "fail" not in {r.status for r in found.values()}
