@@ -9,7 +9,8 @@ import dtool.testing
 from dtool.errors import UsageError
 from dtool.samplers import sampler
 from dtool.samplers.rule import sampler as rule_of
-from dtool.testing import CheckResult
+from dtool.schedulers.spacing import spacing as spacing_of
+from dtool.testing import CheckResult, levels
 
 NAMES = [
     "marginals",
@@ -68,6 +69,31 @@ def test_a_rule_that_is_not_linear_fails_with_the_reason():
     found = {r.name: r for r in dtool.testing.check(clipping)}
     assert found["marginals"].status == "fail"
     assert "not linear" in found["marginals"].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "certificates"),
+    [
+        ("cosine:T=100", ["levels", "inverse"]),
+        ("linear:zero_snr=true", ["levels", "inverse"]),
+        ("karras:rho=5", ["steps"]),
+        ("quadratic", ["levels", "inverse", "steps"]),
+    ],
+)
+def test_schedules_and_spacings_are_examined_too(name, certificates):
+    found = dtool.testing.check(name)
+    assert [r.name for r in found] == certificates
+    assert {r.status for r in found} == {"pass"}
+
+
+def test_a_spacing_that_cannot_place_every_n_is_found():
+    @spacing_of("sparse")
+    def sparse(schedule, n):
+        return [(schedule.T - 1) // 2**i for i in range(n)]
+
+    result = levels.examine_steps("steps", sparse)
+    assert result.status == "fail"
+    assert "spacing sparse gives no" in result.detail
 
 
 @pytest.mark.parametrize("name", ["ddmi", "ddim@nothing"])

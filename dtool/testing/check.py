@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
+from dtool.options import parsed
 from dtool.plan import Recipe
 from dtool.plan import compile as compile_plan
+from dtool.plugins.registry import registry
 from dtool.samplers.rule import Rule
-from dtool.testing import compiled, ends, grids, marginals, moments, order
+from dtool.schedulers import schedule, spacing
+from dtool.testing import compiled, ends, grids, levels, marginals, moments, order
 from dtool.testing.result import CheckResult, Status
 from dtool.testing.slopes import Slope
 
@@ -18,6 +22,7 @@ Check = Callable[[], CheckResult]
 def check(target: str | Recipe | Rule) -> list[CheckResult]:
     """Examine a sampler: "ddim:eta=0.5", a recipe ("dpmpp-2m@cosine/karras"), or a rule of your own.
 
+    A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
     What a recipe leaves open (schedule, spacing) is varied. Nothing is downloaded, no network is trained, and no
     result depends on chance. Raises UsageError for a name that is not known; all that a certificate finds, errors of
     the rule included, is in the results.
@@ -32,7 +37,14 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     def test_certificates(examine):
         assert examine().status != "fail"
     """
-    recipe = _recipe(target)
+    try:
+        recipe = _recipe(target)
+    except UsageError:
+        others = _no_sampler(target) if isinstance(target, str) else []
+        if not others:
+            raise
+        yield from others
+        return
     for name, function in _LIST.items():
         yield _named(name, function, recipe)
 
@@ -43,9 +55,20 @@ def _recipe(target: str | Recipe | Rule) -> Recipe:
     return Recipe(target) if isinstance(target, Rule) else Recipe.parse(target)
 
 
-def _named(name: str, function: Callable[[str, Recipe], CheckResult], recipe: Recipe) -> Check:
+def _no_sampler(token: str) -> list[Check]:
+    """The certificates of the schedule or the spacing that `token` names; none if there is neither."""
+    name, found = parsed(token)[0], []
+    if registry().schedulers.knows(name):
+        table = schedule(token)
+        found += [_named("levels", levels.examine_levels, table), _named("inverse", levels.examine_inverse, table)]
+    if registry().spacings.knows(name):
+        found.append(_named("steps", levels.examine_steps, spacing(token)))
+    return found
+
+
+def _named(name: str, function: Callable[[str, Any], CheckResult], subject: object) -> Check:
     def examine() -> CheckResult:
-        return function(name, recipe)
+        return function(name, subject)
 
     examine.__name__ = name
     examine.__doc__ = function.__doc__

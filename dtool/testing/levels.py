@@ -1,0 +1,55 @@
+"""What a noise schedule and a spacing must be: levels that rise, times that fall, and as many as were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtool.errors import UsageError
+from dtool.schedulers import schedule
+from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.spacing import Spacing
+from dtool.testing.result import CheckResult
+
+
+def examine_levels(name: str, table: Schedule) -> CheckResult:
+    """α² + σ² = 1, and more noise at every step."""
+    power = float(np.abs(table.alpha**2 + table.sigma**2 - 1).max())
+    falls = bool((np.diff(table.lam) < 0).all())
+    detail = (
+        f"|α² + σ² - 1| over {table.T} levels, at most 1e-12; λ {'falls' if falls else 'does not fall'} at every step"
+    )
+    return CheckResult(name, "pass" if power <= 1e-12 and falls else "fail", f"{power:.1e}", detail)
+
+
+def examine_inverse(name: str, table: Schedule) -> CheckResult:
+    """Time to level and back, between whole times too; a whole time is the table's own entry."""
+    times = np.concatenate([np.arange(table.T), np.random.default_rng(0).uniform(0, table.T - 1, 200)])
+    alpha, sigma = table.level(times)
+    exact = bool((alpha[: table.T] == table.alpha).all() and (sigma[: table.T] == table.sigma).all())
+    with np.errstate(divide="ignore"):
+        error = float(np.abs(table.time(np.log(alpha) - np.log(sigma)) - times).max()) / table.T
+    detail = (
+        f"t to λ to t, in parts of T, at most 1e-6; whole times {'are' if exact else 'are not'} the table's entries"
+    )
+    return CheckResult(name, "pass" if error <= 1e-6 and exact else "fail", f"{error:.1e}", detail)
+
+
+def examine_steps(name: str, place: Spacing) -> CheckResult:
+    """Exactly n falling times on the schedule, for every n from 1 to T."""
+    if "times" in dict(place.options):
+        return CheckResult(name, "skip", "-", "the times are given one by one")
+    wrong, cases = [], 0
+    for table in [
+        schedule(token) for token in ("cosine:T=1", "cosine:T=2", "linear:T=50", "cosine:T=50,zero_snr=true")
+    ]:
+        for n in range(1, table.T + 1):
+            cases += 1
+            try:
+                times = place(table, n)  # which itself refuses times that are not n, or do not fall
+            except UsageError as error:
+                wrong.append(f"{n} of {table.token}: {error}")
+            else:
+                if times.min() < 0 or times.max() > table.T - 1:
+                    wrong.append(f"{n} of {table.token}: a time is outside 0 … {table.T - 1}")
+    detail = wrong[0] if wrong else "exactly n falling times within the schedule, for every n from 1 to T"
+    return CheckResult(name, "fail" if wrong else "pass", f"{cases - len(wrong)}/{cases}", detail)
