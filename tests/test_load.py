@@ -183,3 +183,21 @@ def test_sampling_an_onnx_file_never_imports_torch(saved: Callable[..., Path]) -
     )
     done = subprocess.run([sys.executable, "-c", code, str(saved())], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_factory_is_called_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_of_test_load.py").write_text(
+        "import dtool\n"
+        "def make():\n    return dtool.network(lambda x, t: 0.5 * x, shape=(2,))\n"
+        "def wrong():\n    return 3\n"
+        "def broken():\n    raise RuntimeError('no weights')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert dtool.sample(dtool.load("mine_of_test_load:make"), "ddim", n=2, steps=3).x0.shape == (2, 2)
+    for name, message in [
+        ("wrong", "returned a int"),
+        ("broken", "RuntimeError: no weights"),
+        ("gone", "AttributeError"),
+    ]:
+        with pytest.raises(DtoolError, match=message):
+            dtool.load(f"mine_of_test_load:{name}")

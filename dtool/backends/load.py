@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from importlib.resources import as_file, files
@@ -23,7 +25,8 @@ def load(
 ) -> Network:
     """A network, ready to sample from.
 
-    source: a checkpoint of `dtool train` (.pt, .safetensors), an exported .onnx file, or an nn.Module with its `spec`.
+    source: a checkpoint of `dtool train` (.pt, .safetensors), an exported .onnx file, an nn.Module with its `spec`, or
+    "package.module:factory", which is imported and called: it runs that code, and returns a Network or (module, spec).
     device: auto, cpu, cuda or cuda:1. backend: "torch" or "onnxruntime", to insist on one.
     Raises DtoolError for a file that is missing, broken, foreign or unsafe, and for a device that is not there.
     """
@@ -33,6 +36,8 @@ def load(
         if spec is None:
             raise UsageError("a module does not say what it predicts", "give spec=NetworkSpec(shape=…, schedule=…)")
         return _torch().TorchNetwork(source, spec, device)  # type: ignore[no-any-return]
+    if re.fullmatch(r"[\w.]+:\w+", str(source)):
+        return _from_factory(str(source), device)
     path = Path(source)
     kind = path.suffix.lower()
     if kind not in (".pt", ".pth", ".safetensors", ".onnx"):
@@ -53,6 +58,23 @@ def load(
 
     read = checkpoint.read(path)
     return torch_backend.TorchNetwork(read.build(), read.spec, device)  # type: ignore[no-any-return]
+
+
+def _from_factory(name: str, device: str) -> Network:
+    """What `package.module:factory` returns; modules in the working directory are found too."""
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        made = getattr(importlib.import_module(module), attribute)()
+    except Exception as error:
+        cause = f"{name} cannot be called ({type(error).__name__}: {error})"
+        raise DtoolError(cause, "mend it, or check the name") from error
+    if isinstance(made, Network):
+        return made
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], NetworkSpec):
+        return load(made[0], device=device, spec=made[1])
+    raise DtoolError(f"{name} returned a {type(made).__name__}", "return dtool.network(…), or (module, NetworkSpec(…))")
 
 
 def default_network(device: str = "auto") -> Network:
