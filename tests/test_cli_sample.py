@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
+import textwrap
 from importlib.resources import files
 
 import numpy as np
 import pytest
-from commandline import SHAPE, failed, network, ran, typed
+from commandline import SHAPE, Result, failed, network, plain_environment, ran, typed
 from PIL import Image
 
 import dtool
@@ -37,6 +40,7 @@ def test_the_first_command_writes_a_picture(capsys, tmp_path):
         assert picture.size == (4 * (10 * 8 + 3) + 3, 4 * (12 * 8 + 3) + 3)
 
 
+@pytest.mark.filterwarnings("ignore::dtool.plan.ClampWarning")
 def test_the_command_of_the_documentation(capsys, stub):
     assert ran(capsys, "sample", "--scheduler", "cosine", "--sigma", "tilde", "--steps", 5, "--npz", "x.npz").code == 0
     with np.load("x.npz") as saved:
@@ -191,6 +195,27 @@ def test_a_full_disk_leaves_the_old_picture_and_nothing_half_written(capsys, mon
     assert (tmp_path / "samples.png").read_bytes() == old
 
 
+LIMITED = """
+    import resource, signal, sys, dtool
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    net = dtool.network(lambda x, t: x, shape=(1, 20, 20))
+    dtool.default_network = lambda device="auto": net
+    from dtool.cli import main
+    sys.exit(main(["sample", "--steps", "2", "--npz", "x.npz", "-q"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of the process are POSIX")
+def test_a_file_that_grows_too_large_is_removed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LIMITED)],
+        cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    failed(Result(done.returncode, done.stdout, done.stderr), 1, "samples.png: can't be written", "free some space")
+    assert _names(tmp_path) == []
+
+
 @pytest.mark.skipif(
     not (files("dtool.networks") / "digits.onnx").is_file(), reason="the package's network is not made yet"
 )
@@ -201,3 +226,21 @@ def test_the_package_s_own_network_draws_digits_without_torch(tmp_path):
         pixels = np.asarray(picture.convert("L"), dtype=float)
     assert (pixels < 30).mean() > 0.4, "digits are mostly black"
     assert (pixels > 200).mean() > 0.03, "and partly white"
+
+
+@pytest.mark.skipif(
+    not (files("dtool.networks") / "digits.onnx").is_file(), reason="the package's network is not made yet"
+)
+def test_sampling_from_an_onnx_file_imports_no_torch(tmp_path):
+    path = files("dtool.networks") / "digits.onnx"
+    script = f"""
+        import sys
+        from dtool.cli import main
+        code = main(["sample", {str(path)!r}, "--sampler", "ddim", "--steps", "2", "-n", "1", "--trace", "-q"])
+        sys.exit(code or ("torch" in sys.modules and "torch was imported") or 0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "samples.png\nsamples-trace.png\n"), done.stderr

@@ -37,6 +37,7 @@ def run(argv: list[str]) -> int:
 
 def _guarded(command: Callable[[], object]) -> int:
     """Run `command`; whatever it raises becomes an exit code and one line of cause, one of remedy, on stderr."""
+    out, err = sys.stdout, sys.stderr
     with warnings.catch_warnings():
         warnings.showwarning = _Warnings()
         try:
@@ -45,6 +46,10 @@ def _guarded(command: Callable[[], object]) -> int:
         except KeyboardInterrupt:
             return _said("interrupted", "", 130)
         except SystemExit as stop:
+            if sys.stdout is not out:  # typer met a broken pipe, and put wrappers there
+                sys.stdout, sys.stderr = out, err
+                _forget_stdout()
+                return 0
             return stop.code if isinstance(stop.code, int) else 1
         except BrokenPipeError:
             _forget_stdout()
