@@ -52,7 +52,7 @@ def example(spec: NetworkSpec, batch: int) -> tuple[Tensor, ...]:
 
 
 def _require_network(module: nn.Module, arguments: tuple[Tensor, ...], spec: NetworkSpec) -> None:
-    for name, weight in module.named_parameters():
+    for name, weight in (*module.named_parameters(), *module.named_buffers()):
         if not torch.isfinite(weight).all():
             raise DtoolError(f"the weights hold NaN or infinity (in {name})", "export an earlier checkpoint")
     call = f"F({', '.join(INPUTS[: len(arguments)])})"
