@@ -47,6 +47,17 @@ def test_compare_in_json_is_only_json(capsys):
     assert found["picture"] == "compare.png"
 
 
+def test_the_first_word_may_be_a_network(capsys, monkeypatch, tmp_path):
+    (tmp_path / "own_networks.py").write_text(
+        "import dtool\n\ndef make():\n    return dtool.network(lambda x, t: 0 * x, shape=(1, 5, 5))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    result = ran(capsys, "compare", "own_networks:make", "ddim", "--steps", 2, "-n", 2, "--repeats", 1, "--json")
+    assert json.loads(result.out)["shape"] == [1, 5, 5]
+    assert json.loads(result.out)["quality"] is None
+    assert ran(capsys, "sample", "own_networks:make", "--steps", 2).out == "samples.png\n"
+
+
 def test_without_recipes_every_sampler_is_compared(capsys):
     found = json.loads(ran(capsys, "compare", "--steps", 2, "-n", 2, "--repeats", 1, "--json").out)
     assert {"ddpm", "ddim", "euler", "heun", "dpmpp-2m"} <= {entry["recipe"] for entry in found["entries"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from dtool.networks.network import Network
 
 SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
-MODEL_HELP = "a .pt, .safetensors or .onnx file [default: the network of digits inside the package]"
+FACTORY = re.compile(r"[\w.]+:\w+")  # a recipe's option has an =, so that no recipe looks like this
+MODEL_HELP = ".pt, .safetensors, .onnx, or package.module:factory [default: the network of digits inside the package]"
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1", rich_help_panel="Where it runs")]
 Backend = Annotated[
@@ -55,7 +57,12 @@ BatchSize = Annotated[
 ]
 
 
-def open_network(model: Path | None, device: str, backend: str | None) -> Network:
+def is_model(word: str) -> bool:
+    """Whether a word names a network rather than a recipe."""
+    return bool(Path(word).suffix.lower() in SUFFIXES or FACTORY.fullmatch(word) or Path(word).is_file())
+
+
+def open_network(model: str | None, device: str, backend: str | None) -> Network:
     """The network in `model`, or the one inside the package; see `dtool.load` for the errors."""
     import dtool
 

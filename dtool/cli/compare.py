@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dtool.cli.arguments import (
-    SUFFIXES,
     Backend,
     BatchSize,
     Classes,
@@ -16,6 +15,7 @@ from dtool.cli.arguments import (
     Device,
     Guidance,
     Seed,
+    is_model,
     open_network,
     progress_bar,
 )  # fmt: skip
@@ -94,10 +94,10 @@ def compare(
         say(output)
 
 
-def _split(words: list[str]) -> tuple[Path | None, list[str]]:
+def _split(words: list[str]) -> tuple[str | None, list[str]]:
     """The model, if the first word is one, and the recipes."""
-    if words and (Path(words[0]).suffix.lower() in SUFFIXES or Path(words[0]).is_file()):
-        return Path(words[0]), words[1:]
+    if words and is_model(words[0]):
+        return words[0], words[1:]
     return None, words
 
 

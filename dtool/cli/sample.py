@@ -39,7 +39,7 @@ HOW, FILES = "The recipe", "Files"
 
 
 def sample(
-    model: Annotated[Path | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
+    model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="how many images [default: 16]")] = None,
     seed: Seed = 0,
     ids: Annotated[str | None, typer.Option(help="which images of the seed: 0-15 or 3,40", show_default=False)] = None,
@@ -121,7 +121,7 @@ def sample(
         )  # fmt: skip
     settings = {
         "recipe": plan.recipe, "plan": plan.hash, "steps": plan.steps, "calls": out.calls, "n": count, "seed": seed,
-        "model": None if model is None else str(model), "backend": net.backend, "device": net.device,
+        "model": model, "backend": net.backend, "device": net.device,
         "guidance": guidance, "clip": clip, "dtool": dtool.__version__,
     }  # fmt: skip
     _write(files, net, out, settings)
