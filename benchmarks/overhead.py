@@ -1,7 +1,7 @@
 """What does the plan cost? A whole run of dtool.sample against calling the bare network as often, at batch 1.
 
 `python benchmarks/overhead.py [--onnx FILE] [--checkpoint FILE]`: by default the network inside the package on ONNX
-Runtime, and on PyTorch a U-Net of the same size with random weights, whose time is the same. The target is 1.03.
+Runtime, and on PyTorch a U-Net of the default size, which is that network's, with random weights. The target is 1.03.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from dtool.networks.network import Network
 
 RECIPES = ("ddim", "ddpm", "dpmpp-2m")
 TARGET = 1.03
-SIZE = {"width": 16, "multipliers": (1, 4, 4), "attention": (2,)}  # of the network inside the package
 
 
 def main() -> None:
@@ -70,10 +69,10 @@ def _networks(given: argparse.Namespace) -> Iterator[tuple[Network, str]]:
 
     spec = spec or dtool.NetworkSpec(shape=(1, 28, 28), schedule="linear", classes=10, clip=True)
     torch.manual_seed(0)
-    module = UNet(UNetConfig(channels=spec.shape[0], classes=spec.classes, **SIZE))
+    module = UNet(UNetConfig.for_shape(spec.shape, classes=spec.classes))
     for weight in module.parameters():  # the last layers start at zero, which nobody's network has
         torch.nn.init.normal_(weight, std=0.02)
-    yield dtool.load(module, spec=spec, device="cpu"), "a U-Net of that size, random weights"
+    yield dtool.load(module, spec=spec, device="cpu"), "a U-Net of the default size, random weights"
 
 
 def _report(network: Network, recipe: str, steps: int, rounds: int) -> None:

@@ -452,6 +452,12 @@ def test_a_loaded_network_is_exported_from_its_module(instant, tmp_path):
     assert dtool.load(report.path).spec == network.spec
 
 
+def test_a_factory_is_called(instant, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "make", lambda: instant, raising=False)
+    report = dtool.export(f"{__name__}:make", tmp_path / "net.onnx", check=False)
+    assert dtool.load(report.path).spec == instant[1]
+
+
 def test_without_the_check(instant, tmp_path):
     report = dtool.export(instant, tmp_path / "net.onnx", check=False)
     assert (report.comparisons, report.largest) == ((), None)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtool.backends.load import load
 from dtool.errors import DtoolError, UsageError
 from dtool.export.report import Comparison, ExportReport
 from dtool.files import require_writable, write_atomically
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 def export(net: Any, out: Path | str = "model.onnx", *, check: bool = True, steps: int = 50) -> ExportReport:
     """Write a network as one ONNX file with a dynamic batch, and compare the file with PyTorch.
 
-    net: a checkpoint's path (.pt, .safetensors), a network that `dtool.load` made from one, or `(module, spec)`, an
-    nn.Module `F(x, t[, label])` and its NetworkSpec; it is not changed. The file has inputs x `(batch, *shape)` and
-    t `(batch,)`, float32, and label `(batch,)` int64 if there are classes, where `classes` itself means no class; one
-    output like x; and metadata under "dtool".
+    net: a checkpoint's path (.pt, .safetensors), "package.module:factory", what `dtool.load` made of one, or
+    `(module, spec)`, an nn.Module `F(x, t[, label])` and its NetworkSpec; it is not changed.
+    The file has inputs x `(batch, *shape)` and t `(batch,)`, float32, and label `(batch,)` int64 if there are classes,
+    where `classes` itself means no class; one output like x; and metadata under "dtool".
     check: compare with PyTorch at several batch sizes and times, and over a run of `steps` steps of DDIM (at most the
     schedule's T). Raises DtoolError if the network cannot be exported, differs by more than 1e-4, or if the file
     cannot be written; then no file is left, or the old one.
@@ -72,10 +73,7 @@ def _source(net: Any) -> tuple[nn.Module, NetworkSpec]:
     if isinstance(net, str | Path):
         if Path(net).suffix == ".onnx":
             raise UsageError(f"{net} is an ONNX file already", "give the checkpoint, a .pt or .safetensors")
-        from dtool.networks.checkpoint import read
-
-        checkpoint = read(net)
-        return checkpoint.build(), checkpoint.spec
+        net = load(net, device="cpu")
     if isinstance(net, nn.Module):
         raise UsageError("a module alone does not say what it was trained for", "give (module, NetworkSpec(...))")
     module, spec = (
