@@ -88,7 +88,7 @@ def test_python_m_dtool():
     [
         (["smaple"], "there is no command 'smaple'", "did you mean sample"),
         (["plan", "ddpm", "--stps", "3"], "dtool plan has no option --stps", "did you mean --steps"),
-        (["plan"], "missing argument 'recipe'", "dtool plan --help"),
+        (["plan"], "missing argument", "dtool plan --help"),
         (["plan", "ddpm", "ddim"], "unexpected extra argument", "dtool plan --help"),
         (["--hlep"], "no option --hlep", "--help"),
         (["plan", "ddmp"], "there is no sampler 'ddmp'", "did you mean ddpm"),
