@@ -14,7 +14,7 @@ from dtool.samplers.rule import Rule, sampler
 from dtool.testing import CheckResult, checks
 from dtool.testing.grids import at
 
-GAUSS = np.polynomial.legendre.leggauss(8)
+GAUSS = np.polynomial.legendre.leggauss(24)
 
 
 def configurations() -> list[str]:

@@ -207,7 +207,7 @@ def test_a_table_that_is_no_schedule():
         Schedule(np.array([0.5, 0.5]), np.array([0.9, 0.9]))
     with pytest.raises(UsageError, match="not a finite table"):
         Schedule(np.array([0.5, np.nan]), np.array([0.8, 0.9]))
-    with pytest.raises(UsageError, match="empty"):
+    with pytest.raises(UsageError, match="no betas"):
         from_betas([])
 
 
