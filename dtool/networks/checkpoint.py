@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 import pickletools
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,7 +105,9 @@ def _read_pt(path: Path) -> dict[str, Any]:
     if begins_as_zip:
         _require_whole(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a foreign pickle's protocol
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if begins_as_zip or _imports(path):
             raise DtoolError(
