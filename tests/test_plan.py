@@ -212,6 +212,19 @@ def test_a_corrected_state_costs_no_register_and_no_row():
     assert (made.rows, made.history, bool(made.save.any())) == (40, 3, False)
 
 
+def test_what_is_kept_stays_short():
+    """A state that is corrected from step to step would otherwise grow by a term a row."""
+    sizes = []
+
+    def step(now, to):
+        if now.before is not None:
+            sizes.append(len(now.before.kept["fixed"].terms))
+        return predictor_corrector.step(now, to)
+
+    compiled(step, grids.by_lam(40))
+    assert max(sizes) <= 4
+
+
 def test_noise_between_two_uses_of_x_needs_a_register():
     made = compile_plan(dpmpp_sde, grids.by_lam(5), prediction="x0")
     assert made.rows == 10

@@ -115,6 +115,14 @@ class _Table:
         noises = [s // 3 for s in terms if s % 3 == _Z]
         return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
 
+    def settle(self, node: Node) -> None:
+        """Write what the rule kept on `node` in terms of the next row's x: it stays as short as the history."""
+        for name, form in node.kept.items():
+            old = [s // 3 for s in form.terms if s % 3 == _X] if isinstance(form, Form) else []
+            found = self._eliminated(form, min(old), len(self.rows), None) if old else None
+            if found is not None:
+                node.keep(**{name: Form(found)})
+
     def jump(self, now: Point, to: Point) -> None:
         """An upward interval: the forward process from `now` to `to`, folded into the newest row."""
         row = self.rows[-1]
@@ -160,6 +168,7 @@ def compile(  # noqa: A001 - the word for it
         node = table.node(now)
         node.before = before
         _interval(table, rule, node, to)
+        table.settle(node)
         before = node
     return _plan(table, prediction, schedule, recipe or rule.token)
 
