@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Iterator
-from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,10 @@ from dtool.backends.sampling import sample
 from dtool.networks.network import Network
 from dtool.plan import Plan, Recipe, plan
 from dtool.testing.grids import step_counts
+from dtool.testing.toy import SHAPE, closed_form, onnx_bytes
 
 BAR = 1e-4  # float32 arithmetic in another order, over all steps
-SHAPE = (4, 16, 16)  # large enough that eleven images do not fit into one micro-batch
 _COUNT = 11
-
-
-def closed_form(x: Any, t: Any) -> Any:
-    """A network that depends on x and t, in arithmetic that numpy arrays and tensors share; toy.onnx is the same."""
-    t = t.reshape(-1, 1, 1, 1)
-    return x * (t / (t + 200)) + 0.3 * x / ((1 + x * x) * (1 + t / 300))
 
 
 def networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
@@ -38,7 +33,9 @@ def networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
     if importlib.util.find_spec("onnxruntime") is None:
         yield "onnxruntime", None
     else:
-        with as_file(files("dtool.testing") / "toy.onnx") as path:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "toy.onnx"
+            path.write_bytes(onnx_bytes())
             yield "onnxruntime", load(path, device="cpu", spec=on_numpy.spec)
 
 
