@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import numpy as np
 import pytest
 
 import dtool
-from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import NetworkSpec
 
 torch = pytest.importorskip("torch")
@@ -23,7 +19,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 from torch import nn  # noqa: E402 - after the check that torch is there
 
-from dtool.export import graph, parity  # noqa: E402
+from dtool.export import graph  # noqa: E402
 from dtool.export.report import ExportReport  # noqa: E402
 from dtool.networks import checkpoint  # noqa: E402
 from dtool.networks.unet import UNetConfig  # noqa: E402
@@ -236,245 +232,3 @@ def test_an_input_that_is_not_used_stays_and_the_module_is_left_alone(tmp_path, 
     assert report.comparisons[-1].what == "4 images, 3 steps of DDIM"
     assert [i.name for i in onnx.load(report.path).graph.input] == ["x", "t"]
     assert capfd.readouterr() == ("", "")
-
-
-class Noisy(nn.Module):
-    def forward(self, x, _t):
-        return x + 0.1 * torch.randn_like(x)
-
-
-class Decides(nn.Module):
-    def forward(self, x, t):
-        if t.sum() > 3:
-            return x
-        return 2 * x
-
-
-class OneBatch(nn.Module):
-    def forward(self, x, _t):
-        return x.reshape(3, 2, 3) * 2
-
-
-class Other(nn.Module):
-    """Behaves differently while it is being exported."""
-
-    def forward(self, x, _t):
-        return 1.01 * x if torch.compiler.is_compiling() else x
-
-
-class Operator(nn.Module):
-    def forward(self, x, _t):
-        return torch.ops.dtool_tests.twice(x)
-
-
-@torch.library.custom_op("dtool_tests::twice", mutates_args=())
-def twice(x: torch.Tensor) -> torch.Tensor:
-    return 2 * x
-
-
-@twice.register_fake
-def _(x):
-    return torch.empty_like(x)
-
-
-class Several(nn.Module):
-    def forward(self, x, _t):
-        return {"sample": x}
-
-
-class Doubled(nn.Module):
-    def forward(self, x, _t):
-        return torch.cat([x, x], dim=1)
-
-
-class NoTime(nn.Module):
-    def forward(self, x):
-        return x
-
-
-class Broken(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor([1.0, float("nan")]))
-
-    def forward(self, x, _t):
-        return self.scale[0] * x
-
-
-class BrokenBuffer(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor([0.0, float("inf"), 1.0]))
-
-    def forward(self, x, _t):
-        return x - self.mean
-
-
-@pytest.mark.parametrize(
-    ("network", "cause"),
-    [
-        (Noisy, "draws random numbers (RandomNormalLike)"),
-        (Decides, "decides by the values it is given, which no graph can, at `if t.sum() > 3:`"),
-        (OneBatch, "works for one batch size only"),
-        (Other, "from PyTorch ("),
-        (Operator, "uses dtool_tests.twice, which ONNX does not have"),
-        (Several, "F(x, t) returns a dict, not a tensor"),
-        (Doubled, "returns shape (3, 4, 3) for x of shape (3, 2, 3)"),
-        (NoTime, "cannot be called as F(x, t) with samples of shape (2, 3) (TypeError"),
-        (Broken, "the weights hold NaN or infinity (in scale)"),
-        (BrokenBuffer, "the weights hold NaN or infinity (in mean)"),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
-def test_what_cannot_be_exported(network, cause, tmp_path):
-    target = tmp_path / "net.onnx"
-    target.write_bytes(b"the old file")
-    with pytest.raises(DtoolError) as caught:
-        dtool.export((network(), PLAIN), target)
-    assert cause in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert caught.value.hint
-    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
-    assert target.read_bytes() == b"the old file"
-
-
-def _proto(node, *, batch: str | int = "batch", initializer=()):
-    shape, kind = [batch, 3], onnx.TensorProto.FLOAT
-    value = onnx.helper.make_tensor_value_info
-    made = onnx.helper.make_graph([node], "g", [value("x", kind, shape)], [value("y", kind, shape)], initializer)
-    return onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
-
-
-def _inside_if(node):
-    output = [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 3])]
-    branch = onnx.helper.make_graph([node], "branch", [], output)
-    return onnx.helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
-
-
-def test_examine_looks_everywhere():
-    make = onnx.helper.make_node
-    graph.examine(_proto(make("Tanh", ["x"], ["y"])))
-    outside = onnx.numpy_helper.from_array(np.ones(3, np.float32), "w")
-    onnx.external_data_helper.set_external_data(outside, location="w.data")
-    outside.data_location = onnx.TensorProto.EXTERNAL
-    broken = onnx.numpy_helper.from_array(np.array([1, np.nan, 1], np.float32), "w")
-    refused = {
-        "the weights hold NaN or infinity (in w)": _proto(make("Add", ["x", "w"], ["y"]), initializer=[broken]),
-        "RandomUniformLike": _proto(_inside_if(make("RandomUniformLike", ["x"], ["y"]))),
-        "Fancy of com.example": _proto(make("Fancy", ["x"], ["y"], domain="com.example")),
-        "w is stored in another file": _proto(make("Add", ["x", "w"], ["y"]), initializer=[outside]),
-        "the batch of x is fixed": _proto(make("Tanh", ["x"], ["y"]), batch=4),
-    }
-    for cause, proto in refused.items():
-        with pytest.raises(DtoolError) as caught:
-            graph.examine(proto)
-        assert cause in str(caught.value)
-
-
-class Tanh(nn.Module):
-    def forward(self, x, _t):
-        return x.tanh()
-
-
-@pytest.fixture
-def instant(monkeypatch):
-    """A network whose graph is there already, for what happens after the exporter."""
-    one = onnx.helper.make_tensor_value_info("t", onnx.TensorProto.FLOAT, ["batch"])
-    proto = _proto(onnx.helper.make_node("Tanh", ["x"], ["y"]))
-    proto.graph.input.append(one)
-    monkeypatch.setattr(graph, "to_onnx", lambda *_: onnx.ModelProto.FromString(proto.SerializeToString()))
-    return Tanh(), NetworkSpec(shape=(3,), schedule="linear")
-
-
-def test_a_full_disk_leaves_the_old_file(instant, tmp_path, monkeypatch):
-    target = tmp_path / "net.onnx"
-    target.write_bytes(b"the old file")
-
-    def full(self, _):
-        self.open("wb").close()
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DtoolError, match="No space left on device") as caught:
-        dtool.export(instant, target)
-    assert "free some space" in caught.value.hint
-    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
-    assert target.read_bytes() == b"the old file"
-
-
-def test_an_interruption_leaves_nothing(instant, tmp_path, monkeypatch):
-    def interrupted(path, *_):
-        assert path.stat().st_size > 0
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(parity, "compared", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        dtool.export(instant, tmp_path / "net.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_difference_that_is_not_a_number_fails(instant, tmp_path, monkeypatch):
-    monkeypatch.setattr(parity, "_largest", lambda *_: float("nan"))
-    with pytest.raises(DtoolError, match="nan from PyTorch"):
-        dtool.export(instant, tmp_path / "net.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_is_not_there(instant, tmp_path):
-    with pytest.raises(DtoolError, match="can't be written"):
-        dtool.export(instant, tmp_path / "nowhere" / "net.onnx")
-    with pytest.raises(UsageError, match="an export is an ONNX file"):
-        dtool.export(instant, tmp_path / "net.pb")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("net", "cause"),
-    [
-        ("model.onnx", "is an ONNX file already"),
-        (Tanh(), "a module alone does not say what it was trained for"),
-        (dtool.network(lambda x, _: x, shape=(2,)), "a FunctionNetwork cannot be exported"),
-        ((Tanh(), "linear"), "a tuple cannot be exported"),
-    ],
-    ids=["onnx", "module", "function", "tuple"],
-)
-def test_what_is_no_network(net, cause, tmp_path):
-    with pytest.raises(UsageError) as caught:
-        dtool.export(net, tmp_path / "net.onnx")
-    assert cause in str(caught.value)
-    with pytest.raises(UsageError, match="at least one step"):
-        dtool.export(net, tmp_path / "net.onnx", steps=0)
-
-
-def test_a_loaded_network_is_exported_from_its_module(instant, tmp_path):
-    network = dtool.load(instant[0], spec=instant[1], device="cpu")
-    report = dtool.export(network, tmp_path / "net.onnx", steps=2)
-    assert dtool.load(report.path).spec == network.spec
-
-
-def test_a_factory_is_called(instant, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "make", lambda: instant, raising=False)
-    report = dtool.export(f"{__name__}:make", tmp_path / "net.onnx", check=False)
-    assert dtool.load(report.path).spec == instant[1]
-
-
-def test_without_the_check(instant, tmp_path):
-    report = dtool.export(instant, tmp_path / "net.onnx", check=False)
-    assert (report.comparisons, report.largest) == ((), None)
-    assert str(report).splitlines()[-1] == "not compared with PyTorch"
-    assert dtool.load(report.path).spec == instant[1]
-
-
-def test_a_missing_package_is_named(instant, tmp_path, monkeypatch):
-    import importlib.util
-
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name))
-    with pytest.raises(DtoolError, match="onnxscript is needed") as caught:
-        dtool.export(instant, tmp_path / "net.onnx")
-    assert caught.value.hint == "pip install 'dtool-diffusion[export]'"
-
-
-def test_looking_at_dtool_export_imports_nothing_heavy():
-    code = "import dtool, sys; dtool.export; print({'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
