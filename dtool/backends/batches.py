@@ -53,7 +53,7 @@ class _Noise:
 
     def __init__(self, network: Network, seed: int, ids: NDArray[np.uint64], rows: int) -> None:
         self._network, self._seed, self._ids = network, seed, ids
-        self._at_a_time = rows_for((len(ids), *network.shape), 1 << 17)
+        self._at_a_time = rows_for((len(ids), *network.shape), 1 << 13)
         self._rows = rows
         self._first = 0
         self._block: Any = ()

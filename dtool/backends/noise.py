@@ -7,6 +7,7 @@ ones. Image i is then the same whatever the batch, the order, the number of work
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from math import prod
 
@@ -18,6 +19,7 @@ from dtool.errors import UsageError
 _HALF = np.uint64(32)
 
 
+@functools.lru_cache
 def key(seed: int) -> int:
     """The generator's 64-bit key for a seed: in each half eight different hexadecimal digits, none of them 0, odd.
 
@@ -42,17 +44,19 @@ def key(seed: int) -> int:
 
 def squares(counter: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     """32 random bits for each counter, in the low half of each uint64."""
-    k = np.uint64(key)
-    y = counter * k
-    z = y + k
-    x = y * y + y
-    x = (x >> _HALF) | (x << _HALF)
-    x = x * x + z
-    x = (x >> _HALF) | (x << _HALF)
-    x = x * x + y
-    x = (x >> _HALF) | (x << _HALF)
-    bits: NDArray[np.uint64] = (x * x + z) >> _HALF
-    return bits
+    y = counter * np.uint64(key)
+    z = y + np.uint64(key)
+    x = y.copy()
+    for add in (y, z, y):
+        x *= x
+        x += add
+        low = x << _HALF
+        x >>= _HALF
+        x |= low
+    x *= x
+    x += z
+    x >>= _HALF
+    return x
 
 
 def span(draw: int, count: int, elements: int) -> tuple[int, int]:
@@ -77,10 +81,14 @@ def normals(
     elements, images = prod(shape), len(ids)
     low = np.arange(*span(draw, count, elements), dtype=np.uint64)
     bits = squares((ids.astype(np.uint64) << _HALF)[:, None] | low, key(seed))
-    uniform = (bits.astype(np.float64) + 0.5) * 2.0**-32
+    uniform = bits.astype(np.float64)
+    uniform += 0.5
+    uniform *= 2.0**-32
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0::2]))
     angle = (2.0 * np.pi) * uniform[:, 1::2]
-    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).astype(np.float32)
+    pairs = np.empty((*radius.shape, 2), np.float32)
+    pairs[..., 0] = radius * np.cos(angle)
+    pairs[..., 1] = radius * np.sin(angle)
     by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
     return np.ascontiguousarray(by_draw).reshape(count, images, *shape)
 

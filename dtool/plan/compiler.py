@@ -237,6 +237,7 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
     return Plan(
         recipe=recipe, sampler=rule.token, cite=rule.cite,
         schedule=schedule.token if schedule else "", schedule_hash=schedule.hash if schedule else "",
+        trained_hash=schedule.hash if schedule else "",
         prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
         t=t, time=time, alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
         m_x=m_x, m_f=m_f, b=b, **columns,

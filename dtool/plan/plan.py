@@ -31,7 +31,7 @@ class Plan:
 
     `x` starts as init·z. If D is not changed after it is predicted, m may be had directly as m_x·x + m_f·F, without
     the division by a small α. `step_end` marks the rows that end an interval; `t` is the row's time on the plan's own
-    schedule, `time` the network's. Raises CompileError if the table cannot be right (see `_check`).
+    schedule, `time` the network's, whose training schedule `trained_hash` names. Raises CompileError if the table cannot be right (see `_check`).
     """
 
     recipe: str
@@ -39,6 +39,7 @@ class Plan:
     cite: str
     schedule: str
     schedule_hash: str
+    trained_hash: str
     prediction: Prediction
     basis: Basis
     init: float
@@ -132,8 +133,8 @@ class Plan:
 
 
 FLAGS: tuple[str, ...] = ("save", "step_end")
-HEADER: tuple[str, ...] = tuple(f.name for f in fields(Plan))[:8]
-COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan))[8:]
+HEADER: tuple[str, ...] = tuple(f.name for f in fields(Plan))[:9]
+COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan))[9:]
 
 
 def _listed(column: NDArray[Any]) -> list[Any]:

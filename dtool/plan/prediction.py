@@ -67,8 +67,10 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
     The noise level is kept and the time translated: each row gets the fractional time at which the training schedule
     has the row's λ, and its input is rescaled where the two differ in scale. Feeding the plan's own index would show
     the network an image at one noise level and name another. Levels outside the trained range are clamped, with a
-    ClampWarning that says which rows.
+    ClampWarning that says which rows. A plan that was made for such a network already is returned as it is.
     """
+    if (plan.trained_hash, plan.prediction) == (trained.hash, prediction):
+        return plan
     known = plan.t if trained.hash == plan.schedule_hash else np.full(plan.rows, np.nan)
     time, c_in, outside = times_on(trained, known, plan.alpha, plan.sigma)
     if outside.size:
@@ -82,4 +84,14 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
         )
     c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
     m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_skip, c_out)
-    return replace(plan, prediction=prediction, time=time, c_in=c_in, c_skip=c_skip, c_out=c_out, m_x=m_x, m_f=m_f)
+    return replace(
+        plan,
+        trained_hash=trained.hash,
+        prediction=prediction,
+        time=time,
+        c_in=c_in,
+        c_skip=c_skip,
+        c_out=c_out,
+        m_x=m_x,
+        m_f=m_f,
+    )
