@@ -30,8 +30,9 @@ class Plan:
         x' = a·x + a_saved·s + Σ_k b[k]·H[k] + c·z
 
     `x` starts as init·z. If D is not changed after it is predicted, m may be had directly as m_x·x + m_f·F, without
-    the division by a small α. `step_end` marks the rows that end an interval; `t` is the row's time on the plan's own
-    schedule, `time` the network's, whose training schedule `trained_hash` names. Raises CompileError if the table cannot be right (see `_check`).
+    the division by a small α. `step_end` marks the rows that end an interval. `t` is the row's time on the plan's own
+    schedule, `time` that of the network, whose training schedule `trained_hash` names.
+    Raises CompileError if the table cannot be right (see `_check`).
     """
 
     recipe: str
