@@ -34,8 +34,7 @@ def help_text(*words: str) -> str:
 def commands() -> str:
     """docs/commands.md."""
     parts = [NOTE, "# Commands\n", f"```text\n{help_text()}\n```\n"]
-    for name in COMMANDS:
-        parts.append(f"## dtool {name}\n\n```text\n{help_text(name)}\n```\n")
+    parts += [f"## dtool {name}\n\n```text\n{help_text(name)}\n```\n" for name in COMMANDS]
     return "\n".join(parts)
 
 
