@@ -18,6 +18,8 @@ class DtoolError(Exception):
     def __init__(self, cause: str, hint: str = "") -> None:
         super().__init__(cause)
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # a traceback shows it too
 
 
 class UsageError(DtoolError, ValueError):

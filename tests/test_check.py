@@ -107,3 +107,17 @@ def test_options_that_leave_the_marginals_are_reported_and_not_failed():
         found = {r.name: r for r in dtool.testing.check(token)}
         assert found["marginals"].status == "info"
         assert "fail" not in {r.status for r in found.values()}
+
+
+def test_a_rule_is_examined_by_its_module(tmp_path, monkeypatch):
+    (tmp_path / "mine_of_test_check.py").write_text(
+        "from dtool.samplers.rule import sampler\n\n\n"
+        "@sampler('mine', order=1)\ndef mine(now, to):\n    return to.alpha * now.x0 + to.sigma * now.eps\n\n\n"
+        "nothing = 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert {result.status for result in dtool.check("mine_of_test_check:mine")} == {"pass"}
+    with pytest.raises(UsageError, match="is a int, not a sampler"):
+        dtool.check("mine_of_test_check:nothing")
+    with pytest.raises(UsageError, match=r"cannot be imported .AttributeError"):
+        dtool.check("mine_of_test_check:gone")

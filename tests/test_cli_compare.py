@@ -32,7 +32,7 @@ def test_the_command_of_the_documentation(capsys, tmp_path):
     assert [line.split()[1:4] for line in lines[2:12]] == [[r, s, s] for r in RECIPES for s in ("3", "6")]
     assert lines[-1] == "compare.png"
     assert len([line for line in lines[14:-1] if line]) == 11
-    assert "n is too small for 12 features: use -n 48" in result.err
+    assert "use -n 48 for its 12 features" in result.err
     assert [p.name for p in tmp_path.iterdir()] == ["compare.png"]
     with Image.open("compare.png") as picture:
         assert picture.height > 10 * 50

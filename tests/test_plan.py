@@ -336,7 +336,7 @@ def test_another_schedule_keeps_the_noise_level():
 
 
 def test_levels_that_the_network_never_saw():
-    with pytest.warns(ClampWarning, match="row 0 lies outside") as caught:
+    with pytest.warns(ClampWarning, match="row 0 of 4 lies outside") as caught:
         made = for_network(plan("ddim", scheduler="cosine", steps=4), schedule("linear"), "eps")
     assert len(caught) == 1
     assert made.time[0] == 999

@@ -86,7 +86,7 @@ def test_what_cannot_be_read(token, cause):
 
 
 @pytest.mark.parametrize(
-    ("token", "meant"), [("ddmi", "ddim"), ("dpmpp2m", "dpmpp-2m"), ("eular", "euler"), ("DPM++2", "dpm++2m")]
+    ("token", "meant"), [("ddmi", "ddim"), ("dpmpp2m", "dpmpp-2m"), ("eular", "euler"), ("DPM++2", "dpmpp-2m")]
 )
 def test_did_you_mean(token, meant):
     with pytest.raises(UsageError) as error:

@@ -163,9 +163,9 @@ def test_a_swapped_schedule_keeps_the_noise_level(recipe: str, prediction: str) 
 
 def test_levels_outside_the_trained_range_are_named() -> None:
     net = dtool.network(gaussian_eps(schedule="scaled-linear"), shape=SHAPE, schedule="scaled-linear")
-    with pytest.warns(dtool.plan.ClampWarning, match=r"row 0 lies outside"):
+    with pytest.warns(dtool.plan.ClampWarning, match=r"row 0 of 20 lies outside"):
         dtool.sample(net, "ddim@cosine", steps=20)
-    with pytest.warns(dtool.plan.ClampWarning, match=r"rows 0-\d+ and \d+-499 lie outside"):
+    with pytest.warns(dtool.plan.ClampWarning, match=r"rows 0-\d+ and \d+-499 of 500 lie outside"):
         dtool.sample(net, "ddim@cosine", steps=500)
 
 

@@ -42,7 +42,7 @@ class FunctionNetwork(HostNetwork):
     def __init__(self, fn: Callable[..., Any], spec: NetworkSpec) -> None:
         super().__init__(spec)
         self.fn = fn
-        self.micro_batch = rows_for(spec.shape, 8192)
+        self.micro_batch = min(64, rows_for(spec.shape, 8192))
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
         """Call the function; raises DtoolError if its result has not the shape of `x`."""

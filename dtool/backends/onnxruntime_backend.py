@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import inspect, refuse
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import rows_for
 from dtool.networks.spec import NetworkSpec
 
@@ -87,7 +87,7 @@ def _session(data: bytes, path: Path, device: str) -> ort.InferenceSession:
     """A session whose first provider is the one asked for: ONNX Runtime itself would fall back without a word."""
     kind = device.partition(":")[0]
     if kind not in ("auto", *_PROVIDERS):
-        raise DtoolError(f"there is no device {device!r}", "use auto, cpu or cuda")
+        raise UsageError(f"there is no device {device!r}", "use auto, cpu or cuda")
     available = providers()
     if kind == "cuda" and _PROVIDERS["cuda"] not in available:
         raise DtoolError(

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dtool.backends.noise import key, normals, span
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
 
@@ -35,7 +35,7 @@ class TorchNetwork(Network):
                 rows_for(spec.shape, 512) if self.device == "cpu" else max(16, rows_for(spec.shape, 8192))
             )
         else:
-            self.micro_batch = rows_for(spec.shape, 8192)
+            self.micro_batch = min(64, rows_for(spec.shape, 8192))
         self.module = module
 
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
@@ -110,7 +110,7 @@ def chosen_device(device: str) -> str:
     try:
         return str(torch.device(device))
     except RuntimeError as error:
-        raise DtoolError(f"there is no device {device!r}", "use auto, cpu or cuda") from error
+        raise UsageError(f"there is no device {device!r}", "use auto, cpu or cuda") from error
 
 
 def is_tensor(value: Any) -> bool:

@@ -68,7 +68,9 @@ def open_network(model: str | None, device: str, backend: str | None) -> Network
 
     if model is not None:
         return dtool.load(model, device=device, backend=backend)
-    if backend not in (None, "onnxruntime"):
+    if backend not in (None, "torch", "onnxruntime"):
+        raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
+    if backend == "torch":
         raise UsageError(f"the network inside the package runs on onnxruntime, not on {backend}", "leave --backend out")
     return dtool.default_network(device)
 

@@ -140,8 +140,12 @@ def _draw(found: Comparison, output: Path, net: Network) -> bool:
 def _show(found: Comparison, quiet: bool) -> None:
     columns = [Column("#", True), Column("recipe", fold=True), Column("steps", True), Column("calls", True)]
     columns += [Column("seconds", True), Column("images/s", True), Column("FD", True)]
+    rough = found.quality is not None and not found.quality.enough
     rows = [
-        [str(i), e.name, str(e.steps), str(e.calls), number(e.seconds), number(e.images_per_second), number(e.quality)]
+        [
+            *(str(i), e.name, str(e.steps), str(e.calls), number(e.seconds), number(e.images_per_second)),
+            f"({number(e.quality)})" if rough else number(e.quality),
+        ]
         for i, e in enumerate(found.entries, 1)
     ]
     table(columns, rows, title=f"n = {found.n}, seed {found.seed}, {found.backend} on {found.device}")
@@ -160,4 +164,6 @@ def _about_quality(found: Comparison) -> str:
     text = f"FD: {quality.measure}, against {quality.reference_count} images"
     text += f"; {found.n} random draws of the reference score {quality.floor:.3g}"
     wanted = 4 * quality.features
-    return text if quality.enough else f"{text}; n is too small for {quality.features} features: use -n {wanted}"
+    if quality.enough:
+        return text
+    return f"FD in brackets: n is too small to rank by it; use -n {wanted} for its {quality.features} features\n{text}"

@@ -63,7 +63,7 @@ def train(
     from dtool.training.config import TrainConfig
     from dtool.training.session import Every, start
 
-    _check_output(output, resume=resume, force=force)
+    _check_output(output, preview, resume=resume, force=force)
     config = TrainConfig.of(
         steps=steps,
         batch_size=batch_size,
@@ -112,13 +112,15 @@ def _require_packages() -> None:
             raise DtoolError(f"training needs {name}, which is not installed", "pip install 'dtool-diffusion[train]'")
 
 
-def _check_output(output: Path, *, resume: bool, force: bool) -> None:
+def _check_output(output: Path, preview: Path | None, *, resume: bool, force: bool) -> None:
     """Find out before hours of work, not after them."""
     from dtool.files import require_writable
     from dtool.networks.checkpoint import SUFFIXES
 
     if output.suffix not in SUFFIXES:
         raise UsageError(f"{output}: unknown kind of checkpoint", "end its name in .pt or .safetensors")
+    if preview is not None and preview.suffix.lower() != ".png":
+        raise UsageError(f"{preview}: a preview is a PNG", "end its name in .png")
     if resume and output.suffix != ".pt":
         raise UsageError(f"--resume: {output} holds no state of training", "only a .pt can be resumed")
     if resume and not output.exists():
@@ -180,9 +182,14 @@ def _lines(steps: int) -> Show:
             return
         last = time.monotonic()
         left = (steps - now.step) * now.seconds_per_step
-        _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {left / 60:.1f} min left")
+        _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_time(left)} left")
 
     return show
+
+
+def _time(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 def _say(text: str) -> None:

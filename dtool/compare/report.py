@@ -13,21 +13,24 @@ from dtool.compare.result import Comparison, Entry
 def picture(found: Comparison, columns: int = 12, class_names: Sequence[str] = ()) -> Image.Image:
     """The first `columns` images of every row, labelled; raises UsageError if the samples are no pictures."""
     count = min(columns, found.n)
+    shown = found.quality is not None and found.quality.enough
     rows = []
     for i, entry in enumerate(found.entries):
         last = i + 1 == len(found.entries) or found.entries[i + 1].name != entry.name
         tiles = pixels(found.images[i, :count], found.data_range)
-        rows.append(Row(entry.name, _note(entry), tiles, gap=14 if last else 3))
+        rows.append(Row(entry.name, _note(entry, shown), tiles, gap=14 if last else 3))
     foot = f"every column starts from the same noise; seed {found.seed}, n = {found.n}"
-    if found.quality is not None:
+    if count < found.n:
+        foot += f", the first {count} shown"
+    if shown and found.quality is not None:
         foot += f"; FD: Frechet distance of pooled pixels ({found.quality.floor:.2g}: n random draws of the reference)"
     heads = [_head(found, i, class_names) for i in range(count)]
     return labelled(rows, heads, "The same noise, sampled differently", foot)
 
 
-def _note(entry: Entry) -> str:
+def _note(entry: Entry, quality: bool) -> str:
     text = f"{entry.steps} steps, {entry.calls} calls"
-    return text if entry.quality is None else f"{text}, FD {entry.quality:.3g}"
+    return f"{text}, FD {entry.quality:.3g}" if quality and entry.quality is not None else text
 
 
 def _head(found: Comparison, i: int, class_names: Sequence[str]) -> str:

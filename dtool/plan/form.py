@@ -121,5 +121,5 @@ def _number(operation: str, value: Any) -> float:
 
 
 def _refuse(operation: str, other: object) -> Never:
-    kind = "a symbol" if isinstance(other, Form) else f"a {type(other).__name__}"
-    raise CompileError(f"not linear: {operation} with {kind} ({other!r:.40})", _HINT)
+    what = "a symbol" if isinstance(other, Form) else f"a {type(other).__name__} ({other!r:.40})"
+    raise CompileError(f"not linear: {operation} with {what}", _HINT)

@@ -76,9 +76,9 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
     if outside.size:
         runs = np.split(outside, np.flatnonzero(np.diff(outside) > 1) + 1)
         rows = " and ".join(f"{r[0]}-{r[-1]}" if r.size > 1 else f"{r[0]}" for r in runs)
-        which = f"row {rows} lies" if outside.size == 1 else f"rows {rows} lie"
+        which = f"row {rows} of {plan.rows} lies" if outside.size == 1 else f"rows {rows} of {plan.rows} lie"
         warnings.warn(
-            f"{plan.recipe}: {which} outside the noise levels that the network was trained on; clamped to them",
+            f"{plan.recipe}: {which} outside the noise levels that the network was trained on; clamped",
             ClampWarning,
             stacklevel=2,
         )

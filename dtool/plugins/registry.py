@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 from collections.abc import Iterator
@@ -43,7 +44,10 @@ class Catalogue:
                 f"{self.kind} {name!r} is offered by {' and '.join(offers)}", f"write {found[0].provider.name}/{name}"
             )
         broken = [plugin.name for plugin in self._owner.plugins if plugin.status == "broken"]
-        hint = did_you_mean(name, self._entries)
+        close = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.5)
+        real = dict.fromkeys(self._entries[alias][0].name for alias in close)
+        known = {entry.name for entries in self._entries.values() for entry in entries}
+        hint = f"did you mean {' or '.join(real)}?" if real else did_you_mean(name, known)
         if broken:
             hint += f" (or is it in {', '.join(broken)}, which could not be loaded? see: dtool plugins)"
         raise UsageError(f"there is no {self.kind} {name!r}", hint)

@@ -67,8 +67,9 @@ class Schedule:
         """(α, σ) at the times `t` in [0, T-1], fractional ones too; exactly the table's entries at whole ones."""
         time = np.asarray(t, dtype=np.float64)
         if not ((time >= 0) & (time <= self.T - 1)).all():
+            worst = time.flat[np.argmax(abs(time - (self.T - 1) / 2))]
             raise UsageError(
-                f"time {time} is outside this schedule's 0 … {self.T - 1}", "times count training steps from 0"
+                f"time {worst:g} is outside this schedule's 0 … {self.T - 1}", "times count training steps from 0"
             )
         low = np.floor(time).astype(int)
         high = np.minimum(low + 1, self.T - 1)

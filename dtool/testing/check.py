@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from dtool.errors import DtoolError, UsageError
@@ -22,6 +26,8 @@ Check = Callable[[], CheckResult]
 def check(target: str | Recipe | Rule) -> list[CheckResult]:
     """Examine a sampler: "ddim:eta=0.5", a recipe ("dpmpp-2m@cosine/karras"), or a rule of your own.
 
+    A rule that no installed package registers may be given itself, or as "package.module:name".
+
     A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
     What a recipe leaves open (schedule, spacing) is varied. Nothing is downloaded, no network is trained, and no
     result depends on chance. Raises UsageError for a name that is not known; all that a certificate finds, errors of
@@ -37,6 +43,8 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     def test_certificates(examine):
         assert examine().status != "fail"
     """
+    if isinstance(target, str) and re.fullmatch(r"[\w.]+:\w+", target):
+        target = _from_module(target)
     try:
         recipe = _recipe(target)
     except UsageError:
@@ -53,6 +61,20 @@ def _recipe(target: str | Recipe | Rule) -> Recipe:
     if isinstance(target, Recipe):
         return target
     return Recipe(target) if isinstance(target, Rule) else Recipe.parse(target)
+
+
+def _from_module(name: str) -> Rule:
+    """The rule that `package.module:name` is; modules in the working directory are found too."""
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise UsageError(f"{name} cannot be imported ({type(error).__name__}: {error})", "check the name") from error
+    if not isinstance(found, Rule):
+        raise UsageError(f"{name} is a {type(found).__name__}, not a sampler", "decorate its function with @sampler")
+    return found
 
 
 def _no_sampler(token: str) -> list[Check]:
@@ -114,7 +136,7 @@ def _order_local(name: str, recipe: Recipe) -> CheckResult:
     slopes = {shape: order.local_slope(recipe.rule, shape) for shape in grids.SHAPES}
     good = all(s.exact or s.value > wanted - 0.15 for s in slopes.values())
     why = "the rule corrects x one call later, so its own order" if late else "its order + 1"
-    detail = f"error of one step from exact history, {_shapes(slopes)}; at least {wanted} ({why})"
+    detail = f"error of one step from exact history, {_shapes(slopes)}; {wanted} ({why}), less 0.15 at most"
     return CheckResult(name, _passed(good), _figure(slopes), detail)
 
 
@@ -137,7 +159,7 @@ def _order_shipped(name: str, recipe: Recipe) -> CheckResult:
     wanted = min(recipe.rule.order, recipe.rule.startup_order + 1)
     slopes = {shape: order.shipped_slope(recipe.rule, shape) for shape in grids.SHAPES}
     good = all(s.exact or s.value > wanted - 0.1 for s in slopes.values())
-    detail = f"error at the end as shipped, {_shapes(slopes)}; at least {wanted}"
+    detail = f"error at the end as shipped, {_shapes(slopes)}; {wanted}, less 0.1 at most"
     return CheckResult(name, _passed(good), _figure(slopes), detail)
 
 
@@ -147,7 +169,7 @@ def _moments(name: str, recipe: Recipe) -> CheckResult:
     slopes = {shape: moments.weak_slope(rule, shape) for shape in grids.SHAPES}
     wanted = min(rule.order, rule.startup_order + 1)
     good = all(s.exact or s.value > wanted - 0.1 for s in slopes.values())
-    detail = f"error of mean and std on N(0.2, 0.15²), {_shapes(slopes)}; at least {wanted}"
+    detail = f"error of mean and std on N(0.2, 0.15²), {_shapes(slopes)}; {wanted}, less 0.1 at most"
     if rule.exception and not good:
         last = max(error for s in slopes.values() for _, error in s.errors[-1:])
         return CheckResult(name, "info", f"off by {last:.2g}", f"does not converge, on purpose: {rule.exception}")

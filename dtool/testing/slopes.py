@@ -19,7 +19,7 @@ class Slope:
     errors: tuple[tuple[int, float], ...]
 
     def __str__(self) -> str:
-        return f"{self.value:.2f}"
+        return "does not converge" if np.isnan(self.value) else f"{self.value:.2f}"
 
     @property
     def exact(self) -> bool:
