@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.backends.arithmetic import Arithmetic, HostArithmetic
 from dtool.backends.loop import Steps, network_times, run
 from dtool.errors import UsageError
 from dtool.networks.guidance import guided
@@ -100,7 +101,8 @@ def _run(
     times = job.network.array(network_times(job.plan, len(start), dtype))
     predict = guided(job.network, labels, job.guidance)
     steps = Steps() if job.want_trace else None
-    x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, steps=steps, called=job.called)
+    on = HostArithmetic(start, live=4 * (job.plan.history + 1)) if isinstance(start, np.ndarray) else Arithmetic()
+    x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, on=on, steps=steps, called=job.called)
     return x0, steps
 
 

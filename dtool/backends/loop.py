@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dtool.backends.arithmetic import Arithmetic
 from dtool.plan.plan import Plan
 
 
@@ -27,43 +28,49 @@ def run(
     noise: Callable[[int], Any],
     *,
     bounds: tuple[float, float] | None = None,
+    on: Arithmetic | None = None,
     steps: Steps | None = None,
     called: Callable[[], None] | None = None,
 ) -> Any:
     """x at the end of the plan, from x `(B, *)` at its start.
 
     predict(x, t): the network's output. times `(rows, B)`: what the network is told. noise(i): standard Gaussian noise
-    for row i. bounds: clip every predicted image to them; ε then follows again from the clipped image. steps: filled in
-    if given. called(): after every network call.
+    for row i. bounds: clip every predicted image to them; ε then follows again from the clipped image.
+    on: the backend's arithmetic. steps: filled in if given. called(): after every network call.
+    Nothing that was given is changed.
     """
+    on = on or Arithmetic()
     history: list[Any] = []
     saved: Any = None
     start_of_step = True
-    rows = zip(*(getattr(plan, name).tolist() for name in _COLUMNS), strict=True)
-    for i, (alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, c, save, step_end) in enumerate(rows):
-        output = predict(x if c_in == 1 else c_in * x, times[i])
+    eps_basis, older = plan.basis == "eps", plan.history - 1
+    rows = zip(times, *(getattr(plan, name).tolist() for name in _COLUMNS), strict=True)
+    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, c, save, step_end) in enumerate(rows):
+        output = predict(x if c_in == 1 else c_in * x, t)
         if bounds is None:
-            m = output if m_x == 0 and m_f == 1 else m_x * x + m_f * output
+            m = on.mix(m_f, output, m_x, x)
         else:
-            x0 = (c_skip * x + c_out * output).clip(*bounds)
-            m = x0 if plan.basis == "x0" else (x - alpha * x0) / sigma
+            m = x0 = on.clip(on.mix(c_out, output, c_skip, x), *bounds)
+            if eps_basis:
+                m = on.mix(1 / sigma, x, -alpha / sigma, x0)
         if steps is not None and start_of_step:
-            steps.x.append(x)
-            steps.x0.append(c_skip * x + c_out * output if bounds is None else x0)
-        history = [m, *history[: plan.history - 1]]
+            steps.x.append(on.keep(x))
+            steps.x0.append(on.keep(on.mix(c_out, output, c_skip, x) if bounds is None else x0))
         if save:
-            saved = x
-        total = b[0] * m if a == 0 else a * x + b[0] * m
-        for weight, older in zip(b[1:], history[1:], strict=False):
+            saved = on.keep(x)
+        x = on.mix(b[0], m, a, x)
+        for weight, past in zip(b[1:], history, strict=False):
             if weight != 0:
-                total = total + weight * older
+                x = on.add(x, weight, past)
         if a_saved != 0:
-            total = total + a_saved * saved
+            x = on.add(x, a_saved, saved)
         if c != 0:
-            total = total + c * noise(i)
-        x, start_of_step = total, step_end
+            x = on.add(x, c, noise(i))
+        history = [m, *history][:older]
+        start_of_step = step_end
         if called is not None:
             called()
+    x = on.keep(x)
     if steps is not None:
         steps.x.append(x)
     return x

@@ -45,16 +45,18 @@ class OnnxNetwork(HostNetwork):
                 + ", label" * bool(self.classes),
                 "export the network alone, with dtool export",
             )
-        self._inputs = names
+        self._inputs = [(name, np.dtype(kind)) for name, kind in names]
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
         """Run the session once; answers in the dtype of `x`."""
         values = (x, t) if label is None else (x, t, label)
-        feed = {name: value.astype(kind, copy=False) for (name, kind), value in zip(self._inputs, values, strict=True)}
+        feed = {}
+        for (name, kind), value in zip(self._inputs, values, strict=True):
+            feed[name] = value if value.dtype == kind else value.astype(kind)
         output: NDArray[Any] = self.session.run(None, feed)[0]
         if output.shape != x.shape:
             raise DtoolError(f"the network returned shape {output.shape} for x of shape {x.shape}", "export it again")
-        return output.astype(x.dtype, copy=False)
+        return output if output.dtype == x.dtype else output.astype(x.dtype)
 
 
 def _read(path: Path) -> bytes:
