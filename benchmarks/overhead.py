@@ -103,11 +103,13 @@ class _Timed:
         self.seconds += time.perf_counter() - started
         return result
 
-    def run(self, names: Any, feed: Any) -> Any:
+    def io_binding(self) -> Any:
+        return self.target.io_binding()
+
+    def run_with_iobinding(self, binding: Any) -> None:
         started = time.perf_counter()
-        result = self.target.run(names, feed)
+        self.target.run_with_iobinding(binding)
         self.seconds += time.perf_counter() - started
-        return result
 
 
 def _within(network: Any, sampled: Callable[[], Any]) -> float:

@@ -31,7 +31,7 @@ def test_squares_is_the_papers_generator(seed: int) -> None:
     rng = np.random.default_rng(seed % 2**32)
     counter = rng.integers(0, 2**64, 200, dtype=np.uint64)
     k = key(seed)
-    assert squares(counter, k).tolist() == [squares_in_integers(int(c), k) for c in counter]
+    assert squares(counter * np.uint64(k), k).tolist() == [squares_in_integers(int(c), k) for c in counter]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

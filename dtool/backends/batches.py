@@ -44,7 +44,7 @@ def generated(
     for first in range(0, len(ids), chunk):
         index = np.minimum(np.arange(first, first + chunk), len(ids) - 1)
         names = ids[index]
-        noise = _Noise(job.network, seed, names, job.plan.rows)
+        noise = _Noise(job, seed, names)
         start = job.plan.init * noise(-1)
         yield _run(job, start, noise, None if labels is None else labels[index], np.float32)
 
@@ -52,22 +52,20 @@ def generated(
 class _Noise:
     """The generated noise of one micro-batch, row by row; made for several rows at a time, which is much faster."""
 
-    def __init__(self, network: Network, seed: int, ids: NDArray[np.uint64], rows: int) -> None:
-        self._network, self._seed, self._ids = network, seed, ids
-        self._at_a_time = rows_for((len(ids), *network.shape), 1 << 13)
-        self._rows = rows
+    def __init__(self, job: Job, seed: int, ids: NDArray[np.uint64]) -> None:
+        at_a_time = rows_for((len(ids), *job.network.shape), 1 << 13) if job.plan.stochastic else 1
+        self._count = min(at_a_time, job.plan.rows + 1)
+        self._made = job.network.noise(seed, ids, self._count)
         self._first = 0
-        self._block: Any = ()
+        self._block = self._made(0)
 
     def __call__(self, row: int) -> Any:
         """The noise of a plan's row, `(B, *shape)`; row -1 is the start."""
-        if row < 0:
-            return self._network.normals(self._seed, self._ids, 0, 1)[0]
-        if not self._first <= row < self._first + len(self._block):
-            self._first = row
-            count = min(self._at_a_time, self._rows - row)
-            self._block = self._network.normals(self._seed, self._ids, row + 1, count)
-        return self._block[row - self._first]
+        draw = row + 1
+        if not self._first <= draw < self._first + self._count:
+            self._first = draw
+            self._block = self._made(draw)
+        return self._block[draw - self._first]
 
 
 def given(
@@ -99,7 +97,7 @@ def _run(
     job: Job, start: Any, noise: Callable[[int], Any], labels: NDArray[np.int64] | None, dtype: Any
 ) -> tuple[Any, Steps | None]:
     times = job.network.array(network_times(job.plan, len(start), dtype))
-    predict = guided(job.network, labels, job.guidance)
+    predict = guided(job.network, labels, job.guidance, start)
     steps = Steps() if job.want_trace else None
     on = HostArithmetic(start, live=4 * (job.plan.history + 1)) if isinstance(start, np.ndarray) else Arithmetic()
     x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, on=on, steps=steps, called=job.called)

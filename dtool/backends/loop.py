@@ -44,29 +44,27 @@ def run(
     saved: Any = None
     start_of_step = True
     eps_basis, older = plan.basis == "eps", plan.history - 1
-    rows = zip(times, *(getattr(plan, name).tolist() for name in _COLUMNS), strict=True)
-    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, c, save, step_end) in enumerate(rows):
+    rows = zip(times, *_columns(plan, bounds is not None), strict=True)
+    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, b_old, c, save, step_end) in enumerate(rows):
         output = predict(x if c_in == 1 else c_in * x, t)
-        if bounds is None:
-            m = on.mix(m_f, output, m_x, x)
-        else:
-            m = x0 = on.clip(on.mix(c_out, output, c_skip, x), *bounds)
-            if eps_basis:
-                m = on.mix(1 / sigma, x, -alpha / sigma, x0)
+        m = on.mix(m_f, output, m_x, x) if bounds is None else on.clip(on.mix(c_out, output, c_skip, x), *bounds)
         if steps is not None and start_of_step:
             steps.x.append(on.keep(x))
-            steps.x0.append(on.keep(on.mix(c_out, output, c_skip, x) if bounds is None else x0))
+            steps.x0.append(on.keep(on.mix(c_out, output, c_skip, x) if bounds is None else m))
         if save:
             saved = on.keep(x)
-        x = on.mix(b[0], m, a, x)
-        for weight, past in zip(b[1:], history, strict=False):
+        start, x = x, on.mix(b, m, a, x)
+        for weight, past in zip(b_old, history, strict=False):
             if weight != 0:
                 x = on.add(x, weight, past)
         if a_saved != 0:
             x = on.add(x, a_saved, saved)
         if c != 0:
             x = on.add(x, c, noise(i))
-        history = [m, *history][:older]
+        if older:
+            if bounds is not None and eps_basis:
+                m = on.mix(1 / sigma, start, -alpha / sigma, m)
+            history = [m, *history][:older]
         start_of_step = step_end
         if called is not None:
             called()
@@ -76,11 +74,18 @@ def run(
     return x
 
 
+def _columns(plan: Plan, clipped: bool) -> list[list[Any]]:
+    """What a step is made of. With clipping, a and b multiply x and the clipped x0: ε is (x - α x0)/σ."""
+    a, b = plan.a, plan.b[:, 0]
+    if clipped and plan.basis == "eps":
+        a, b = a + b / plan.sigma, -b * plan.alpha / plan.sigma
+    columns = (
+        plan.alpha, plan.sigma, plan.c_in, plan.c_skip, plan.c_out, plan.m_x, plan.m_f,
+        a, plan.a_saved, b, plan.b[:, 1:], plan.c, plan.save, plan.step_end,
+    )  # fmt: skip
+    return [column.tolist() for column in columns]
+
+
 def network_times(plan: Plan, batch: int, dtype: Any) -> np.ndarray[Any, Any]:
     """The network's time of every row for every image of a batch, `(rows, B)`."""
     return np.repeat(plan.time[:, None], batch, axis=1).astype(dtype)
-
-
-_COLUMNS = (
-    "alpha", "sigma", "c_in", "c_skip", "c_out", "m_x", "m_f", "a", "a_saved", "b", "c", "save", "step_end",
-)  # fmt: skip

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dtool.errors import UsageError
 
 _HALF = np.uint64(32)
+Words = NDArray[np.uint64]
 
 
 @functools.lru_cache
@@ -42,15 +43,21 @@ def key(seed: int) -> int:
     return halves[0] << 32 | halves[1]
 
 
-def squares(counter: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
-    """32 random bits for each counter, in the low half of each uint64."""
-    y = counter * np.uint64(key)
-    z = y + np.uint64(key)
-    x = y.copy()
+def squares(counters: Words, key: int, room: Words | None = None) -> Words:
+    """32 random bits for each counter, in the low half of each uint64.
+
+    counters: already multiplied by the key, modulo 2⁶⁴. room `(3, *shape)`: working arrays, the answer in the first.
+    """
+    y = counters
+    room = np.empty((3, *y.shape), np.uint64) if room is None else room
+    x: Words = room[0]
+    z, low = room[1:]
+    x[...] = y
+    np.add(y, np.uint64(key), out=z)
     for add in (y, z, y):
         x *= x
         x += add
-        low = x << _HALF
+        np.left_shift(x, _HALF, out=low)
         x >>= _HALF
         x |= low
     x *= x
@@ -70,27 +77,58 @@ def span(draw: int, count: int, elements: int) -> tuple[int, int]:
     return draw * width, (draw + count) * width
 
 
-def normals(
-    seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], count: int = 1
-) -> NDArray[np.float32]:
-    """Standard normal noise `(count, B, *shape)` of images `ids`, for draws `draw` … `draw + count - 1`.
+class Normals:
+    """Standard normal noise of images `ids` `(B,)`, `count` draws at a time, in arrays that are used again and again:
+    fresh memory costs more than the numbers.
 
     Draw 0 is the start; row i of a plan uses draw i + 1. A counter holds the image id in its high half, draw and
     element in its low one; two neighbours make a pair of normal numbers.
     """
-    elements, images = prod(shape), len(ids)
-    low = np.arange(*span(draw, count, elements), dtype=np.uint64)
-    bits = squares((ids.astype(np.uint64) << _HALF)[:, None] | low, key(seed))
-    uniform = bits.astype(np.float64)
-    uniform += 0.5
-    uniform *= 2.0**-32
-    radius = np.sqrt(-2.0 * np.log(uniform[:, 0::2]))
-    angle = (2.0 * np.pi) * uniform[:, 1::2]
-    pairs = np.empty((*radius.shape, 2), np.float32)
-    pairs[..., 0] = radius * np.cos(angle)
-    pairs[..., 1] = radius * np.sin(angle)
-    by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
-    return np.ascontiguousarray(by_draw).reshape(count, images, *shape)
+
+    def __init__(self, seed: int, ids: NDArray[np.uint64], shape: tuple[int, ...], count: int = 1) -> None:
+        self._key, self._count, self._elements = key(seed), count, prod(shape)
+        self._shape = (count, len(ids), *shape)
+        low = np.arange(*span(0, count, self._elements), dtype=np.uint64).reshape(count, 1, -1, 2)
+        first = (ids.astype(np.uint64) << _HALF)[:, None, None] | low
+        self._first = np.ascontiguousarray(np.moveaxis(first, -1, 0)) * np.uint64(self._key)  # even numbers, then odd
+        self._counters = np.empty_like(self._first)
+        self._room = np.empty((3, *self._first.shape), np.uint64)
+        self._uniform = np.empty(self._first.shape)
+        self._square = np.empty(self._first.shape[1:])
+        self._pairs = np.empty((*self._first.shape[1:], 2), np.float32)
+
+    def __call__(self, draw: int) -> NDArray[np.float32]:
+        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)`; the next call overwrites them.
+
+        Raises UsageError if one image would need more than 2³² numbers.
+        """
+        start = span(draw, self._count, self._elements)[0]
+        np.add(self._first, np.uint64(start * self._key % 2**64), out=self._counters)
+        bits = squares(self._counters, self._key, self._room)
+        self._uniform[...] = bits
+        self._uniform += 0.5
+        self._uniform *= 2.0**-32
+        radius, half = self._uniform
+        np.log(radius, out=radius)
+        radius *= -2.0
+        np.sqrt(radius, out=radius)
+        half *= np.pi  # a point of the circle from the tangent of half its angle: one function instead of two
+        np.tan(half, out=half)
+        np.multiply(half, half, out=self._square)
+        half *= 2.0
+        np.divide(radius, 1.0 + self._square, out=radius)
+        np.subtract(1.0, self._square, out=self._square)
+        self._square *= radius
+        half *= radius
+        self._pairs[..., 0], self._pairs[..., 1] = self._square, half
+        return self._pairs.reshape(*self._shape[:2], -1)[..., : self._elements].reshape(self._shape)
+
+
+def normals(
+    seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], count: int = 1
+) -> NDArray[np.float32]:
+    """The noise of `Normals`, once: draws `draw` … `draw + count - 1`, `(count, B, *shape)`."""
+    return Normals(seed, ids, shape, count)(draw)
 
 
 def checked_ids(ids: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.noise import normals
+from dtool.backends.noise import Normals
 from dtool.errors import DtoolError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
@@ -29,9 +29,9 @@ class HostNetwork(Network):
         """The parts one after another along the batch."""
         return np.concatenate(parts)
 
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> NDArray[np.float32]:
-        """Standard normal noise `(count, B, *shape)`."""
-        return normals(seed, ids, draw, self.shape, count)
+    def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Normals:
+        """Standard normal noise, `count` draws at a time."""
+        return Normals(seed, ids, self.shape, count)
 
 
 class FunctionNetwork(HostNetwork):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,17 +47,52 @@ class OnnxNetwork(HostNetwork):
                 "export the network alone, with dtool export",
             )
         self._inputs = [(name, np.dtype(kind)) for name, kind in names]
+        answer = self.session.get_outputs()[0]
+        self._output = answer.name, np.dtype(_TYPES.get(answer.type, np.float32))
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
-        """Run the session once; answers in the dtype of `x`."""
+        """Run the session once; answers in the dtype of `x`. Raises DtoolError if the session fails."""
+        self._check(label)
         values = (x, t) if label is None else (x, t, label)
-        feed = {}
-        for (name, kind), value in zip(self._inputs, values, strict=True):
-            feed[name] = value if value.dtype == kind else value.astype(kind)
-        output: NDArray[Any] = self.session.run(None, feed)[0]
+        feed = {name: value.astype(kind, copy=False) for (name, kind), value in zip(self._inputs, values, strict=True)}
+        try:
+            output: NDArray[Any] = self.session.run(None, feed)[0]
+        except Exception as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DtoolError(f"ONNX Runtime cannot run the network: {reason}", "export it again") from error
         if output.shape != x.shape:
             raise DtoolError(f"the network returned shape {output.shape} for x of shape {x.shape}", "export it again")
-        return output if output.dtype == x.dtype else output.astype(x.dtype)
+        return output.astype(x.dtype, copy=False)
+
+    def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], NDArray[Any]]:
+        """`predict` in buffers that are bound to the session once: of a small network's call that saves some 2 %."""
+        self._check(label)
+        shapes = [like.shape, (len(like),), (len(like),)]
+        inputs = [np.empty(shape, kind) for (_, kind), shape in zip(self._inputs, shapes, strict=False)]
+        output = np.empty(like.shape, self._output[1])
+        binding = self.session.io_binding()
+        for (name, kind), values in zip(self._inputs, inputs, strict=True):
+            binding.bind_input(name, "cpu", 0, kind, values.shape, values.ctypes.data)
+        binding.bind_output(self._output[0], "cpu", 0, self._output[1], output.shape, output.ctypes.data)
+        if label is not None:
+            inputs[2][:] = label
+
+        def predict(x: Any, t: Any) -> NDArray[Any]:
+            inputs[0][:], inputs[1][:] = x, t  # the binding knows addresses only: this also keeps the arrays alive
+            try:
+                self.session.run_with_iobinding(binding)
+            except Exception:
+                return self.predict(x, t, label)  # which says what is wrong
+            return output if output.dtype == x.dtype else output.astype(x.dtype)
+
+        return predict
+
+    def _check(self, label: Any) -> None:
+        if (label is None) != (self.classes == 0):
+            raise DtoolError(
+                "the network needs a label for each image" if self.classes else "the network takes no labels",
+                "see net.classes",
+            )
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dtool.backends.noise import key, normals, span
+from dtool.backends.noise import Normals, key, span
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
@@ -64,11 +64,12 @@ class TorchNetwork(Network):
         """The parts one after another along the batch."""
         return torch.cat(list(parts))
 
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> torch.Tensor:
-        """Standard normal noise `(count, B, *shape)`: numpy's on the CPU, made where it is needed on another device."""
+    def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], torch.Tensor]:
+        """Standard normal noise, `count` draws at a time: numpy's on the CPU, elsewhere made where it is needed."""
         if self.device == "cpu":
-            return torch.from_numpy(normals(seed, ids, draw, self.shape, count))
-        return device_normals(seed, ids, draw, self.shape, count, self.device)
+            normals = Normals(seed, ids, self.shape, count)
+            return lambda draw: torch.from_numpy(normals(draw))
+        return lambda draw: device_normals(seed, ids, draw, self.shape, count, self.device)
 
 
 def device_normals(

@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 from dtool.networks.network import Network
 
 
-def guided(network: Network, labels: NDArray[np.int64] | None, scale: float) -> Callable[[Any, Any], Any]:
+def guided(network: Network, labels: NDArray[np.int64] | None, scale: float, like: Any) -> Callable[[Any, Any], Any]:
     """F(x, t) for these labels `(B,)`, guided: F_none + scale·(F_class - F_none) (arXiv:2207.12598, eq. 6, w+1).
 
-    scale 1 is the conditional network and scale 0 the unconditional one, each one call; any other scale evaluates both
-    in one call of twice the batch. `labels` None: the network is not conditional.
+    like: an array like every x. labels None: the network is not conditional. scale 1 is the conditional network and
+    scale 0 the unconditional one, each one call; any other scale evaluates both in one call of twice the batch.
     """
     if labels is None:
-        return network.predict
+        return network.bound(like)
     count = len(labels)
     none = np.full(count, network.classes, dtype=np.int64)
     if scale in (0, 1):
-        label = network.array(labels if scale == 1 else none)
-        return lambda x, t: network.predict(x, t, label)
-    both = network.array(np.concatenate([none, labels]))
+        return network.bound(like, network.array(labels if scale == 1 else none))
+    both = network.bound(network.concatenate([like, like]), network.array(np.concatenate([none, labels])))
 
     def predict(x: Any, t: Any) -> Any:
-        output = network.predict(network.concatenate([x, x]), network.concatenate([t, t]), both)
+        output = both(network.concatenate([x, x]), network.concatenate([t, t]))
         without, with_class = output[:count], output[count:]
         return without + scale * (with_class - without)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
@@ -58,6 +58,14 @@ class Network(ABC):
         The result has the dtype of `x`, whatever the network computes in.
         """
 
+    def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], Any]:
+        """`predict` for these labels and for arrays like `like`, prepared once for a whole run.
+
+        What it returns may be overwritten by its next call.
+        """
+        del like  # a backend that calls in prepared buffers needs it
+        return self.predict if label is None else lambda x, t: self.predict(x, t, label)
+
     @abstractmethod
     def array(self, values: NDArray[Any]) -> Any:
         """`values` on this backend and device."""
@@ -71,8 +79,8 @@ class Network(ABC):
         """The parts one after another along the batch."""
 
     @abstractmethod
-    def normals(self, seed: int, ids: NDArray[np.uint64], draw: int, count: int) -> Any:
-        """Standard normal noise `(count, B, *shape)` of `count` draws: see `dtool.backends.noise.normals`."""
+    def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], Any]:
+        """`dtool.backends.noise.Normals` on this backend: draw ↦ `count` draws from it on, `(count, B, *shape)`."""
 
 
 def schedule_of(spec: NetworkSpec) -> Schedule:
