@@ -48,7 +48,11 @@ class HostArithmetic(Arithmetic):
         self._next = (self._next + 1) % len(self._ring)
         self._p[()] = p
         np.multiply(x, self._p, out=total)
-        return total if q == 0 else self.add(total, q, y)
+        if q != 0:
+            self._q[()] = q
+            np.multiply(y, self._q, out=self._scratch)
+            np.add(total, self._scratch, out=total)
+        return total
 
     def add(self, total: Any, q: float, y: Any) -> Any:
         """total + q·y, in place."""

@@ -50,22 +50,28 @@ def generated(
 
 
 class _Noise:
-    """The generated noise of one micro-batch, row by row; made for several rows at a time, which is much faster."""
+    """The generated noise of one micro-batch, row by row.
+
+    It is made some 2¹³ numbers at a time, which the caches hold, and up to eight times at once: what a network call
+    leaves in the caches is not what this needs.
+    """
 
     def __init__(self, job: Job, seed: int, ids: NDArray[np.uint64]) -> None:
-        at_a_time = rows_for((len(ids), *job.network.shape), 1 << 13) if job.plan.stochastic else 1
-        self._count = min(at_a_time, job.plan.rows + 1)
+        draws = job.plan.rows + 1 if job.plan.stochastic else 1
+        self._count = min(draws, rows_for((len(ids), *job.network.shape), 1 << 13))
         self._made = job.network.noise(seed, ids, self._count)
+        self._draws = draws
         self._first = 0
-        self._block = self._made(0)
+        self._blocks: list[Any] = []
 
     def __call__(self, row: int) -> Any:
         """The noise of a plan's row, `(B, *shape)`; row -1 is the start."""
-        draw = row + 1
-        if not self._first <= draw < self._first + self._count:
-            self._first = draw
-            self._block = self._made(draw)
-        return self._block[draw - self._first]
+        block, place = divmod(row + 1 - self._first, self._count)
+        if not 0 <= block < len(self._blocks):
+            self._first, block, place = row + 1, 0, 0
+            last = min(self._draws, self._first + 8 * self._count)
+            self._blocks = [self._made(draw) for draw in range(self._first, last, self._count)]
+        return self._blocks[block][place]
 
 
 def given(

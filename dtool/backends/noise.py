@@ -78,8 +78,8 @@ def span(draw: int, count: int, elements: int) -> tuple[int, int]:
 
 
 class Normals:
-    """Standard normal noise of images `ids` `(B,)`, `count` draws at a time, in arrays that are used again and again:
-    fresh memory costs more than the numbers.
+    """Standard normal noise of images `ids` `(B,)`, `count` draws at a time, in working arrays that are used again: fresh memory
+    costs more than the numbers.
 
     Draw 0 is the start; row i of a plan uses draw i + 1. A counter holds the image id in its high half, draw and
     element in its low one; two neighbours make a pair of normal numbers.
@@ -93,12 +93,11 @@ class Normals:
         self._first = np.ascontiguousarray(np.moveaxis(first, -1, 0)) * np.uint64(self._key)  # even numbers, then odd
         self._counters = np.empty_like(self._first)
         self._room = np.empty((3, *self._first.shape), np.uint64)
-        self._uniform = np.empty(self._first.shape)
-        self._square = np.empty(self._first.shape[1:])
-        self._pairs = np.empty((*self._first.shape[1:], 2), np.float32)
+        self._uniform = self._counters.view(np.float64)  # the same memory, once the counters are done with
+        self._square, self._total = self._room[1].view(np.float64)
 
     def __call__(self, draw: int) -> NDArray[np.float32]:
-        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)`; the next call overwrites them.
+        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)`.
 
         Raises UsageError if one image would need more than 2³² numbers.
         """
@@ -116,12 +115,14 @@ class Normals:
         np.tan(half, out=half)
         np.multiply(half, half, out=self._square)
         half *= 2.0
-        np.divide(radius, 1.0 + self._square, out=radius)
+        np.add(1.0, self._square, out=self._total)
+        radius /= self._total
         np.subtract(1.0, self._square, out=self._square)
         self._square *= radius
         half *= radius
-        self._pairs[..., 0], self._pairs[..., 1] = self._square, half
-        return self._pairs.reshape(*self._shape[:2], -1)[..., : self._elements].reshape(self._shape)
+        pairs = np.empty((*radius.shape, 2), np.float32)
+        pairs[..., 0], pairs[..., 1] = self._square, half
+        return pairs.reshape(*self._shape[:2], -1)[..., : self._elements].reshape(self._shape)
 
 
 def normals(
