@@ -78,8 +78,9 @@ def span(draw: int, count: int, elements: int) -> tuple[int, int]:
 
 
 class Normals:
-    """Standard normal noise of images `ids` `(B,)`, `count` draws at a time, in working arrays that are used again: fresh memory
-    costs more than the numbers.
+    """Standard normal noise of images `ids` `(B,)`, `count` draws at a time.
+
+    The working arrays are used again: fresh memory costs more than the numbers.
 
     Draw 0 is the start; row i of a plan uses draw i + 1. A counter holds the image id in its high half, draw and
     element in its low one; two neighbours make a pair of normal numbers.
