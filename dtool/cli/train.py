@@ -41,7 +41,7 @@ def train(
     batch_size: Annotated[int, _run(min=1, help="images a step")] = 64,
     size: Annotated[str | None, _run(help="crop and resize a folder's images: 32, or HEIGHTxWIDTH")] = None,
     scheduler: Annotated[str, _run("--scheduler", "--schedule", help="noise schedule, e.g. cosine:T=500")] = "linear",
-    prediction: Annotated[Literal["eps", "x0", "v"], _run(help="what the network says")] = "eps",
+    prediction: Annotated[Literal["eps", "x0", "v", "flow"], _run(help="what the network says")] = "eps",
     loss: Annotated[Literal["simple", "vlb"], _run(help="noise levels alike, or as the bound weighs them")] = "simple",
     label_dropout: Annotated[float, _run(min=0, max=1, help="share of labels hidden, for guidance")] = 0.1,
     lr: Annotated[float, _run(help="peak learning rate")] = 1e-3,

@@ -38,7 +38,7 @@ class Network(ABC):
 
     @property
     def prediction(self) -> Prediction:
-        """What the output means: eps, x0 or v."""
+        """What the output means: eps, x0, v or flow."""
         return self.spec.prediction
 
     @property

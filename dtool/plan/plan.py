@@ -163,7 +163,9 @@ def _check(plan: Plan) -> None:
                 )
             raise CompileError(f"row {bad[0]}: {name} is not finite (at {level})", hint)
     if plan.prediction not in get_args(Prediction) or plan.basis not in get_args(Basis):
-        raise CompileError(f"unknown prediction {plan.prediction!r} or basis {plan.basis!r}", "eps, x0 or v; x0 or eps")
+        raise CompileError(
+            f"unknown prediction {plan.prediction!r} or basis {plan.basis!r}", "eps, x0, v or flow; x0 or eps"
+        )
     if not (np.isfinite(plan.init) and plan.init > 0):
         raise CompileError(f"the initial scale is {plan.init}", "it is the standard deviation of x at the first point")
     row, back = np.nonzero(plan.b)

@@ -21,7 +21,8 @@ def output_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Colum
     """(c_skip, c_out) with x0 = c_skip·x + c_out·F, for a network whose input is c_in·x.
 
     eps: F = ε. x0: F = x0. v (arXiv:2202.00512, appendix D): F = α'ε - σ'x0 with (α', σ') = c_in·(α, σ), the
-    network's own coordinates. Not finite where the prediction says nothing about x0 (eps at α = 0).
+    network's own coordinates. flow (arXiv:2209.03003, eq. 1): F = ε - x0, whatever the coordinates. Not finite where
+    the prediction says nothing about x0 (eps at α = 0).
     """
     one = np.ones_like(alpha)
     with np.errstate(divide="ignore"):
@@ -29,6 +30,8 @@ def output_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Colum
             return one / alpha, -sigma / alpha
         if prediction == "x0":
             return 0 * one, one
+        if prediction == "flow":
+            return 1 / (alpha + sigma), -sigma / (alpha + sigma)
         power = alpha**2 + sigma**2
         return alpha / power, -sigma / (c_in * power)
 

@@ -14,7 +14,7 @@ from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
 
 Basis = Literal["x0", "eps"]
-Prediction = Literal["eps", "x0", "v"]
+Prediction = Literal["eps", "x0", "v", "flow"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,11 @@ class Rule:
     `to` is the point to go to. `z` is fresh standard Gaussian noise; only a stochastic rule asks for it. The function
     returns x at `to`; a further network call inside the interval is `mid = yield guess, point`.
 
-    `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps.
-    `calls`: network calls an interval. `basis`: which prediction of earlier nodes the rule uses. `breaks`: options
-    under which the rule leaves the forward process's marginals on purpose, each with the reason.
+    `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps;
+    where both depend on options, `orders(**options)` gives them. `calls`: network calls an interval. `basis`: which
+    prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the same
+    method, each with the condition ("" for always). `breaks`: options under which the rule leaves the forward
+    process's marginals on purpose, each with the reason; "" for always.
     """
 
     name: str
@@ -40,11 +42,18 @@ class Rule:
     cite: str
     stochastic: bool
     model: type[BaseModel] = field(repr=False)
+    family: str = ""
+    same: Mapping[str, str] = field(default_factory=dict, hash=False)
     breaks: Mapping[str, str] = field(default_factory=dict, hash=False)
+    orders: Callable[..., tuple[int, int]] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_bound", partial(self.step, **dict(self.options)))
+        if self.orders is not None:
+            order, startup_order = self.orders(**dict(self.options))
+            object.__setattr__(self, "order", order)
+            object.__setattr__(self, "startup_order", startup_order)
 
     @property
     def doc(self) -> str:
@@ -59,7 +68,7 @@ class Rule:
     @property
     def exception(self) -> str | None:
         """Why this rule, with these options, does not keep the marginals; None if it does."""
-        chosen = {f"{key}={value}" for key, value in self.options}
+        chosen = {"", *(f"{key}={value}" for key, value in self.options)}
         return next((reason for option, reason in self.breaks.items() if option in chosen), None)
 
     def bind(self, **options: Any) -> Rule:
@@ -81,6 +90,9 @@ def sampler(
     calls: int = 1,
     basis: Basis = "x0",
     cite: str = "",
+    family: str = "",
+    same: Mapping[str, str] | None = None,
+    orders: Callable[..., tuple[int, int]] | None = None,
     breaks: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`."""
@@ -97,6 +109,9 @@ def sampler(
         defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
         start = order if startup_order is None else startup_order
         stochastic = "z" in parameters
-        return Rule(name, function, order, start, calls, basis, cite, stochastic, model, breaks or {}, defaults)
+        return Rule(
+            name, function, order, start, calls, basis, cite, stochastic, model,
+            family, same or {}, breaks or {}, orders, defaults,
+        )  # fmt: skip
 
     return wrap

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,20 +16,24 @@ from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
 
 Array = NDArray[np.float64]
+Coordinates = Literal["vp", "ve", "flow", "sub-vp"]
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A noise schedule `x_t = α_t x0 + σ_t ε`, variance preserving: α² + σ² = 1.
+    """A noise schedule `x_t = α_t x0 + σ_t ε`.
 
-    `alpha`, `sigma`: float64 `(T,)`, index 0 the least noise, T-1 the most. Between two indices λ = log(α/σ) is linear
-    in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is).
+    `alpha`, `sigma`: float64 `(T,)`, index 0 the least noise, T-1 the most. `coordinates` says how large x is:
+    "vp" α² + σ² = 1, "ve" α = 1, "flow" α + σ = 1, "sub-vp" σ = 1 - α². Between two indices λ = log(α/σ) is linear
+    in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is); in flow
+    coordinates σ is.
     """
 
     alpha: Array
     sigma: Array
     token: str = ""
     cite: str = ""
+    coordinates: Coordinates = "vp"
 
     def __post_init__(self) -> None:
         for name, table in (("alpha", self.alpha), ("sigma", self.sigma)):
@@ -40,6 +44,9 @@ class Schedule:
             table.setflags(write=False)
         if (self.alpha < 0).any() or (self.sigma <= 0).any() or not (np.diff(self.lam) < 0).all():
             raise UsageError("the noise level does not rise at every step of the schedule", "use smaller betas")
+        own_alpha, own_sigma = on_coordinates(self.lam, self.coordinates)
+        if np.abs(own_alpha - self.alpha).max() > 1e-9 or np.abs(own_sigma / self.sigma - 1).max() > 1e-9:
+            raise UsageError(f"the schedule's levels are not in {self.coordinates} coordinates", "see Schedule")
 
     @property
     def T(self) -> int:  # noqa: N802 - the field's name for it
@@ -74,23 +81,28 @@ class Schedule:
         low = np.floor(time).astype(int)
         high = np.minimum(low + 1, self.T - 1)
         w = time - low
-        with np.errstate(invalid="ignore"):
-            lam = (1 - w) * self.lam[low] + w * self.lam[high]
-        alpha, sigma = _unit(lam)
-        angle = (1 - w) * self._angle[low] + w * self._angle[high]
-        last = np.isneginf(self.lam[high])
-        alpha, sigma = np.where(last, np.cos(angle), alpha), np.where(last, np.sin(angle), sigma)
+        if self.coordinates == "flow":
+            sigma = (1 - w) * self.sigma[low] + w * self.sigma[high]
+            alpha = 1 - sigma
+        else:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                lam = (1 - w) * self.lam[low] + w * self.lam[high]
+                angle = (1 - w) * self._angle[low] + w * self._angle[high]
+                lam = np.where(np.isneginf(self.lam[high]), np.log(np.cos(angle)) - np.log(np.sin(angle)), lam)
+            alpha, sigma = on_coordinates(lam, self.coordinates)
         return np.where(w == 0, self.alpha[low], alpha), np.where(w == 0, self.sigma[low], sigma)
 
     def time(self, lam: ArrayLike) -> Array:
         """The fractional time at which the schedule has log(α/σ) = `lam`; clamped to 0 … T-1. Inverse of `level`."""
         wanted = np.asarray(lam, dtype=np.float64)
         times = np.arange(self.T, dtype=np.float64)
+        if self.coordinates == "flow":
+            return np.asarray(np.interp(on_coordinates(wanted, "flow")[1], self.sigma, times))
         finite = np.isfinite(self.lam)
         found = np.interp(-wanted, -self.lam[finite], times[finite])
         if finite.all() or self.T == 1:
             return np.asarray(found)
-        angle = np.arctan2(*_unit(wanted)[::-1])
+        angle = np.arctan2(*on_coordinates(wanted)[::-1])
         return np.where(wanted < self.lam[-2], np.interp(angle, self._angle[-2:], times[-2:]), found)
 
     @cached_property
@@ -98,10 +110,24 @@ class Schedule:
         return np.asarray(np.arctan2(self.sigma, self.alpha))
 
 
-def _unit(lam: Array) -> tuple[Array, Array]:
-    """(α, σ) with α² + σ² = 1 and log(α/σ) = λ, without cancellation at either end."""
-    with np.errstate(over="ignore"):
-        return 1 / np.sqrt(1 + np.exp(-2 * lam)), 1 / np.sqrt(1 + np.exp(2 * lam))
+def on_coordinates(lam: Array, coordinates: Coordinates = "vp") -> tuple[Array, Array]:
+    """(α, σ) with log(α/σ) = λ in these coordinates, without cancellation at either end."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if coordinates == "vp":
+            return 1 / np.sqrt(1 + np.exp(-2 * lam)), 1 / np.sqrt(1 + np.exp(2 * lam))
+        if coordinates == "ve":
+            return np.ones_like(lam), np.exp(-lam)
+        if coordinates == "flow":
+            return 1 / (1 + np.exp(-lam)), 1 / (1 + np.exp(lam))
+        ratio = np.exp(lam)  # sub-vp: α = (1 - α²)·e^λ
+        sigma = 2 / (1 + np.sqrt(1 + 4 * ratio**2))
+        return ratio * sigma, sigma
+
+
+def from_lam(lam: ArrayLike, coordinates: Coordinates = "vp") -> Schedule:
+    """The schedule with these λ = log(α/σ), `(T,)`, falling; log-SNR as most papers define it is 2λ."""
+    alpha, sigma = on_coordinates(np.asarray(lam, dtype=np.float64), coordinates)
+    return Schedule(alpha, sigma, coordinates=coordinates)
 
 
 def from_betas(betas: ArrayLike) -> Schedule:
@@ -128,13 +154,22 @@ def from_alpha_bar(alpha_bar: Callable[[Array], Array], T: int, max_beta: float)
 def transformed(
     plain: Schedule,
     *,
+    shift: Annotated[float, Field(gt=0, description="multiplies σ/α at every level: 2 for twice the resolution")] = 1.0,
     zero_snr: Annotated[bool, Field(description="rescale so that the last level has no signal at all")] = False,
 ) -> Schedule:
-    """What can be asked of any schedule. `zero_snr`: arXiv:2305.08891, algorithm 1.
+    """What can be asked of any schedule; the shift comes first.
 
-    √ᾱ is shifted so that it ends at 0 and stretched so that its first value stays.
+    `shift`: σ/α times this, so λ less its logarithm (arXiv:2301.11093, eq. 5; in flow coordinates arXiv:2403.03206,
+    eq. 23). `zero_snr` (arXiv:2305.08891, algorithm 1): √ᾱ is shifted so that it ends at 0 and stretched so that its
+    first value stays.
     """
+    if shift != 1:
+        plain = from_lam(plain.lam - np.log(shift), plain.coordinates)
     if not zero_snr:
+        return plain
+    if plain.coordinates != "vp":
+        raise UsageError(f"zero_snr is for variance-preserving schedules, not {plain.coordinates}", "leave it out")
+    if plain.alpha[-1] == 0:
         return plain
     if plain.T == 1:
         raise UsageError("zero_snr needs a schedule of at least two steps", "use a larger T")

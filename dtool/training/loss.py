@@ -17,11 +17,16 @@ Weighting = Literal["simple", "vlb"]
 
 
 def target(prediction: Prediction, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """What the network should answer, (B, *); v = alpha eps - sigma x0 (arXiv:2202.00512, appendix D)."""
+    """What the network should answer, (B, *).
+
+    v = alpha eps - sigma x0 (arXiv:2202.00512, appendix D); flow = eps - x0 (arXiv:2209.03003, eq. 1).
+    """
     if prediction == "eps":
         return eps
     if prediction == "x0":
         return x0
+    if prediction == "flow":
+        return eps - x0
     return alpha * eps - sigma * x0
 
 
@@ -35,7 +40,12 @@ def vlb_weights(schedule: Schedule, prediction: Prediction) -> NDArray[np.float6
     before = np.concatenate([[1.0], signal[:-1]])
     beta = 1 - signal / before
     x0 = beta * before / (2 * noise**2)
-    factor = {"x0": 1.0, "v": noise, "eps": noise / np.where(signal > 0, signal, np.nan)}[prediction]
+    factor = {
+        "x0": 1.0,
+        "v": noise,
+        "eps": noise / np.where(signal > 0, signal, np.nan),
+        "flow": noise / (schedule.alpha + schedule.sigma) ** 2,
+    }[prediction]
     weights: NDArray[np.float64] = x0 * factor
     return weights
 
@@ -52,6 +62,11 @@ class Loss:
             raise UsageError(
                 "this schedule ends in pure noise, where an eps-network says nothing about the image",
                 "train with --prediction v or x0",
+            )
+        if weighting == "vlb" and schedule.coordinates != "vp":
+            raise UsageError(
+                f"the variational weights are of a variance-preserving schedule, not {schedule.coordinates}",
+                "train with --loss simple",
             )
         weights = np.ones_like(schedule.alpha) if weighting == "simple" else vlb_weights(schedule, prediction)
         self.prediction = prediction
