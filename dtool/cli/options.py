@@ -30,7 +30,7 @@ def chosen_sampler(args: Sequence[str]) -> Rule:
         if token:
             from dtool.plan.recipe import Recipe
 
-            return sampler(token) if option == "--sampler" else Recipe.parse(token).rule
+            return Recipe.parse(token).rule
     return sampler(DEFAULT_SAMPLER)
 
 

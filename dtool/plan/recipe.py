@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dtool.errors import UsageError
+from dtool.options import parsed
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.samplers.rule import Rule
@@ -28,9 +29,13 @@ class Recipe:
 
     @classmethod
     def parse(cls, token: str) -> Recipe:
-        """Read a recipe; raises UsageError for what cannot be read or is not known."""
+        """Read a recipe; raises UsageError for what cannot be read or is not known.
+
+        SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler.
+        """
         first, at, slash = _split(token)
-        return cls(sampler(first), schedule(at) if at else None, spacing(slash) if slash else None)
+        recipe = _known_as(first) or cls(sampler(first))
+        return recipe.where(at or None, slash or None)
 
     def where(self, scheduler: str | Schedule | None, place: str | Spacing | None, **options: Any) -> Recipe:
         """This recipe with what it leaves open filled in; raises UsageError if something is said twice."""
@@ -51,6 +56,21 @@ class Recipe:
         at = f"@{self.scheduler.token}" if self.scheduler and self.scheduler.token else ""
         slash = f"/{self.spacing.token}" if self.spacing and self.spacing.token != DEFAULT_SPACING else ""
         return self.rule.token + at + slash
+
+
+def _known_as(first: str) -> Recipe | None:
+    """The recipe that people know by the name in `first`, with the options there; None if there is none."""
+    known = registry()
+    name, options = parsed(first)
+    if known.samplers.knows(name):
+        return None
+    if known.recipes.get(name) is None:
+        known.load_installed()
+    found = known.recipes.get(name)
+    if found is None or known.samplers.knows(name):
+        return None
+    head, at, slash = _split(found.token)
+    return Recipe(sampler(head)).where(at or None, slash or None, **options)
 
 
 def _split(token: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dtool.plugins.hookspecs import hookimpl
+from dtool.plugins.names import RECIPES
 from dtool.plugins.registrar import Registrar
 
 
@@ -28,7 +29,9 @@ def register_spacings(register: Registrar) -> None:
 
 @hookimpl
 def register_samplers(register: Registrar) -> None:
-    """The built-in reverse-step rules."""
+    """The built-in reverse-step rules, and recipes under the names that people know."""
+    for name, token in RECIPES.items():
+        register.recipe(name, token)
     register("ddpm", "dtool.samplers.ddpm:ddpm")
     register("ddim", "dtool.samplers.ddim:ddim")
     register("euler", "dtool.samplers.euler:euler")

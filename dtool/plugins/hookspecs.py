@@ -25,4 +25,7 @@ def register_spacings(register: Registrar) -> None:
 
 @hookspec
 def register_samplers(register: Registrar) -> None:
-    """Register reverse-step rules, e.g. `register("midpoint", "mypackage.midpoint:midpoint", aliases=("rk2",))`."""
+    """Register reverse-step rules, e.g. `register("midpoint", "mypackage.midpoint:midpoint", aliases=("rk2",))`.
+
+    A whole recipe with a name of its own: `register.recipe("Midpoint Karras", "midpoint/karras")`.
+    """

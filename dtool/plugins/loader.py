@@ -15,7 +15,7 @@ import pluggy
 
 from dtool.errors import DtoolError
 from dtool.plugins import hookspecs
-from dtool.plugins.registrar import Entry, Provider, Registrar
+from dtool.plugins.registrar import Entry, NamedRecipe, Provider, Registrar
 from dtool.version import __version__
 
 GROUP = "dtool"
@@ -37,13 +37,15 @@ class Plugin:
     error: str = ""
     seconds: float = 0.0
     entries: dict[str, list[Entry]] = field(default_factory=dict)
+    recipes: list[NamedRecipe] = field(default_factory=list)
 
 
 def load_builtins() -> Plugin:
     """dtool's own entries, through the same door as everyone's."""
     from dtool.plugins import builtin
 
-    return Plugin("dtool", __version__, "builtin", "ok", entries=_entries(builtin, Provider("dtool", __version__)))
+    entries, recipes = _entries(builtin, Provider("dtool", __version__))
+    return Plugin("dtool", __version__, "builtin", "ok", entries=entries, recipes=recipes)
 
 
 def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
@@ -60,7 +62,7 @@ def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
             continue
         started = perf_counter()
         try:
-            entries = _entries(point.load(), owner)
+            entries, recipes = _entries(point.load(), owner)
         except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             if environment.get("DTOOL_STRICT_PLUGINS"):
@@ -69,21 +71,23 @@ def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
             warnings.warn(f"plugin {owner.name} {owner.version} is skipped ({reason})", PluginWarning, stacklevel=2)
             yield Plugin(owner.name, owner.version, point.value, "broken", reason, perf_counter() - started)
         else:
-            yield Plugin(owner.name, owner.version, point.value, "ok", "", perf_counter() - started, entries)
+            yield Plugin(owner.name, owner.version, point.value, "ok", "", perf_counter() - started, entries, recipes)
 
 
-def _entries(plugin: ModuleType | Any, provider: Provider) -> dict[str, list[Entry]]:
-    """What `plugin` registers, by kind; in a manager of its own, so that its errors stay its own."""
+def _entries(plugin: ModuleType | Any, provider: Provider) -> tuple[dict[str, list[Entry]], list[NamedRecipe]]:
+    """What `plugin` registers, by kind, and its recipes; in a manager of its own, so that its errors stay its own."""
     manager = pluggy.PluginManager("dtool")
     manager.add_hookspecs(hookspecs)
     manager.register(plugin)
     manager.check_pending()
     entries = {}
+    recipes = []
     for kind in KINDS:
         registrar = Registrar(kind.removesuffix("s"), provider)
         getattr(manager.hook, f"register_{kind}")(register=registrar)
         entries[kind] = registrar.entries
-    return entries
+        recipes += registrar.recipes
+    return entries, recipes
 
 
 def _owner(point: importlib.metadata.EntryPoint) -> Provider:

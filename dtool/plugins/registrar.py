@@ -10,6 +10,7 @@ from typing import Any
 from dtool.errors import DtoolError, UsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+_-]*", re.IGNORECASE)
+_RECIPE = re.compile(r"[a-z0-9][a-z0-9+_. ()-]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Entry:
             ) from error
 
 
+@dataclass(frozen=True)
+class NamedRecipe:
+    """A whole recipe that people know by a name of its own, e.g. "DPM++ 2M Karras"."""
+
+    name: str
+    token: str
+    provider: Provider
+
+
 class Registrar:
     """Call it with a name and a target, once for each thing that a plugin has to offer."""
 
@@ -52,6 +62,7 @@ class Registrar:
         self.kind = kind
         self.provider = provider
         self.entries: list[Entry] = []
+        self.recipes: list[NamedRecipe] = []
 
     def __call__(self, name: str, target: object, *, aliases: tuple[str, ...] = (), summary: str = "") -> None:
         """Register `target` under `name`.
@@ -67,3 +78,15 @@ class Registrar:
                 f"target {target!r} of {name} is not of the form package.module:attribute", "mend the plugin"
             )
         self.entries.append(Entry(name, target, self.provider, tuple(aliases), summary))
+
+    def recipe(self, name: str, token: str) -> None:
+        """Give the recipe `token` a name that people know it by, e.g. `recipe("DPM++ 2M Karras", "dpmpp-2m/karras")`.
+
+        The name is found whatever its case, with or without its spaces, hyphens and underscores. A sampler's name goes
+        before it. The recipe is read when it is first used.
+        """
+        if self.kind != "sampler":
+            raise UsageError(f"recipe {name!r} is registered as a {self.kind}", "do it in register_samplers")
+        if not _RECIPE.fullmatch(name):
+            raise UsageError(f"{name!r} is no name for a recipe", "use letters, digits, spaces and + - _ . ( )")
+        self.recipes.append(NamedRecipe(name, token, self.provider))

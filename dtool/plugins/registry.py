@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from dtool.errors import UsageError, did_you_mean
 from dtool.plugins.loader import Plugin, load_builtins, load_installed
-from dtool.plugins.registrar import Entry
+from dtool.plugins.registrar import Entry, NamedRecipe
 
 
 class Catalogue:
@@ -44,8 +45,11 @@ class Catalogue:
                 f"{self.kind} {name!r} is offered by {' and '.join(offers)}", f"write {found[0].provider.name}/{name}"
             )
         broken = [plugin.name for plugin in self._owner.plugins if plugin.status == "broken"]
-        close = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.5)
-        real = dict.fromkeys(self._entries[alias][0].name for alias in close)
+        spelt = {alias.lower(): entries[0].name for alias, entries in self._entries.items()}
+        if self.kind == "sampler":
+            spelt = {one.name.lower(): repr(one.name) for one in self._owner.recipes} | spelt
+        close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.5)
+        real = dict.fromkeys(spelt[alias] for alias in close)
         known = {entry.name for entries in self._entries.values() for entry in entries}
         hint = f"did you mean {' or '.join(real)}?" if real else did_you_mean(name, known)
         if broken:
@@ -76,6 +80,28 @@ class Catalogue:
         )
 
 
+class Recipes:
+    """Whole recipes with names of their own, found whatever the case, spaces, hyphens and underscores of the name."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, NamedRecipe] = {}
+
+    def add(self, named: NamedRecipe) -> None:
+        """Put a recipe under its name; who comes first keeps it, and built-ins come first."""
+        self._named.setdefault(_squeezed(named.name), named)
+
+    def get(self, name: str) -> NamedRecipe | None:
+        """The recipe called `name`, if there is one."""
+        return self._named.get(_squeezed(name))
+
+    def __iter__(self) -> Iterator[NamedRecipe]:
+        return iter(self._named.values())
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
 class Registry:
     """Everything that is installed, by kind."""
 
@@ -83,6 +109,7 @@ class Registry:
         self.schedulers = Catalogue("scheduler", self)
         self.spacings = Catalogue("spacing", self)
         self.samplers = Catalogue("sampler", self)
+        self.recipes = Recipes()
         self.plugins: list[Plugin] = []
         self._installed_loaded = False
         self._take(load_builtins())
@@ -97,6 +124,8 @@ class Registry:
 
     def _take(self, plugin: Plugin) -> None:
         self.plugins.append(plugin)
+        for named in plugin.recipes:
+            self.recipes.add(named)
         for kind, entries in plugin.entries.items():
             catalogue: Catalogue = getattr(self, kind)
             for entry in entries:
