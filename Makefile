@@ -1,7 +1,7 @@
 # Two commands: `make demo` (no PyTorch) and `make test`. Each sets up the environment that it needs, once.
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check
-STAMP = pyproject.toml constraints.txt
+STAMP = pyproject.toml constraints.txt tests/parity/requirements.txt
 
 .PHONY: demo test lint types docs bench clean
 
@@ -40,6 +40,7 @@ bench: .venv-dev/.ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dtool needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP) -c constraints.txt -e '.[dev]'
+	.venv-dev/bin/python $(PIP) --no-deps -r tests/parity/requirements.txt
 	@touch $@
 
 clean:

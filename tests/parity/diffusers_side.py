@@ -1,0 +1,134 @@
+"""diffusers' schedulers, run in the precision that is asked for, with noise that can be replayed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pairing import Noise, Run, output, time_at
+
+from dtool.plan import Point
+
+
+class _Wide:
+    """A module whose `float32` is float64: diffusers asks for float32 by name wherever it makes or rounds a table."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, "float64" if name == "float32" else name)
+
+
+@contextlib.contextmanager
+def precision(name: str, dtype: torch.dtype, noise: Noise) -> Iterator[ModuleType]:
+    """The module of a scheduler, computing in `dtype` and drawing from `noise`."""
+    pytest.importorskip("diffusers")
+    module = importlib.import_module(f"diffusers.schedulers.scheduling_{name}")
+    replaced = {"randn_tensor": noise.draw, "BrownianTreeNoiseSampler": lambda *_, **__: noise.draw}
+    if dtype == torch.float64:
+        replaced |= {"torch": _Wide(torch), "np": _Wide(np)}
+    before = {key: getattr(module, key) for key in replaced if hasattr(module, key)}
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    for key in before:
+        setattr(module, key, replaced[key])
+    try:
+        yield module
+    finally:
+        torch.set_default_dtype(default)
+        for key, value in before.items():
+            setattr(module, key, value)
+
+
+def run(
+    where: str, n: int, dtype: torch.dtype, *, seed: int = 0, step: dict[str, Any] | None = None,
+    set_up: dict[str, Any] | None = None, **config: Any,
+) -> Run:  # fmt: skip
+    """What the scheduler of "module:Class" makes in `n` steps, with these options of its own and of its `step`."""
+    name, _, kind = where.partition(":")
+    noise = Noise(dtype, seed)
+    with precision(name, dtype, noise) as module:
+        scheduler = getattr(module, kind)(**config)
+        scheduler.set_timesteps(**(set_up or {"num_inference_steps": n}))
+        points = grid(scheduler)
+        x = start = noise.start() * float(np.hypot(points[0].alpha, points[0].sigma))
+        calls, extra = 0, dict(step or {})
+        if "variance_noise" in inspect.signature(scheduler.step).parameters and extra.get("eta"):
+            extra["variance_noise"] = ...
+        for t in scheduler.timesteps:
+            if "variance_noise" in extra:
+                extra["variance_noise"] = noise.draw()
+            said = answer(scheduler, x, t)
+            x = scheduler.step(said, t, x, return_dict=False, **extra)[0]
+            calls += 1
+    return Run(points, start, x, calls, noise, PREDICTIONS[config.get("prediction_type", _default(scheduler))])
+
+
+PREDICTIONS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow": "flow"}
+
+
+def answer(scheduler: Any, x: Any, t: Any) -> Any:
+    """The network's output: for the level itself where the scheduler keeps one, for its time where it does not."""
+    if not hasattr(scheduler, "sigmas") or not levels_by_index(scheduler):
+        return output(x, t)
+    if scheduler.step_index is None:
+        scheduler._init_step_index(t)
+    level = level_of(scheduler, scheduler.step_index)
+    size = float(np.hypot(level.alpha, level.sigma))
+    return output(x / size, time_at(level.v) if np.isnan(level.t) else level.t)
+
+
+def _default(scheduler: Any) -> str:
+    return "flow" if flows(scheduler) else "epsilon"
+
+
+def flows(scheduler: Any) -> bool:
+    """Whether x = (1 - σ)·x0 + σ·ε."""
+    return "Flow" in type(scheduler).__name__ or "RF" in type(scheduler).__name__
+
+
+def levels_by_index(scheduler: Any) -> bool:
+    """Whether the step's level is `sigmas[step_index]`."""
+    return hasattr(scheduler, "sigmas") and hasattr(scheduler, "step_index")
+
+
+def exploding(scheduler: Any) -> bool:
+    """Whether x = x0 + σ·ε: the schedulers that scale the network's input."""
+    return hasattr(scheduler, "scale_model_input") and "sigma" in inspect.getsource(scheduler.scale_model_input)
+
+
+def level_of(scheduler: Any, i: int) -> Point:
+    """The level at which a scheduler calls the network in its i-th call."""
+    sigmas = scheduler.sigmas
+    if hasattr(scheduler, "sigmas_interpol") and not scheduler.state_in_first_order:
+        sigmas = scheduler.sigmas_interpol
+    return _point(scheduler, float(sigmas[i]), i)
+
+
+def _point(scheduler: Any, sigma: float, i: int) -> Point:
+    if flows(scheduler):
+        return Point(1 - sigma, sigma)
+    if exploding(scheduler):
+        return Point(1.0, sigma)
+    scale = (1 + sigma * sigma) ** 0.5
+    return Point(1 / scale, sigma / scale, float(scheduler.timesteps[i]) if i < len(scheduler.timesteps) else np.nan)
+
+
+def grid(scheduler: Any) -> list[Point]:
+    """The levels of a whole run, its end included."""
+    if levels_by_index(scheduler):
+        sigmas = [float(s) for s in scheduler.sigmas]
+        return [_point(scheduler, s, i) for i, s in enumerate(sigmas) if i == 0 or s != sigmas[i - 1]]
+    times = [int(t) for t in scheduler.timesteps]
+    times = [t for i, t in enumerate(times) if i == 0 or t != times[i - 1]]
+    bars = [float(scheduler.alphas_cumprod[t]) for t in times]
+    bars.append(float(getattr(scheduler, "final_alpha_cumprod", 1.0)))
+    return [Point(b**0.5, (1 - b) ** 0.5, t) for b, t in zip(bars, [*times, np.nan], strict=True)]
