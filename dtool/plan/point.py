@@ -16,12 +16,14 @@ from dtool.schedulers.spacing import Spacing
 class Point:
     """A noise level `x = alpha·x0 + sigma·ε`; `t` is its time on the schedule, NaN if it has none (the clean end).
 
-    `lam` = log(alpha/sigma): +∞ for the image itself, -∞ where there is no signal.
+    `lam` = log(alpha/sigma): +∞ for the image itself, -∞ where there is no signal. `schedule`: the one that `t` counts
+    on, None if it is not known; a rule may look up another time on it.
     """
 
     alpha: float
     sigma: float
     t: float = nan
+    schedule: Schedule | None = field(default=None, repr=False, compare=False)
     lam: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Node:
 def points_on(schedule: Schedule, times: Sequence[float], end: Point | float | None = None) -> tuple[Point, ...]:
     """The grid at these times, and then `end`: the clean image (None), a time, or a point of your own."""
     alpha, sigma = schedule.level(times)
-    grid = [Point(float(a), float(s), float(t)) for a, s, t in zip(alpha, sigma, times, strict=True)]
+    grid = [Point(float(a), float(s), float(t), schedule) for a, s, t in zip(alpha, sigma, times, strict=True)]
     if end is None:
         return (*grid, CLEAN)
     if isinstance(end, Point):

@@ -29,3 +29,8 @@ def sde_noise(now: Any, to: Any, eta: float) -> float:
 def ancestral_noise(now: Any, to: Any, eta: float) -> float:
     """α'·min(v', η v'√(1 - v'²/v²)), v = σ/α: k-diffusion's σ_up; η = 1 is `posterior_noise`."""
     return min(float(to.sigma), eta * posterior_noise(now, to))
+
+
+def noise_above(to: Any, v: float) -> float:
+    """√(σ'² - (α'v)²): what is fresh when ε is kept as at the cleaner level σ/α = `v` and noise leads up to `to`."""
+    return sqrt(max(to.sigma**2 - (to.alpha * v) ** 2, 0.0))
