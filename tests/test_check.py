@@ -15,6 +15,8 @@ from dtool.testing import CheckResult, levels
 NAMES = [
     "marginals",
     "compiled",
+    "same",
+    "invariances",
     "order-local",
     "order-global",
     "order-shipped",
@@ -28,7 +30,8 @@ NAMES = [
 def test_a_right_sampler_passes():
     found = dtool.check("dpmpp-2m@cosine/logsnr")
     assert [r.name for r in found] == NAMES
-    assert {r.status for r in found} == {"pass"}, found
+    assert {r.status for r in found} <= {"pass", "skip"}, found
+    assert {r.name for r in found if r.status == "skip"} <= {"same"}, found
     assert all(r.figure and r.detail for r in found)
 
 
@@ -116,7 +119,7 @@ def test_a_rule_is_examined_by_its_module(tmp_path, monkeypatch):
         "nothing = 3\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert {result.status for result in dtool.check("mine_of_test_check:mine")} == {"pass"}
+    assert {r.status for r in dtool.check("mine_of_test_check:mine") if r.name != "same"} == {"pass"}
     with pytest.raises(UsageError, match="is a int, not a sampler"):
         dtool.check("mine_of_test_check:nothing")
     with pytest.raises(UsageError, match=r"cannot be imported .AttributeError"):

@@ -31,7 +31,7 @@ def slope_of(error: Callable[[int], float]) -> Slope:
     """The order at which `error(n)` falls: a line through those of the finest n that have it in [1e-11, 1e-3].
 
     It goes through three of them, or two. n doubles from 64 to 1024, further where the error is not yet below 1e-3,
-    and less far where it falls below 1e-11.
+    and less far where it falls below 1e-11: the last n are then closer together, since coarse grids say less.
     """
     errors: list[tuple[int, float]] = []
     n = FIRST
@@ -42,11 +42,18 @@ def slope_of(error: Callable[[int], float]) -> Slope:
             break
         n *= 2
     n = FIRST // 2
-    while n >= 8 and sum(FLOOR <= e <= CEILING for _, e in errors) < 3 and errors[-1][1] < FLOOR:
+    while n >= 8 and len(_window(errors)) < 2 and errors[-1][1] < FLOOR:
         errors.insert(0, (n, error(n)))
         n //= 2
-    window = [(k, e) for k, e in errors if FLOOR <= e <= CEILING][-3:]
+    if len(_window(errors)) < 4 and errors[-1][1] < FLOOR:
+        errors = sorted(errors + [(k + k // 2, error(k + k // 2)) for k, _ in _window(errors)[-2:]])
+    window = _window(errors)[-3:]
     if len(window) < 2:
         return Slope(float("nan"), tuple(errors))
     log_n, log_e = np.log2([k for k, _ in window]), np.log2([e for _, e in window])
     return Slope(float(-np.polyfit(log_n, log_e, 1)[0]), tuple(errors))
+
+
+def _window(errors: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Those that can be trusted."""
+    return [(n, e) for n, e in errors if FLOOR <= e <= CEILING]
