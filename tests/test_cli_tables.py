@@ -128,7 +128,7 @@ def test_check_prints_the_results_and_fails_if_one_fails(capsys, monkeypatch):
 
 def test_check_all_examines_every_sampler(capsys, monkeypatch):
     monkeypatch.setattr("dtool.testing.check", _examiner("info"))
-    found = json.loads(ran(capsys, "check", "--all", "--json").out)
+    found = json.loads(ran(capsys, "check", "--all", "--jobs", 1, "--json").out)
     assert {"ddpm", "ddim", "euler", "heun", "dpmpp-2m"} <= set(found)
 
 

@@ -41,7 +41,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `log`: the y axis is logarithmic; values ≤ 0 are left out. `low`, `high`: its y range."""
+    """One pair of axes. `log`: the y axis is logarithmic; values ≤ 0 are left out. `low`, `high`: its y range.
+
+    `x_ticks`: where the x axis is marked, and with what; round numbers if nothing is said.
+    """
 
     title: str
     lines: Sequence[Line]
@@ -49,6 +52,7 @@ class Panel:
     log: bool = False
     low: float | None = None
     high: float | None = None
+    x_ticks: Sequence[tuple[float, str]] = ()
 
 
 def colour(index: int) -> Colour:
@@ -133,10 +137,10 @@ def _panel(picture: Image.Image, panel: Panel, box: tuple[int, int, int, int]) -
         y = top + float(down(np.array(value)))
         pen.line([(left, y), (left + width, y)], LINE)
         pen.text((left - 6, y), plain(text), FAINT, font(12), anchor="rm")
-    for value in ticks(x0, x1, max(2, width // 75)):
+    for value, text in panel.x_ticks or [(t, f"{t:g}") for t in ticks(x0, x1, max(2, width // 75))]:
         x = left + float(across(np.array(value)))
         pen.line([(x, top), (x, top + height)], LINE)
-        pen.text((x, top + height + 6), f"{value:g}", FAINT, font(12), anchor="mt")
+        pen.text((x, top + height + 6), text, FAINT, font(12), anchor="mt")
     pen.text((left + width / 2, top + height + 26), plain(panel.x_label), INK, font(13), anchor="mt")
     ink = Image.new("RGBA", (width * SCALE, height * SCALE), (255, 255, 255, 0))
     brush = ImageDraw.Draw(ink)

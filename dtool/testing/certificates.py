@@ -60,7 +60,7 @@ def _invariances(name: str, recipe: Recipe) -> CheckResult:
 
 def _order_local(name: str, recipe: Recipe) -> CheckResult:
     """One step from the exact past errs at the declared order + 1."""
-    if reason := _no_ode(recipe.rule):
+    if reason := not_ode(recipe.rule):
         return CheckResult(name, "skip", "-", reason)
     late = order.keeps(recipe.rule)
     wanted = recipe.rule.order + (not late)
@@ -73,7 +73,7 @@ def _order_local(name: str, recipe: Recipe) -> CheckResult:
 
 def _order_global(name: str, recipe: Recipe) -> CheckResult:
     """Begun from exact history, the error at the end falls at the declared order."""
-    if reason := _no_ode(recipe.rule):
+    if reason := not_ode(recipe.rule):
         return CheckResult(name, "skip", "-", reason)
     wanted = recipe.rule.order
     measure = order.global_slope if order.looks_back(recipe.rule) else order.shipped_slope
@@ -85,7 +85,7 @@ def _order_global(name: str, recipe: Recipe) -> CheckResult:
 
 def _order_shipped(name: str, recipe: Recipe) -> CheckResult:
     """With its own start-up, the error falls at least at the order that the start-up allows."""
-    if reason := _no_ode(recipe.rule):
+    if reason := not_ode(recipe.rule):
         return CheckResult(name, "skip", "-", reason)
     wanted = min(recipe.rule.order, recipe.rule.startup_order + 1)
     slopes = {shape: order.shipped_slope(recipe.rule, shape) for shape in grids.SHAPES}
@@ -150,7 +150,7 @@ def _passed(good: bool) -> Status:
     return "pass" if good else "fail"
 
 
-def _no_ode(rule: Rule) -> str:
+def not_ode(rule: Rule) -> str:
     """Why the rule, with these options, does not solve the probability-flow ODE; "" if it does."""
     if compile_plan(rule, grids.by_lam(4), prediction="x0").stochastic:
         return "the sampler is stochastic: see moments"

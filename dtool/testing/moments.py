@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from dtool.plan import Plan, Point
@@ -52,14 +54,16 @@ def _row(plan: Plan, i: int, mean: float, std: float) -> tuple[Array, Array]:
     return update @ keep, update @ offsets
 
 
-def weak_slope(rule: Rule, shape: str, mean: float = 0.2, std: float = 0.15) -> Slope:
-    """How fast the mean and the standard deviation at σ/α = 0.02 converge as the steps double."""
+def weak_error(rule: Rule, n: int, shape: str = "uniform", mean: float = 0.2, std: float = 0.15) -> float:
+    """The error of the mean or of the standard deviation at σ/α = 0.02 after `n` steps, whichever is larger."""
+    points = by_lam(n, shape)
+    means, variances = moments(compile_plan(rule, points, prediction="x0"), mean, std)
+    end = points[-1]
+    exact = np.hypot(end.alpha * std, end.sigma)
+    return float(max(abs(means[-1] - end.alpha * mean), abs(np.sqrt(variances[-1]) - exact)))
 
-    def error(n: int) -> float:
-        points = by_lam(n, shape)
-        means, variances = moments(compile_plan(rule, points, prediction="x0"), mean, std)
-        end = points[-1]
-        exact = np.hypot(end.alpha * std, end.sigma)
-        return float(max(abs(means[-1] - end.alpha * mean), abs(np.sqrt(variances[-1]) - exact)))
 
-    return slope_of(error)
+@cache
+def weak_slope(rule: Rule, shape: str = "uniform") -> Slope:
+    """The order of `weak_error`: how fast the law of the samples converges as the steps double."""
+    return slope_of(lambda n: weak_error(rule, n, shape))

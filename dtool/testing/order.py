@@ -50,17 +50,18 @@ def global_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Sl
     return slope_of(error)
 
 
+def shipped_error(rule: Rule, n: int, shape: str = "uniform", law: Mixture = THREE) -> float:
+    """The compiled plan's error at the end after `n` steps, its own start-up included."""
+    points = by_lam(n, shape)
+    made = compile_plan(rule, points, prediction="x0")
+    x = _start(law, points[0])
+    return float(np.abs(walk(made, optimal(law, made), x) - law.transport(x, points[0], points[-1])).max())
+
+
 @cache
 def shipped_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Slope:
-    """The order of the compiled plan's error at the end, its own start-up included."""
-
-    def error(n: int) -> float:
-        points = by_lam(n, shape)
-        made = compile_plan(rule, points, prediction="x0")
-        x = _start(law, points[0])
-        return float(np.abs(walk(made, optimal(law, made), x) - law.transport(x, points[0], points[-1])).max())
-
-    return slope_of(error)
+    """The order of `shipped_error`."""
+    return slope_of(lambda n: shipped_error(rule, n, shape, law))
 
 
 def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array, law: Mixture) -> Node:
