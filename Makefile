@@ -13,7 +13,7 @@ demo: .venv/.ready  ## sample and compare with the network inside the package
 	@echo "Look at demo-out/samples.png, demo-out/samples-trace.png and demo-out/compare.png"
 
 test: .venv-dev/.ready  ## every test
-	.venv-dev/bin/python -m pytest -n 2 --dist loadfile
+	.venv-dev/bin/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv-dev/.ready
 	.venv-dev/bin/ruff check .
