@@ -20,7 +20,7 @@ def options_of(function: Callable[..., Any], extra: Callable[..., Any] | None = 
     """The model of `function`'s keyword-only parameters: field types, defaults and descriptions.
 
     `extra`, if given, is a second function whose keyword-only parameters are options too (the transforms that every
-    schedule has).
+    schedule has); one that both have is the first's.
     """
     fields: dict[str, Any] = {}
     for source in (function, extra):
@@ -30,7 +30,7 @@ def options_of(function: Callable[..., Any], extra: Callable[..., Any] | None = 
         for parameter in inspect.signature(source).parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 default = ... if parameter.default is parameter.empty else parameter.default
-                fields[parameter.name] = (hints.get(parameter.name, Any), default)
+                fields.setdefault(parameter.name, (hints.get(parameter.name, Any), default))
     config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     model: type[BaseModel] = create_model(function.__name__, __config__=config, **fields)
     return model

@@ -76,7 +76,7 @@ def _figures(token: str) -> dict[str, Any]:
     return {
         "as a token": made.token,
         "beta": f"{first:.4g} … {last:.4g}",
-        "alpha-bar": f"{made.alpha[0] ** 2:.6g} … {made.alpha[-1] ** 2:.3g}",
+        "alpha-bar": f"{made.alpha_bar[0]:.6g} … {made.alpha_bar[-1]:.3g}",
         "log-SNR": f"{2 * made.lam[0]:.4g} … {2 * made.lam[-1]:.4g}",
     }
 
@@ -118,7 +118,7 @@ def _picture(chosen: dict[str, Schedule], recipe: str | None, steps: int) -> Any
     lines: dict[str, list[Line]] = {"alpha-bar": [], "beta": [], "log-SNR": []}
     for i, (name, made) in enumerate(chosen.items()):
         t = np.arange(made.T, dtype=np.float64)
-        curves = {"alpha-bar": made.alpha**2, "beta": made.betas, "log-SNR": 2 * made.lam}
+        curves = {"alpha-bar": made.alpha_bar, "beta": made.betas, "log-SNR": 2 * made.lam}
         marked = parsed is not None and (only is None or only.hash == made.hash)
         at = np.asarray(place(made, steps)) if marked else None
         unit = max(made.T - 1, 1)
@@ -142,4 +142,4 @@ def _at(made: Schedule, times: Any, key: str) -> Any:
 
     alpha, sigma = made.level(times)
     with np.errstate(divide="ignore"):
-        return alpha**2 if key == "alpha-bar" else 2 * (np.log(alpha) - np.log(sigma))
+        return alpha**2 / (alpha**2 + sigma**2) if key == "alpha-bar" else 2 * (np.log(alpha) - np.log(sigma))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -65,9 +66,14 @@ class Schedule:
         return hashlib.sha256(self.alpha.tobytes() + self.sigma.tobytes()).hexdigest()[:16]
 
     @property
+    def alpha_bar(self) -> Array:
+        """ᾱ = α²/(α²+σ²), the share of the image in the variance, `(T,)`: α² in variance-preserving coordinates."""
+        return np.asarray(self.alpha**2 / (self.alpha**2 + self.sigma**2))
+
+    @property
     def betas(self) -> Array:
         """β_t = 1 - ᾱ_t/ᾱ_{t-1}, `(T,)`: the form in which papers print a discrete schedule."""
-        alpha_bar = np.concatenate([[1.0], self.alpha**2 / (self.alpha**2 + self.sigma**2)])
+        alpha_bar = np.concatenate([[1.0], self.alpha_bar])
         return np.asarray(1.0 - alpha_bar[1:] / alpha_bar[:-1])
 
     def level(self, t: ArrayLike) -> tuple[Array, Array]:
@@ -98,9 +104,11 @@ class Schedule:
         times = np.arange(self.T, dtype=np.float64)
         if self.coordinates == "flow":
             return np.asarray(np.interp(on_coordinates(wanted, "flow")[1], self.sigma, times))
+        if self.T == 1:
+            return np.zeros_like(wanted)
         finite = np.isfinite(self.lam)
         found = np.interp(-wanted, -self.lam[finite], times[finite])
-        if finite.all() or self.T == 1:
+        if finite.all():
             return np.asarray(found)
         angle = np.arctan2(*on_coordinates(wanted)[::-1])
         return np.where(wanted < self.lam[-2], np.interp(angle, self._angle[-2:], times[-2:]), found)
@@ -119,9 +127,9 @@ def on_coordinates(lam: Array, coordinates: Coordinates = "vp") -> tuple[Array, 
             return np.ones_like(lam), np.exp(-lam)
         if coordinates == "flow":
             return 1 / (1 + np.exp(-lam)), 1 / (1 + np.exp(lam))
-        ratio = np.exp(lam)  # sub-vp: α = (1 - α²)·e^λ
-        sigma = 2 / (1 + np.sqrt(1 + 4 * ratio**2))
-        return ratio * sigma, sigma
+        # sub-vp: α = σ·e^λ and σ = 1 - α², solved for each
+        ratio, inverse = np.exp(lam), np.exp(-lam)
+        return 2 / (inverse + np.sqrt(inverse**2 + 4)), 2 / (1 + np.sqrt(1 + 4 * ratio**2))
 
 
 def from_lam(lam: ArrayLike, coordinates: Coordinates = "vp") -> Schedule:
@@ -190,15 +198,17 @@ class ScheduleMaker:
     @property
     def doc(self) -> str:
         """The docstring of the function."""
-        return (self.make.__doc__ or "").strip()
+        return inspect.cleandoc(self.make.__doc__ or "")
 
     def __call__(self, **options: Any) -> Schedule:
         """The schedule with these options, transforms applied; raises UsageError for what it does not have."""
         values = checked(self.name, self.model, options)
-        own = {k: v for k, v in values.items() if k not in _TRANSFORMS}
+        # A schedule that names a transform among its own options sees to it itself.
+        others = _TRANSFORMS - inspect.signature(self.make).parameters.keys()
         token = written(self.name, self.model, values)
         try:
-            result = transformed(self.make(**own), **{k: v for k, v in values.items() if k in _TRANSFORMS})
+            plain = self.make(**{k: v for k, v in values.items() if k not in others})
+            result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
         return replace(result, token=token, cite=self.cite)

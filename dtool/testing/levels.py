@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dtool.errors import UsageError
 from dtool.schedulers import schedule
-from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.schedule import Array, Coordinates, Schedule
 from dtool.schedulers.spacing import Spacing
 from dtool.testing.result import CheckResult
 
+# What α and σ satisfy in each of the coordinates, as an expression that is 1.
+_POWER: dict[Coordinates, tuple[str, Callable[[Schedule], Array]]] = {
+    "vp": ("α² + σ²", lambda table: table.alpha**2 + table.sigma**2),
+    "ve": ("α", lambda table: table.alpha),
+    "flow": ("α + σ", lambda table: table.alpha + table.sigma),
+    "sub-vp": ("α² + σ", lambda table: table.alpha**2 + table.sigma),
+}
+
 
 def examine_levels(name: str, table: Schedule) -> CheckResult:
-    """α² + σ² = 1, and more noise at every step."""
-    power = float(np.abs(table.alpha**2 + table.sigma**2 - 1).max())
+    """α and σ are in the schedule's coordinates, and there is more noise at every step."""
+    what, power = _POWER[table.coordinates]
+    error = float(np.abs(power(table) - 1).max())
     falls = bool((np.diff(table.lam) < 0).all())
     detail = (
-        f"|α² + σ² - 1| over {table.T} levels, at most 1e-12; λ {'falls' if falls else 'does not fall'} at every step"
+        f"|{what} - 1| over {table.T} levels, at most 1e-12; λ {'falls' if falls else 'does not fall'} at every step"
     )
-    return CheckResult(name, "pass" if power <= 1e-12 and falls else "fail", f"{power:.1e}", detail)
+    return CheckResult(name, "pass" if error <= 1e-12 and falls else "fail", f"{error:.1e}", detail)
 
 
 def examine_inverse(name: str, table: Schedule) -> CheckResult:
