@@ -47,7 +47,7 @@ def test_lists_have_every_name_and_the_same_in_json(capsys, kind):
     found = json.loads(ran(capsys, kind, "--json").out)
     from dtool.plugins.registry import registry
 
-    assert [item["name"] for item in found] == [entry.name for entry in getattr(registry(), kind)]
+    assert sorted(item["name"] for item in found) == sorted(entry.name for entry in getattr(registry(), kind))
     for item in found:
         assert item["name"] in table
         assert item["summary"]

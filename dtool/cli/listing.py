@@ -13,14 +13,14 @@ from dtool.plugins.registry import Catalogue
 def described(entry: Entry) -> dict[str, Any]:
     """One entry as JSON: name, summary, options with type, default and help, citation, provider."""
     thing = entry.load()
-    return _plain(entry) | {
+    return plain(entry) | {
         "summary": entry.summary or thing.doc.partition("\n")[0],
         "options": {name: _option(field) for name, field in thing.model.model_fields.items()},
         "cite": thing.cite,
     }
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
+def plain(entry: Entry) -> dict[str, Any]:
     """What is known without importing anything."""
     provider = {"name": entry.provider.name, "version": entry.provider.version}
     return {"name": entry.name, "aliases": list(entry.aliases), "provider": provider}
@@ -47,7 +47,7 @@ def show_all(catalogue: Catalogue, as_json: bool) -> None:
         try:
             found.append(described(entry))
         except DtoolError as error:
-            found.append(_plain(entry) | {"summary": f"broken: {error}", "options": {}, "cite": ""})
+            found.append(plain(entry) | {"summary": f"broken: {error}", "options": {}, "cite": ""})
     if as_json:
         say_json(found)
         return
@@ -63,7 +63,7 @@ def show_all(catalogue: Catalogue, as_json: bool) -> None:
 
 
 def show_one(catalogue: Catalogue, name: str, as_json: bool, more: dict[str, Any] | None = None) -> None:
-    """Print one entry in full; raises UsageError if there is none of that name."""
+    """Print one entry in full, and what `more` says of it; raises UsageError if there is none of that name."""
     entry = catalogue.entry(name)
     item = described(entry) | (more or {})
     if as_json:

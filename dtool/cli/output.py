@@ -65,14 +65,28 @@ def remark(text: str, quiet: bool = False) -> None:
         sys.stderr.write(f"{text}\n")
 
 
+def on_terminal() -> bool:
+    """Whether stdout is a terminal that shows tables for eyes, with long texts broken into lines."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Print a table: with Rich on a terminal, otherwise plain columns that are never cut off."""
     if title:
         say(title)
-    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        _rich(columns, rows)
+    if on_terminal():
+        _rich(columns, [("", rows)])
     else:
         say("\n".join(plain_table(columns, rows)))
+
+
+def grouped_table(columns: Sequence[Column], groups: Sequence[tuple[str, Sequence[Sequence[str]]]], head: str) -> None:
+    """One table in groups: under headings on a terminal; otherwise the group is the first column, called `head`."""
+    if on_terminal():
+        _rich(columns, groups)
+    else:
+        rows = [[name, *row] for name, group in groups for row in group]
+        say("\n".join(plain_table([Column(head), *columns], rows)))
 
 
 def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -95,7 +109,7 @@ def _width(text: str) -> int:
     return sum(not unicodedata.combining(letter) for letter in text)
 
 
-def _rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _rich(columns: Sequence[Column], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -105,8 +119,12 @@ def _rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         justify = "right" if column.number else "left"
         made.add_column(Text(column.head), justify=justify, overflow="fold", no_wrap=not column.fold)  # type: ignore[arg-type]
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+    for name, rows in groups:
+        if name:
+            made.add_section()
+            made.add_row(Text(name, style="bold"))
+        for row in rows:
+            made.add_row(*(Text(cell) for cell in row))
     wide = max(shutil.get_terminal_size().columns, 40)
     Console(width=wide).print(made)
 
