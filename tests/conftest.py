@@ -1,4 +1,4 @@
-"""How the tests are shared among processes: the tests of a file stay together, unless they name a group of their own."""
+"""How the tests are shared among processes: those of a file stay together, unless they name a group of their own."""
 
 import pytest
 

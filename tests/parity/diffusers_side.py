@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -50,15 +50,22 @@ def precision(name: str, dtype: torch.dtype, noise: Noise) -> Iterator[ModuleTyp
 
 def run(
     where: str, n: int, dtype: torch.dtype, *, seed: int = 0, step: dict[str, Any] | None = None,
-    set_up: dict[str, Any] | None = None, **config: Any,
+    says: Callable[[Any, Any, Any], Any] | None = None, adapt: Callable[[Any], None] | None = None,
+    points_of: Callable[[Any], list[Point]] | None = None, **config: Any,
 ) -> Run:  # fmt: skip
-    """What the scheduler of "module:Class" makes in `n` steps, with these options of its own and of its `step`."""
+    """What the scheduler of "module:Class" makes in `n` steps, with these options of its own and of its `step`.
+
+    says(scheduler, x, t): the network's output, where `answer` is not it. adapt(scheduler): after its grid is made.
+    points_of(scheduler): the levels of the run, where `grid` does not know them.
+    """
     name, _, kind = where.partition(":")
     noise = Noise(dtype, seed)
     with precision(name, dtype, noise) as module:
         scheduler = getattr(module, kind)(**config)
-        scheduler.set_timesteps(**(set_up or {"num_inference_steps": n}))
-        points = grid(scheduler)
+        scheduler.set_timesteps(n)
+        if adapt is not None:
+            adapt(scheduler)
+        points = (points_of or grid)(scheduler)
         x = start = noise.start() * float(np.hypot(points[0].alpha, points[0].sigma))
         calls, extra = 0, dict(step or {})
         if "variance_noise" in inspect.signature(scheduler.step).parameters and extra.get("eta"):
@@ -66,7 +73,7 @@ def run(
         for t in scheduler.timesteps:
             if "variance_noise" in extra:
                 extra["variance_noise"] = noise.draw()
-            said = answer(scheduler, x, t)
+            said = (says or answer)(scheduler, x, t)
             x = scheduler.step(said, t, x, return_dict=False, **extra)[0]
             calls += 1
     return Run(points, start, x, calls, noise, PREDICTIONS[config.get("prediction_type", _default(scheduler))])
@@ -107,10 +114,13 @@ def exploding(scheduler: Any) -> bool:
 
 def level_of(scheduler: Any, i: int) -> Point:
     """The level at which a scheduler calls the network in its i-th call."""
-    sigmas = scheduler.sigmas
-    if hasattr(scheduler, "sigmas_interpol") and not scheduler.state_in_first_order:
-        sigmas = scheduler.sigmas_interpol
-    return _point(scheduler, float(sigmas[i]), i)
+    between = not getattr(scheduler, "state_in_first_order", True)
+    if between and hasattr(scheduler, "mid_point_sigma"):
+        return _point(scheduler, float(scheduler.mid_point_sigma), i)
+    if between and hasattr(scheduler, "sigmas_interpol"):
+        late = "Ancestral" in type(scheduler).__name__
+        return _point(scheduler, float(scheduler.sigmas_interpol[i - late]), i)
+    return _point(scheduler, float(scheduler.sigmas[i]), i)
 
 
 def _point(scheduler: Any, sigma: float, i: int) -> Point:

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -56,6 +57,53 @@ def run(sample: str, sigmas: Any, seed: int = 0, **options: Any) -> Run:
     result = getattr(sampling(), sample)(network, x, sigmas, disable=True, **options)
     points = [Point(1.0, float(v)) for v in sigmas]
     return Run(points, x, result, network.calls, noise)
+
+
+def churned(sample: str, n: int, dtype: torch.dtype, gamma: float, s_min: float, s_max: float) -> tuple[Run, list[int]]:
+    """Euler's or Heun's method with EDM's churn: `points` are the levels that it goes up to, where it calls.
+
+    With the steps, but the first, before which it adds noise; it draws, and throws away, noise in the others too.
+    """
+    sigmas, noise, network = karras(n, dtype), Noise(dtype), Denoiser()
+    start = sigmas[0] * noise.start()
+    module = sampling()
+    module.torch = SimpleNamespace(**vars(torch) | {"randn_like": noise.draw})
+    try:
+        options = {"s_churn": gamma * n, "s_tmin": s_min, "s_tmax": s_max}
+        result = getattr(module, sample)(network, start, sigmas, disable=True, **options)
+    finally:
+        module.torch = torch
+    up = [float(v) * (1 + gamma) if s_min <= v <= s_max else float(v) for v in sigmas]
+    begun = start + (up[0] ** 2 - float(sigmas[0]) ** 2) ** 0.5 * noise.of(0)
+    steps = [i for i in range(1, n) if s_min <= sigmas[i] <= s_max]
+    return Run([Point(1.0, v) for v in up], begun, result, network.calls, noise), steps
+
+
+def fast(n: int) -> Run:
+    """DPM-Solver-fast with `n` = 3k + 1 network calls."""
+    seen: list[float] = []
+    network, noise = Denoiser(seen.append), Noise(torch.float64)
+    start = HIGH * noise.start()
+    high, low = torch.tensor(HIGH, dtype=torch.float64), torch.tensor(LOW, dtype=torch.float64)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # its grid is made in the default type
+    try:
+        solver = sampling().DPMSolver(network)
+        result = solver.dpm_solver_fast(start, -high.log(), -low.log(), n, noise_sampler=noise.draw)
+    finally:
+        torch.set_default_dtype(default)
+    return Run([Point(1.0, v) for v in (*seen, LOW)], start, result, network.calls, noise)
+
+
+def single(order: int, n: int, seed: int) -> Run:
+    """`n` steps of DPM-Solver-2 or -3 on k-diffusion's grid, which stops at its lowest level."""
+    network, noise = Denoiser(), Noise(torch.float64, seed)
+    sigmas = karras(n, torch.float64, zero=False)
+    x = start = sigmas[0] * noise.start()
+    solver = sampling().DPMSolver(network)
+    for now, to in pairwise(-sigmas.log()):
+        x, _ = getattr(solver, f"dpm_solver_{order}_step")(x, now, to)
+    return Run([Point(1.0, float(v)) for v in sigmas], start, x, network.calls, noise)
 
 
 class Denoiser:
