@@ -14,6 +14,7 @@ from dtool.backends.loop import Steps, network_times, run
 from dtool.errors import UsageError
 from dtool.networks.guidance import guided
 from dtool.networks.network import Network, rows_for
+from dtool.networks.variance import LearnedVariance
 from dtool.plan.plan import Plan
 
 
@@ -104,6 +105,9 @@ def _run(
 ) -> tuple[Any, Steps | None]:
     times = job.network.array(network_times(job.plan, len(start), dtype))
     predict = guided(job.network, labels, job.guidance, start)
+    if job.network.spec.learned_variance:
+        learned = LearnedVariance(job.plan, predict, noise, job.network.shape[0])
+        predict, noise = learned.predict, learned.noise
     steps = Steps() if job.want_trace else None
     on = HostArithmetic(start, live=4 * (job.plan.history + 1)) if isinstance(start, np.ndarray) else Arithmetic()
     x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, on=on, steps=steps, called=job.called)

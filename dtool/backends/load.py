@@ -93,12 +93,14 @@ def network(
     data_range: tuple[float, float] = (-1.0, 1.0),
     clip: bool = False,
     guidance: float = 1.0,
+    learned_variance: bool = False,
     backend: str = "numpy",
     device: str = "cpu",
 ) -> Network:
     """Any callable `fn(x, t)` as a network; `fn(x, t, label)` if `classes` > 0, where label = classes means none.
 
-    x `(B, *shape)`, t `(B,)`, an index (it may be fractional) into the training `schedule`; returns `(B, *shape)`.
+    x `(B, *shape)`, t `(B,)`, an index (it may be fractional) into the training `schedule`; returns `(B, *shape)`, with
+    learned_variance twice the channels, the second half for the noise's variance (arXiv:2102.09672, eq. 15).
     An nn.Module, or any function with backend="torch", is called with tensors; others with numpy arrays, unless the
     start given to `sample` is a tensor.
     """
@@ -106,7 +108,7 @@ def network(
     betas = None if made.token else tuple(made.betas.tolist())
     spec = NetworkSpec(
         shape=shape, schedule=made.token or "betas", betas=betas, prediction=prediction, classes=classes,
-        data_range=data_range, clip=clip, guidance=guidance,
+        data_range=data_range, clip=clip, guidance=guidance, learned_variance=learned_variance,
     )  # fmt: skip
     if backend == "torch" or ("torch" in sys.modules and _torch().is_module(fn)):
         return _torch().TorchNetwork(fn, spec, device)  # type: ignore[no-any-return]

@@ -45,7 +45,9 @@ def run(
     start_of_step = True
     eps_basis, older = plan.basis == "eps", plan.history - 1
     rows = zip(times, *_columns(plan, bounds is not None), strict=True)
-    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, b_old, c, save, step_end) in enumerate(rows):
+    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, b_old, f, c, save, step_end) in enumerate(
+        rows
+    ):
         output = predict(x if c_in == 1 else c_in * x, t)
         m = on.mix(m_f, output, m_x, x) if bounds is None else on.clip(on.mix(c_out, output, c_skip, x), *bounds)
         if steps is not None and start_of_step:
@@ -59,6 +61,8 @@ def run(
                 x = on.add(x, weight, past)
         if a_saved != 0:
             x = on.add(x, a_saved, saved)
+        if f != 0:
+            x = on.add(x, f, output)
         if c != 0:
             x = on.add(x, c, noise(i))
         if older:
@@ -75,13 +79,15 @@ def run(
 
 
 def _columns(plan: Plan, clipped: bool) -> list[list[Any]]:
-    """What a step is made of. With clipping, a and b multiply x and the clipped x0: ε is (x - α x0)/σ."""
-    a, b = plan.a, plan.b[:, 0]
+    """What a step is made of. With clipping, a, b and f multiply x, the clipped x0 and F: ε is (x - α x0)/σ."""
+    a, b, f = plan.a, plan.b[:, 0], np.zeros(plan.rows)
     if clipped and plan.basis == "eps":
         a, b = a + b / plan.sigma, -b * plan.alpha / plan.sigma
+    if clipped:
+        a, b, f = a + plan.b_raw * plan.c_skip, b - plan.b_raw, plan.b_raw * plan.c_out
     columns = (
         plan.alpha, plan.sigma, plan.c_in, plan.c_skip, plan.c_out, plan.m_x, plan.m_f,
-        a, plan.a_saved, b, plan.b[:, 1:], plan.c, plan.save, plan.step_end,
+        a, plan.a_saved, b, plan.b[:, 1:], f, plan.c, plan.save, plan.step_end,
     )  # fmt: skip
     return [column.tolist() for column in columns]
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.noise import Normals
-from dtool.errors import DtoolError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
 
@@ -45,11 +44,7 @@ class FunctionNetwork(HostNetwork):
         self.micro_batch = min(64, rows_for(spec.shape, 8192))
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
-        """Call the function; raises DtoolError if its result has not the shape of `x`."""
+        """Call the function; raises DtoolError if its result has not the shape that the spec promises."""
         output = np.asarray(self.fn(x, t) if label is None else self.fn(x, t, label))
-        if output.shape != x.shape:
-            raise DtoolError(
-                f"the network returned shape {output.shape} for x of shape {x.shape}",
-                "return one number for each number of x",
-            )
+        self.require_shape(output, x)
         return output.astype(x.dtype, copy=False)

@@ -60,8 +60,7 @@ class OnnxNetwork(HostNetwork):
         except Exception as error:
             reason = str(error).splitlines()[0][:200]
             raise DtoolError(f"ONNX Runtime cannot run the network: {reason}", "export it again") from error
-        if output.shape != x.shape:
-            raise DtoolError(f"the network returned shape {output.shape} for x of shape {x.shape}", "export it again")
+        self.require_shape(output, x)
         return output.astype(x.dtype, copy=False)
 
     def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], NDArray[Any]]:
@@ -69,7 +68,7 @@ class OnnxNetwork(HostNetwork):
         self._check(label)
         shapes = [like.shape, (len(like),), (len(like),)]
         inputs = [np.empty(shape, kind) for (_, kind), shape in zip(self._inputs, shapes, strict=False)]
-        output = np.empty(like.shape, self._output[1])
+        output = np.empty((len(like), *self.spec.output_shape), self._output[1])
         binding = self.session.io_binding()
         for (name, kind), values in zip(self._inputs, inputs, strict=True):
             binding.bind_input(name, "cpu", 0, kind, values.shape, values.ctypes.data)

@@ -65,12 +65,14 @@ def sample(
     one for each of `plan.rows`. The run then computes in the dtype of `x`, as one batch.
     batch_size: images at a time; the same bits are promised for the same batch_size.
     progress(done, total): after every network call.
+    A plan of an inverse rule leads from the images in `x` to their noise, which is then what `x0` of the result holds.
     Raises UsageError for what cannot be had, DtoolError if the result is not finite.
     """
     as_numpy = type(x).__module__.partition(".")[0] != "torch"
     if x is not None:
         network, x, noise = _on_one_backend(network, x, noise, as_numpy)
     table = _plan_for(network, plan, steps)
+    _require_fitting(network, table, x, clip)
     count = _count(n, ids, x)
     classes = _labels(network, labels, ids, count)
     chunk = batch_size or (count if x is not None else network.micro_batch)
@@ -79,7 +81,7 @@ def sample(
     scale = network.spec.guidance if guidance is None else guidance
     if guidance is not None and guidance != 1 and classes is None:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
-    clipped = network.spec.clip if clip is None else clip
+    clipped = (network.spec.clip if clip is None else clip) and not table.inverse
     total = table.rows * -(-count // chunk)
     called = _counter(progress, total)
     job = Job(network, table, scale, network.spec.data_range if clipped else None, trace, called)
@@ -117,6 +119,19 @@ def _plan_for(network: Network, plan: Plan | str, steps: int | None) -> Plan:
             raise UsageError(f"the plan has {plan.steps} steps", "leave out steps, or give a recipe")
         return for_network(plan, network.schedule, network.prediction)
     return make_plan(plan, steps=steps, network=network)
+
+
+def _require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None) -> None:
+    """Refuse a plan that asks of the network, or of the caller, what was not given."""
+    if plan.learned and not network.spec.learned_variance:
+        raise UsageError(
+            f"{plan.recipe} takes the variance of its noise from the network, and this network predicts none",
+            "use ddpm with sigma=tilde or sigma=beta",
+        )
+    if plan.inverse and x is None:
+        raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
+    if plan.inverse and clip:
+        raise UsageError(f"{plan.recipe} cannot clip: what is cut off does not come back", "leave out clip")
 
 
 def _count(n: int | None, ids: Sequence[int] | None, x: Any) -> int:

@@ -44,11 +44,7 @@ class TorchNetwork(Network):
         arguments = (x.to(dtype), t.to(dtype)) if label is None else (x.to(dtype), t.to(dtype), label)
         with torch.inference_mode():
             output = self.module(*arguments)
-        if output.shape != x.shape:
-            raise DtoolError(
-                f"the network returned shape {tuple(output.shape)} for x of shape {tuple(x.shape)}",
-                "return one number for each number of x",
-            )
+        self.require_shape(output, x)
         return output.to(x.dtype)
 
     def array(self, values: NDArray[Any]) -> torch.Tensor:

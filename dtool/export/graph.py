@@ -67,10 +67,10 @@ def _require_network(module: nn.Module, arguments: tuple[Tensor, ...], spec: Net
             f"{call} returns a {type(output).__name__}, not a tensor",
             "wrap it in a module that returns the tensor alone",
         )
-    if output.shape != arguments[0].shape:
+    if output.shape != (len(output), *spec.output_shape):
         raise DtoolError(
             f"{call} returns shape {tuple(output.shape)} for x of shape {tuple(arguments[0].shape)}",
-            "the output has one number for each number of x: wrap the network if it also predicts a variance",
+            "the output has one number for each number of x, or two with learned_variance=True in the spec",
         )
 
 

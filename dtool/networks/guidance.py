@@ -15,7 +15,8 @@ def guided(network: Network, labels: NDArray[np.int64] | None, scale: float, lik
     """F(x, t) for these labels `(B,)`, guided: F_none + scale·(F_class - F_none) (arXiv:2207.12598, eq. 6, w+1).
 
     like: an array like every x. labels None: the network is not conditional. scale 1 is the conditional network and
-    scale 0 the unconditional one, each one call; any other scale evaluates both in one call of twice the batch.
+    scale 0 the unconditional one, each one call; any other scale evaluates both in one call of twice the batch. Of a
+    network with a learned variance, the half that is the variance is the conditional one's.
     """
     if labels is None:
         return network.bound(like)
@@ -30,4 +31,11 @@ def guided(network: Network, labels: NDArray[np.int64] | None, scale: float, lik
         without, with_class = output[:count], output[count:]
         return without + scale * (with_class - without)
 
-    return predict
+    def with_variance(x: Any, t: Any) -> Any:
+        output = both(network.concatenate([x, x]), network.concatenate([t, t]))
+        channels = network.shape[0]
+        without, with_class = output[:count, :channels], output[count:]
+        with_class[:, :channels] = without + scale * (with_class[:, :channels] - without)
+        return with_class
+
+    return with_variance if network.spec.learned_variance else predict

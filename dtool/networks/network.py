@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.errors import DtoolError
 from dtool.networks.spec import NetworkSpec
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule
@@ -46,6 +47,17 @@ class Network(ABC):
         """One sample's shape, e.g. (1, 28, 28)."""
         return self.spec.shape
 
+    def require_shape(self, output: Any, x: Any) -> None:
+        """Raise DtoolError unless `output` is what the spec promises for `x`."""
+        if tuple(output.shape) == (len(x), *self.spec.output_shape):
+            return
+        hint = "return one number for each number of x"
+        if tuple(output.shape[1:]) == (2 * self.shape[0], *self.shape[1:]):
+            hint = "it has twice the channels: say learned_variance=True if the second half is for the variance"
+        elif self.spec.learned_variance:
+            hint = "with learned_variance it has twice the channels of x"
+        raise DtoolError(f"the network returned shape {tuple(output.shape)} for x of shape {tuple(x.shape)}", hint)
+
     @property
     def classes(self) -> int:
         """How many classes it was trained on; 0 if it is not conditional."""
@@ -53,9 +65,9 @@ class Network(ABC):
 
     @abstractmethod
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
-        """F(x, t[, label]): one bare call. x `(B, *shape)`, t `(B,)`, label `(B,)` int64; returns `(B, *shape)`.
+        """F(x, t[, label]): one bare call. x `(B, *shape)`, t `(B,)`, label `(B,)` int64.
 
-        The result has the dtype of `x`, whatever the network computes in.
+        Returns `(B, *spec.output_shape)`, in the dtype of `x`, whatever the network computes in.
         """
 
     def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], Any]:

@@ -26,7 +26,8 @@ class NetworkSpec(BaseModel):
     """The contract of one trained network `F(x, t[, label])`.
 
     `x` is `(B, *shape)` float32 in the schedule's coordinates, `t` is `(B,)` float32, a (fractional) index into the
-    training schedule, 0 … T-1; `label` is `(B,)` int64 in 0 … classes, where `classes` itself means "no class".
+    training schedule, 0 … T-1; `label` is `(B,)` int64 in 0 … classes, where `classes` itself means "no class". F is
+    `(B, *output_shape)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +41,13 @@ class NetworkSpec(BaseModel):
     guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
     data_range: tuple[float, float] = (-1.0, 1.0)
     clip: bool = Field(False, description="whether sampling clips the predicted image to data_range by default")
+    learned_variance: bool = Field(False, description="the output has twice the channels, the second half for σ²")
     statistics: PixelStatistics | None = None
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """One sample's output: `shape`, or twice its channels with a learned variance."""
+        return (2 * self.shape[0], *self.shape[1:]) if self.learned_variance else self.shape
 
     @classmethod
     def read(cls, text: str | bytes, source: str) -> NetworkSpec:

@@ -49,6 +49,7 @@ def plan(
     given apart. steps: 1 … T, default 50. points: your own grid instead: training times, from noise to image, or
     Points. end: where it ends, a time or a Point (default: the clean image). network: the plan is made for its
     schedule and prediction; without one, for the plan's own schedule (default "linear") and `prediction` (default eps).
+    An inverse rule walks the same grid backwards: the plan then starts where it would have ended.
     Raises UsageError for what is unknown, said twice or cannot be had.
     """
     wanted = (recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)).where(scheduler, spacing, **options)
@@ -68,8 +69,9 @@ def plan(
         return compile_(wanted.rule, spots, prediction=own, schedule=levels, recipe=str(wanted))
     if prediction is not None:
         raise UsageError("the network says what it predicts", "leave out prediction=")
-    # x0 is finite at every level; what this network predicts is filled in for it.
-    made = compile_(wanted.rule, spots, prediction="x0", schedule=levels, recipe=str(wanted))
+    # x0 is finite wherever there is noise; what this network predicts is filled in for it.
+    first = network.prediction if wanted.rule.inverse else "x0"
+    made = compile_(wanted.rule, spots, prediction=first, schedule=levels, recipe=str(wanted))
     return for_network(made, network.schedule, network.prediction)
 
 

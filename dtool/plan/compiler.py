@@ -14,24 +14,27 @@ import numpy as np
 from dtool.errors import CompileError, DtoolError
 from dtool.plan.form import Form
 from dtool.plan.plan import Plan
-from dtool.plan.point import Node, Point
+from dtool.plan.point import Node, Point, walked
 from dtool.plan.prediction import history_map, output_map, times_on
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
 
-# Symbols are integers: of row i, its input x is 3i, its prediction m is 3i+1, its noise z is 3i+2.
-_X, _M, _Z = 0, 1, 2
+# Symbols are integers: of row i, its input x is 4i, its prediction m is 4i+1, its noise z is 4i+2, and what clipping
+# took off its predicted image 4i+3.
+_X, _M, _Z, _CLIPPED, _KINDS = 0, 1, 2, 3, 4
 
 
 @dataclass(slots=True)
 class _Row:
-    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + c·z."""
+    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + b_raw·(what clipping took off) + c·z."""
 
     point: Point
     a: float = 0.0
     a_saved: float = 0.0
     b: dict[int, float] = field(default_factory=dict)
+    b_raw: float = 0.0
     c: float = 0.0
+    c_low: float = 0.0
     z: int = -1
     save: bool = False
     step_end: bool = False
@@ -48,11 +51,12 @@ class _Table:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.rows: list[_Row] = []
+        self.nodes: list[Node] = []
         self.drawn: set[int] = set()  # the noises that rows have used
 
     def node(self, point: Point) -> Node:
         """Begin row i at `point`: the node that the network call there makes."""
-        first = 3 * len(self.rows)
+        first = _KINDS * len(self.rows)
         self.rows.append(_Row(point))
         m = Form({first + _M: 1.0})
         x0, eps = (m, None) if self.rule.basis == "x0" else (None, m)
@@ -60,15 +64,17 @@ class _Table:
             eps = Form({first: 1 / point.sigma, first + _M: -point.alpha / point.sigma})
         elif x0 is None and point.alpha > 0:
             x0 = Form({first: 1 / point.alpha, first + _M: -point.sigma / point.alpha})
-        return Node(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=Form({first + _Z: 1.0}))
+        z, clipped = Form({first + _Z: 1.0}), Form({first + _CLIPPED: 1.0})
+        self.nodes.append(Node(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=z, clipped=clipped))
+        return self.nodes[-1]
 
     def end_row(self, form: Any, start: int, to: Point, step_end: bool) -> None:
         """Finish the newest row with what the rule returned; `start` is the row at which the interval began."""
         if not isinstance(form, Form):
             raise self._error(f"returned a {type(form).__name__}, which is not a linear form of x, x0, eps and z", to)
         i = len(self.rows) - 1
-        row, x, terms = self.rows[i], 3 * i, form.terms
-        old = [symbol // 3 for symbol in terms if symbol < x and symbol % 3 == _X]
+        row, x, terms = self.rows[i], _KINDS * i, form.terms
+        old = [symbol // _KINDS for symbol in terms if symbol < x and symbol % _KINDS == _X]
         if old:
             found = self._eliminated(form, min(old), i, None) or self._eliminated(form, min(old), i, start)
             if found is None:
@@ -79,16 +85,22 @@ class _Table:
                 raise self._error("gives a coefficient that is not finite", to)
             if value == 0:
                 continue
+            j, kind = divmod(symbol, _KINDS)
             if symbol == x:
                 row.a = value
-            elif symbol % 3 == _M:
-                row.b[symbol // 3] = value
-            elif symbol % 3 == _X:
+            elif kind == _M:
+                row.b[j] = value
+            elif kind == _X:
                 row.a_saved, self.rows[start].save = value, True
-            elif row.z >= 0 or symbol // 3 in self.drawn:
+            elif kind == _CLIPPED:
+                if j != i:
+                    raise self._error("uses the raw prediction of an earlier network call", to)
+                row.b_raw = value
+            elif row.z >= 0 or j in self.drawn or (j != i and self.nodes[j].spread != 1):
                 raise self._error("uses noise twice, or two draws of it in one network call", to)
             else:
-                row.c, row.z = abs(value), symbol // 3  # z and -z have the same law
+                row.c, row.z = abs(value), j  # z and -z have the same law
+                row.c_low = row.c * self.nodes[j].spread
         if row.z >= 0:
             self.drawn.add(row.z)
         row.step_end = step_end
@@ -97,38 +109,42 @@ class _Table:
         """`form` without x_j for oldest ≤ j < i, but for j = keep; None if that cannot be."""
         terms = {symbol: value for symbol, value in form.terms.items() if value != 0}
         for j in range(oldest, i):
-            factor = terms.pop(3 * j + _X, 0.0) if j != keep else 0.0
+            factor = terms.pop(_KINDS * j + _X, 0.0) if j != keep else 0.0
             if factor == 0:
                 continue
             row = self.rows[j]
-            if row.a == 0 or row.a_saved != 0:
+            if row.a == 0 or row.a_saved != 0 or row.b_raw != 0 or row.c_low != row.c:
                 return None
             factor /= row.a
-            parts = {3 * (j + 1) + _X: 1.0, **{3 * k + _M: -v for k, v in row.b.items()}}
+            parts = {_KINDS * (j + 1) + _X: 1.0, **{_KINDS * k + _M: -v for k, v in row.b.items()}}
             if row.c:
-                parts[3 * row.z + _Z] = -row.c
+                parts[_KINDS * row.z + _Z] = -row.c
             for symbol, value in parts.items():
                 terms[symbol] = terms.get(symbol, 0.0) + factor * value
         # What cancels in exact arithmetic leaves a rounding error; a history is not made longer for it.
         size = max([abs(v) for v in terms.values()], default=0.0)
         terms = {symbol: value for symbol, value in terms.items() if not abs(value) < 1e-15 * size}
-        noises = [s // 3 for s in terms if s % 3 == _Z]
+        noises = [s // _KINDS for s in terms if s % _KINDS == _Z]
         return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
 
     def settle(self, node: Node) -> None:
         """Write what the rule kept on `node` in terms of the next row's x: it stays as short as the history."""
         for name, form in node.kept.items():
-            old = [s // 3 for s in form.terms if s % 3 == _X] if isinstance(form, Form) else []
+            old = [s // _KINDS for s in form.terms if s % _KINDS == _X] if isinstance(form, Form) else []
             found = self._eliminated(form, min(old), len(self.rows), None) if old else None
             if found is not None:
                 node.keep(**{name: Form(found)})
 
     def jump(self, now: Point, to: Point) -> None:
-        """An upward interval: the forward process from `now` to `to`, folded into the newest row."""
+        """An upward interval: the forward process from `now` to `to`, folded into the newest row.
+
+        Of noise whose size the network chooses, both bounds are widened.
+        """
         row = self.rows[-1]
         scale = to.alpha / now.alpha
         added = sqrt(max(to.sigma**2 - (scale * now.sigma) ** 2, 0.0))
         row.a, row.a_saved, row.c = scale * row.a, scale * row.a_saved, hypot(scale * row.c, added)
+        row.b_raw, row.c_low = scale * row.b_raw, hypot(scale * row.c_low, added)
         row.b = {j: scale * value for j, value in row.b.items()}
         if row.z < 0:
             row.z = len(self.rows) - 1
@@ -154,14 +170,15 @@ def compile(  # noqa: A001 - the word for it
 
     points: at least two, from noise to image; no point twice in a row. A grid may go up again: an upward interval adds
     noise by the forward process, without a network call, and the rule's history starts anew.
+    An inverse rule walks the same grid backwards, from image to noise.
     prediction: what the network's output means. schedule: the one the points lie on, for the header.
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
     """
-    _check_grid(points)
+    points = walked(points, inverse=rule.inverse)
     table = _Table(rule)
     before: Node | None = None
     for now, to in pairwise(points):
-        if to.lam < now.lam:
+        if to.lam < now.lam and not rule.inverse:
             table.jump(now, to)
             before = None
             continue
@@ -201,20 +218,6 @@ def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
         ) from error
 
 
-def _check_grid(points: Sequence[Point]) -> None:
-    if len(points) < 2:
-        raise CompileError(f"a grid of {len(points)} point(s) has no interval", "give at least two points")
-    for i, (now, to) in enumerate(pairwise(points)):
-        if now.lam == to.lam:
-            raise CompileError(
-                f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row"
-            )
-    if points[1].lam < points[0].lam:
-        raise CompileError("the grid begins by going up", "list the points from noise to image")
-    if points[-1].lam < points[-2].lam:
-        raise CompileError("the grid ends by going up", "list the points from noise to image, the end last")
-
-
 def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:
     rows, rule = table.rows, table.rule
     n = len(rows)
@@ -223,9 +226,8 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
     for i, row in enumerate(rows):
         for j, value in row.b.items():
             b[i, i - j] = value
-    columns = {
-        name: np.array([getattr(row, name) for row in rows]) for name in ("a", "a_saved", "c", "save", "step_end")
-    }
+    names = ("a", "a_saved", "b_raw", "c", "c_low", "save", "step_end")
+    columns = {name: np.array([getattr(row, name) for row in rows]) for name in names}
     alpha = np.array([row.point.alpha for row in rows])
     sigma = np.array([row.point.sigma for row in rows])
     t = np.array([row.point.t for row in rows])
@@ -233,12 +235,12 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
     if schedule is not None:  # a point of the rule's own, or of the user's, has no time yet
         time, c_in, _ = times_on(schedule, t, alpha, sigma)
     c_skip, c_out = output_map(prediction, alpha, sigma, c_in)
-    m_x, m_f = history_map(rule.basis, prediction, alpha, sigma, c_skip, c_out)
+    m_x, m_f = history_map(rule.basis, prediction, alpha, sigma, c_in)
     return Plan(
         recipe=recipe, sampler=rule.token, cite=rule.cite,
         schedule=schedule.token if schedule else "", schedule_hash=schedule.hash if schedule else "",
         trained_hash=schedule.hash if schedule else "",
         prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
         t=t, time=time, alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
-        m_x=m_x, m_f=m_f, b=b, **columns,
+        m_x=m_x, m_f=m_f, b=b, inverse=rule.inverse, **columns,
     )  # fmt: skip

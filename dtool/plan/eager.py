@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any
 
-from dtool.plan.point import Node, Point
+from dtool.plan.point import Node, Point, walked
 from dtool.samplers.rule import Rule
 
 
@@ -24,6 +24,7 @@ def run_eager(
     eps(x, point): the network's prediction of the noise. z(i): the standard Gaussian noise of the i-th network call,
     `(B, *)`; z(-i) that of an upward interval after i calls. Anything that the arrays can do, a rule may do here.
     """
+    points = walked(points, inverse=rule.inverse)
     before: Node | None = None
     calls = 0
 
@@ -33,7 +34,7 @@ def run_eager(
         return Node(point, state, eps=eps(state, point), z=z(calls - 1))
 
     for now_at, to in pairwise(points):
-        if to.lam < now_at.lam:
+        if to.lam < now_at.lam and not rule.inverse:
             scale = to.alpha / now_at.alpha
             x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(-calls)
             before = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, get_args
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dtool.errors import CompileError, DtoolError
 from dtool.samplers.rule import Basis, Prediction
 
-FORMAT = 1
+FORMAT = 2  # 1 had no b_raw, c_low and inverse
 Column = NDArray[np.float64]
 
 
@@ -27,8 +27,11 @@ class Plan:
         D  = c_skip·x + c_out·F                     the predicted image; may be clipped
         m  = D, or (x - alpha·D)/sigma              by `basis`; H = [m, *H]
         s  = x, if save
-        x' = a·x + a_saved·s + Σ_k b[k]·H[k] + c·z
+        x' = a·x + a_saved·s + Σ_k b[k]·H[k] + b_raw·(c_skip·x + c_out·F - D) + c·z
 
+    c is the standard deviation of the noise; where c_low is less, the network chooses it, number by number:
+    c_low^(1-f)·c^f, f = (v+1)/2, with v the second half of its output. `inverse`: the plan leads from an image, the
+    user's own, to noise.
     `x` starts as init·z. If D is not changed after it is predicted, m may be had directly as m_x·x + m_f·F, without
     the division by a small α. `step_end` marks the rows that end an interval. `t` is the row's time on the plan's own
     schedule, `time` that of the network, whose training schedule `trained_hash` names.
@@ -59,8 +62,15 @@ class Plan:
     c: Column
     save: NDArray[np.bool_]
     step_end: NDArray[np.bool_]
+    b_raw: Column = field(default_factory=lambda: np.empty(0))  # zero throughout
+    c_low: Column = field(default_factory=lambda: np.empty(0))  # as c
+    inverse: bool = False
 
     def __post_init__(self) -> None:
+        if np.size(self.b_raw) == 0:
+            object.__setattr__(self, "b_raw", np.zeros(np.shape(self.c)))
+        if np.size(self.c_low) == 0:
+            object.__setattr__(self, "c_low", self.c)
         for column in COLUMNS:
             dtype = np.bool_ if column in FLAGS else np.float64
             values: NDArray[Any] = np.array(getattr(self, column), dtype=dtype)  # a copy: nobody else can write to it
@@ -93,6 +103,11 @@ class Plan:
         """Whether any row adds noise."""
         return self.draws > 0
 
+    @property
+    def learned(self) -> bool:
+        """Whether any row's noise is of a size that the network chooses."""
+        return bool((self.c_low != self.c).any())
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the JSON form, shortened."""
@@ -110,7 +125,9 @@ class Plan:
         """Read what `to_json` wrote, and check it; raises DtoolError if it is something else."""
         try:
             data = json.loads(text)
-            if data.pop("format") != FORMAT:
+            if (number := data.pop("format")) == 1:
+                data |= {"b_raw": [], "c_low": [], "inverse": False}
+            elif number != FORMAT:
                 raise DtoolError("this plan is of another format", "write it again with this version of dtool")
             if data.keys() != {*HEADER, *COLUMNS}:
                 raise KeyError(min(data.keys() ^ {*HEADER, *COLUMNS}))
@@ -134,8 +151,8 @@ class Plan:
 
 
 FLAGS: tuple[str, ...] = ("save", "step_end")
-HEADER: tuple[str, ...] = tuple(f.name for f in fields(Plan))[:9]
-COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan))[9:]
+HEADER: tuple[str, ...] = (*(f.name for f in fields(Plan)[:9]), "inverse")
+COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan) if f.name not in HEADER)
 
 
 def _listed(column: NDArray[Any]) -> list[Any]:
@@ -157,6 +174,8 @@ def _check(plan: Plan) -> None:
         if bad.size and name != "t":
             level = f"alpha={plan.alpha[bad[0]]:.3g}, sigma={plan.sigma[bad[0]]:.3g}"
             hint = "the rule divides by something that vanishes there"
+            if name in ("m_x", "m_f") and plan.sigma[bad[0]] == 0:
+                hint = "an x0 network says nothing of the noise in an image that has none: give the grid end=0"
             if name in ("c_skip", "c_out"):
                 hint = (
                     "an eps network cannot tell the image where alpha = 0: use prediction v or x0, or another schedule"
@@ -176,6 +195,8 @@ def _check(plan: Plan) -> None:
         raise CompileError(
             f"row {np.argmax(plan.c < 0)} scales its noise by a negative number", "use its absolute value"
         )
+    if ((plan.c_low > plan.c) | ((plan.c_low <= 0) & (plan.c > 0))).any():
+        raise CompileError("the bounds of a row's noise are not 0 < c_low ≤ c", "give the lower one first")
     if not plan.step_end[-1]:
         raise CompileError("the last row does not end a step", "make the plan with compile()")
     if ((plan.a_saved != 0) & (np.cumsum(plan.save) == 0)).any():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf, log, nan
 from typing import Any
 
-from dtool.errors import UsageError
+from dtool.errors import CompileError, UsageError
 from dtool.schedulers.schedule import Schedule
 from dtool.schedulers.spacing import Spacing
 
@@ -50,13 +51,17 @@ class Node:
     At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε.
     """
 
-    __slots__ = ("_eps", "_kept", "_x0", "alpha", "before", "lam", "point", "sigma", "x", "z")
+    __slots__ = ("_clipped", "_eps", "_kept", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
 
-    def __init__(self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None) -> None:
+    def __init__(
+        self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None, clipped: Any = None
+    ) -> None:
         self.point = point
         self.alpha, self.sigma, self.lam = point.alpha, point.sigma, point.lam
         self.x, self._x0, self._eps, self.z = x, x0, eps, z
         self.before: Node | None = None
+        self.spread: float = 1.0
+        self._clipped = clipped  # what clipping took off the predicted image
         self._kept: dict[str, Any] | None = None
 
     @property
@@ -72,6 +77,20 @@ class Node:
         if self._eps is None:
             self._eps = (self.x - self.alpha * self._x0) / self.sigma
         return self._eps
+
+    @property
+    def raw_eps(self) -> Any:
+        """The noise that the network's output predicts before its image is clipped; `eps` follows from the clipped."""
+        return self.eps if self._clipped is None else self.eps - self.alpha / self.sigma * self._clipped
+
+    def noise(self, low: float, high: float) -> Any:
+        """z with a standard deviation that the network chooses, number by number: low^(1-f)·high^f, 0 ≤ f ≤ 1.
+
+        f is the second half of a network's output that predicts a variance too (`NetworkSpec.learned_variance`), from
+        [-1, 1]; run step by step on arrays, where there is none, f is 1.
+        """
+        self.spread = low / high if high else 1.0
+        return high * self.z
 
     @property
     def t(self) -> float:
@@ -105,5 +124,34 @@ def points_on(schedule: Schedule, times: Sequence[float], end: Point | float | N
 
 
 def grid(schedule: Schedule, spacing: Spacing, steps: int) -> tuple[Point, ...]:
-    """The `steps` points of a spacing on a schedule, then the clean image: steps + 1 points."""
-    return points_on(schedule, [float(t) for t in spacing(schedule, steps)])
+    """The points of a spacing on a schedule, then its end (the clean image unless it says otherwise).
+
+    These are steps + 1 points, or more if the spacing goes up again.
+    """
+    times, told, end = spacing.walk(schedule, steps)
+    points = points_on(schedule, [float(t) for t in times], end)
+    return (*(replace(p, t=float(t)) for p, t in zip(points, told, strict=False)), points[-1])
+
+
+def walked(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]:
+    """The grid in the order in which a rule walks it: an inverse one goes from image to noise, however it is listed.
+
+    Raises CompileError for a grid that cannot be walked so.
+    """
+    if len(points) < 2:
+        raise CompileError(f"a grid of {len(points)} point(s) has no interval", "give at least two points")
+    for i, (now, to) in enumerate(pairwise(points)):
+        if now.lam == to.lam:
+            raise CompileError(
+                f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row"
+            )
+    if inverse:
+        rising = points if points[-1].lam < points[0].lam else points[::-1]
+        if any(to.lam > now.lam for now, to in pairwise(rising)):
+            raise CompileError("the grid turns round, and an inversion goes from image to noise", "leave out the turn")
+        return tuple(rising)
+    if points[1].lam < points[0].lam:
+        raise CompileError("the grid begins by going up", "list the points from noise to image")
+    if points[-1].lam < points[-2].lam:
+        raise CompileError("the grid ends by going up", "list the points from noise to image, the end last")
+    return tuple(points)

@@ -37,14 +37,23 @@ def output_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Colum
 
 
 def history_map(
-    basis: Basis, prediction: Prediction, alpha: Column, sigma: Column, c_skip: Column, c_out: Column
+    basis: Basis, prediction: Prediction, alpha: Column, sigma: Column, c_in: Column
 ) -> tuple[Column, Column]:
-    """(m_x, m_f) with m = m_x·x + m_f·F, the entry of the history that an unclipped prediction makes."""
+    """(m_x, m_f) with m = m_x·x + m_f·F, the entry of the history that an unclipped prediction makes.
+
+    ε = (x - α·D)/σ with `output_map`'s D, reduced: finite at σ = 0 too, but for an x0 network, which is mute there.
+    """
     if basis == "x0":
-        return c_skip, c_out
-    if prediction == "eps":
-        return np.zeros_like(alpha), np.ones_like(alpha)
-    return (1 - alpha * c_skip) / sigma, -alpha * c_out / sigma
+        return output_map(prediction, alpha, sigma, c_in)
+    with np.errstate(divide="ignore"):
+        if prediction == "eps":
+            return np.zeros_like(alpha), np.ones_like(alpha)
+        if prediction == "x0":
+            return 1 / sigma, -alpha / sigma
+        if prediction == "flow":
+            return 1 / (alpha + sigma), alpha / (alpha + sigma)
+        power = alpha**2 + sigma**2
+        return sigma / power, alpha / (c_in * power)
 
 
 def times_on(
@@ -53,6 +62,7 @@ def times_on(
     """(time, c_in, outside) of levels on a schedule: `known` times stay; where they are NaN, λ is looked up.
 
     c_in scales x at these levels to the schedule's own coordinates; `outside` are the levels that it does not reach.
+    The image itself, where an inversion begins, is not counted among them: it is the limit of the first level.
     """
     with np.errstate(divide="ignore"):
         lam = np.log(alpha) - np.log(sigma)
@@ -60,7 +70,8 @@ def times_on(
     time = np.where(unknown, schedule.time(lam), known)
     own_alpha, own_sigma = schedule.level(time)
     c_in = np.where(unknown, np.hypot(own_alpha, own_sigma) / np.hypot(alpha, sigma), 1.0)
-    outside = unknown & ((lam > schedule.lam[0] + 1e-9) | (lam < schedule.lam[-1] - 1e-9))
+    above = (lam > schedule.lam[0] + 1e-9) & (sigma > 0)
+    outside = unknown & (above | (lam < schedule.lam[-1] - 1e-9))
     return time, c_in, np.flatnonzero(outside)
 
 
@@ -86,7 +97,7 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
             stacklevel=2,
         )
     c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
-    m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_skip, c_out)
+    m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_in)
     return replace(
         plan,
         trained_hash=trained.hash,

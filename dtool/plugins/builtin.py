@@ -37,9 +37,28 @@ def register_schedulers(register: Registrar) -> None:
 @hookimpl
 def register_spacings(register: Registrar) -> None:
     """The built-in spacings."""
-    for name in ("linspace", "leading", "trailing", "quadratic", "logsnr", "karras"):
-        register(name, f"dtool.schedulers.spacings:{name}", aliases=("quad",) if name == "quadratic" else ())
-    register("list", "dtool.schedulers.spacings:explicit")
+    by_time, by_noise = "dtool.schedulers.by_time", "dtool.schedulers.by_noise"
+    register("linspace", f"{by_time}:linspace")
+    register("leading", f"{by_time}:leading")
+    register("trailing", f"{by_time}:trailing")
+    register("quadratic", f"{by_time}:quadratic", aliases=("quad",))
+    register("logsnr", f"{by_noise}:logsnr", aliases=("exponential", "lu"))
+    register("karras", f"{by_noise}:karras")
+    register("polyexponential", f"{by_noise}:polyexponential")
+    register("beta", "dtool.schedulers.beta:beta")
+    register("kl-optimal", f"{by_noise}:kl_optimal", aliases=("kl_optimal",))
+    register("linear-quadratic", f"{by_noise}:linear_quadratic", aliases=("linear_quadratic",))
+    register("normal", f"{by_time}:normal")
+    register("simple", f"{by_time}:simple")
+    register("sgm-uniform", f"{by_time}:sgm_uniform", aliases=("sgm_uniform",))
+    register("ddim-uniform", f"{by_time}:ddim_uniform", aliases=("ddim_uniform",))
+    register("sections", "dtool.schedulers.sections:sections")
+    register("ays", "dtool.schedulers.align_your_steps:ays", aliases=("align-your-steps",))
+    register("lcm", f"{by_time}:lcm", aliases=("tcd",))
+    register("restart", "dtool.schedulers.restart:restart")
+    register("repaint", "dtool.schedulers.repaint:repaint")
+    register("list", f"{by_time}:explicit")
+    register("file", f"{by_time}:file")
 
 
 @hookimpl
@@ -73,6 +92,12 @@ def register_samplers(register: Registrar) -> None:
     register("exp-heun-2", "dtool.samplers.seeds:exp_heun_2", aliases=("exp_heun_2_x0",))
     register("heunpp2", "dtool.samplers.heunpp2:heunpp2", aliases=("heun++2",))
     register("dpmpp-2m", "dtool.samplers.dpmpp_2m:dpmpp_2m", aliases=("dpmpp_2m", "dpm++2m"))
+    register("dpmpp-2m-sde", "dtool.samplers.dpmpp_2m:dpmpp_2m_sde", aliases=("dpmpp_2m_sde", "dpm++2msde"))
+    register("dpmpp-3m", "dtool.samplers.dpmpp_3m:dpmpp_3m", aliases=("dpmpp_3m", "dpm++3m"))
+    register("dpmpp-3m-sde", "dtool.samplers.dpmpp_3m:dpmpp_3m_sde", aliases=("dpmpp_3m_sde", "dpm++3msde"))
+    register("unipc", "dtool.samplers.unipc:unipc", aliases=("uni_pc_bh2", "unipcmultistep"))
+    register("sa-solver", "dtool.samplers.sa_solver:sa_solver", aliases=("sa_solver", "sasolver"))
+    register("res-multistep", "dtool.samplers.res:res_multistep", aliases=("res_multistep",))
     register("ddim-inversion", "dtool.samplers.ddim_inversion:ddim_inversion", aliases=("ddiminverse",))
     register("lcm", "dtool.samplers.lcm:lcm", aliases=("lcmscheduler",))
     register("tcd", "dtool.samplers.tcd:tcd", aliases=("tcdscheduler",))

@@ -14,7 +14,7 @@ from dtool.samplers.rule import sampler
     order=1,
     cite="arXiv:2303.01469, algorithm 1",
     family="distilled",
-    same={"lcm": "sigma_min=0"},
+    same={"lcm:scaling=0": "sigma_min=0"},
     breaks={"": f"{RENOISED}, and the noise is less by that of σ_min"},
 )
 def consistency(

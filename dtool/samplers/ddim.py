@@ -1,4 +1,4 @@
-"""Denoising diffusion implicit models."""
+"""Denoising diffusion implicit models, and their inversion."""
 
 from typing import Annotated
 
@@ -15,9 +15,21 @@ from dtool.samplers.rule import sampler
     family="one step",
     same={"euler": "eta=0", "ddpm": "eta=1"},
 )
-def ddim(now, to, z, *, eta: Annotated[float, Field(ge=0, le=1, description="0: deterministic, 1: DDPM")] = 0.0):
+def ddim(
+    now,
+    to,
+    z,
+    *,
+    eta: Annotated[float, Field(ge=0, le=1, description="0: deterministic, 1: DDPM")] = 0.0,
+    use_clipped: Annotated[
+        bool, Field(description="with clipping, whether ε too follows from the clipped image")
+    ] = True,
+):
     """DDIM: to the predicted image and back out to the next level, with a part η of DDPM's noise.
 
     One network call a step, order 1. η = 0 is Euler's method for the probability-flow ODE; η = 1 is ddpm:sigma=tilde.
+    Where the predicted image is clipped, ε follows from it; with use_clipped=false it is the network's own, and x
+    leaves the marginal a little there (diffusers' default). Without clipping the two are one.
     """
-    return one_step(now, to, z, eta * posterior_noise(now, to))
+    eps = now.eps if use_clipped else now.raw_eps
+    return one_step(now, to, z, eta * posterior_noise(now, to), eps)

@@ -19,7 +19,7 @@ def _orders(order: int, phi: str) -> tuple[int, int]:
 @sampler(
     "er-sde",
     order=1,
-    cite="arXiv:2309.06169, algorithm 1 to 3",
+    cite="arXiv:2309.06169, ER-SDE-Solver-1 to 3",
     family="stochastic",
     same={"ddim": "order=1,phi=ode", "ddpm": "order=1,phi=sde"},
     orders=_orders,

@@ -16,9 +16,9 @@ RENOISED = (
 @sampler(
     "lcm",
     order=1,
-    cite="arXiv:2310.04378, algorithm 3",
+    cite="arXiv:2310.04378, multistep sampling",
     family="distilled",
-    same={"consistency:sigma_min=0": "scaling=0", "tcd:gamma=1": "scaling=0, but for the noise of the first level"},
+    same={"consistency:sigma_min=0": "scaling=0"},
     breaks={"": RENOISED},
 )
 def lcm(
@@ -33,7 +33,7 @@ def lcm(
     """LCM: the image that the network predicts, then noise up to the next level, all of it fresh.
 
     One network call a step, for networks distilled to jump, in 1 to 8 steps; with an ordinary network the samples stay
-    too smooth at any number of steps. `scaling` s mixes in x as the paper's boundary condition (eq. 9) does, with
+    too smooth at any number of steps. `scaling` s mixes in x as the paper's boundary condition does, with
     c_skip = σ_d²/((s·t)² + σ_d²), c_out = s·t/√((s·t)² + σ_d²), σ_d = ½: of note at the lowest levels only, and not
     at all where a level has no time. The last step, to the image, adds no noise.
     """

@@ -6,12 +6,13 @@ from math import expm1, sqrt
 from typing import Any
 
 
-def one_step(now: Any, to: Any, z: Any = None, noise: float = 0.0) -> Any:
+def one_step(now: Any, to: Any, z: Any = None, noise: float = 0.0, eps: Any = None) -> Any:
     """α'·x0 + √(σ'² - noise²)·ε + noise·z at the point `to`: it keeps the marginals whatever the noise.
 
     noise: the standard deviation of what is fresh, 0 … σ'. 0 is Euler's method for the probability-flow ODE.
+    eps: what to go back out along, if not `now.eps`.
     """
-    kept = to.alpha * now.x0 + sqrt(max(to.sigma**2 - noise**2, 0.0)) * now.eps
+    kept = to.alpha * now.x0 + sqrt(max(to.sigma**2 - noise**2, 0.0)) * (now.eps if eps is None else eps)
     return kept + noise * z if noise else kept
 
 

@@ -30,7 +30,8 @@ class Rule:
     where both depend on options, `orders(**options)` gives them. `calls`: network calls an interval. `basis`: which
     prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the same
     method, each with the condition ("" for always). `breaks`: options under which the rule leaves the forward
-    process's marginals on purpose, each with the reason; "" for always.
+    process's marginals on purpose, each with the reason; "" for always. `inverse`: the rule leads from an image to
+    noise, so it walks a grid backwards and starts from the user's own x.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Rule:
     same: Mapping[str, str] = field(default_factory=dict, hash=False)
     breaks: Mapping[str, str] = field(default_factory=dict, hash=False)
     orders: Callable[..., tuple[int, int]] | None = field(default=None, repr=False)
+    inverse: bool = False
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -94,6 +96,7 @@ def sampler(
     same: Mapping[str, str] | None = None,
     orders: Callable[..., tuple[int, int]] | None = None,
     breaks: Mapping[str, str] | None = None,
+    inverse: bool = False,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`."""
 
@@ -111,7 +114,7 @@ def sampler(
         stochastic = "z" in parameters
         return Rule(
             name, function, order, start, calls, basis, cite, stochastic, model,
-            family, same or {}, breaks or {}, orders, defaults,
+            family, same or {}, breaks or {}, orders, inverse, defaults,
         )  # fmt: skip
 
     return wrap

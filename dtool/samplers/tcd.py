@@ -12,9 +12,9 @@ from dtool.samplers.rule import sampler
 @sampler(
     "tcd",
     order=1,
-    cite="arXiv:2402.19159, algorithm 4",
+    cite="arXiv:2402.19159, strategic stochastic sampling",
     family="distilled",
-    same={"ddim": "gamma=0", "lcm": "gamma=1, but for the noise of the first level"},
+    same={"ddim": "gamma=0"},
     breaks={"": f"with gamma > 0 {RENOISED}"},
 )
 def tcd(now, to, z, *, gamma: Annotated[float, Field(ge=0, le=1, description="0: no fresh noise, 1: all")] = 0.3):

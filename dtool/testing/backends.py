@@ -14,8 +14,9 @@ from dtool.backends.load import load, network
 from dtool.backends.sampling import sample
 from dtool.networks.network import Network
 from dtool.plan import Plan, Recipe, plan
-from dtool.testing.grids import step_counts
-from dtool.testing.toy import SHAPE, closed_form, onnx_bytes
+from dtool.plan import compile as compile_plan
+from dtool.testing.grids import by_lam, step_counts
+from dtool.testing.toy import SHAPE, closed_form, doubled, onnx_bytes
 
 BAR = 1e-4  # float32 arithmetic in another order, over all steps
 _COUNT = 11
@@ -24,18 +25,21 @@ _COUNT = 11
 def networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
     """(backend, `closed_form` on it as a v network under the recipe's schedule), or None if it is not installed."""
     token = recipe.scheduler.token if recipe.scheduler and recipe.scheduler.token else "linear"
-    on_numpy = network(closed_form, shape=SHAPE, schedule=token, prediction="v")
+    learned = compile_plan(recipe.rule, by_lam(4), prediction="v").learned
+    fn = doubled if learned else closed_form
+    on_numpy = network(fn, shape=SHAPE, schedule=token, prediction="v", learned_variance=learned)
     yield "numpy", on_numpy
     if importlib.util.find_spec("torch") is None:
         yield "torch", None
     else:
-        yield "torch", network(closed_form, shape=SHAPE, schedule=token, prediction="v", backend="torch")
+        kind = on_numpy.spec.model_dump(include={"shape", "schedule", "prediction", "learned_variance"})
+        yield "torch", network(fn, **kind, backend="torch")
     if importlib.util.find_spec("onnxruntime") is None:
         yield "onnxruntime", None
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "toy.onnx"
-            path.write_bytes(onnx_bytes())
+            path.write_bytes(onnx_bytes(twice=learned))
             yield "onnxruntime", load(path, device="cpu", spec=on_numpy.spec)
 
 
@@ -53,7 +57,9 @@ def differences(recipe: Recipe) -> dict[str, float | None]:
         if net is None:
             found[name] = None
             continue
-        out = sample(net, made_for(recipe, net), n=2, seed=3, trace=True)
+        made = made_for(recipe, net)
+        image = np.random.default_rng(3).uniform(-1, 1, (2, *SHAPE)).astype(np.float32) if made.inverse else None
+        out = sample(net, made, n=2, seed=3, x=image, trace=True)
         assert out.trace is not None, "a trace was asked for"
         path = np.asarray(out.trace.x, dtype=np.float64)
         reference = path if reference is None else reference

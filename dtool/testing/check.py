@@ -15,7 +15,7 @@ from dtool.plan import Recipe
 from dtool.plugins.registry import registry
 from dtool.samplers.rule import Rule
 from dtool.schedulers import schedule, spacing
-from dtool.testing import levels
+from dtool.testing import inversion, levels
 from dtool.testing.certificates import CERTIFICATES
 from dtool.testing.result import CheckResult
 
@@ -52,7 +52,7 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
             raise
         yield from others
         return
-    for name, function in CERTIFICATES.items():
+    for name, function in (inversion.CERTIFICATES if recipe.rule.inverse else CERTIFICATES).items():
         yield _named(name, function, recipe)
 
 

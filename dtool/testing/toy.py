@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import numpy as np
+
 SHAPE = (4, 16, 16)  # large enough that eleven images do not fit into one micro-batch
 
 # (operator, inputs, output) of the graph of `closed_form`
@@ -30,13 +32,23 @@ def closed_form(x: Any, t: Any) -> Any:
     return x * (t / (t + 200)) + 0.3 * x / ((1 + x * x) * (1 + t / 300))
 
 
-def onnx_bytes() -> bytes:
-    """`closed_form` as an ONNX model (opset 20, IR 10), with the field numbers of onnx.proto."""
-    graph = b"".join(_node(*node) for node in _NODES) + _field(2, "toy")
+def doubled(x: Any, t: Any) -> Any:
+    """`closed_form` twice, one under the other: as a network that predicts a variance too has its output."""
+    output = closed_form(x, t)
+    return output.repeat(1, 2, 1, 1) if hasattr(output, "new_tensor") else np.tile(output, (1, 2, 1, 1))
+
+
+def onnx_bytes(twice: bool = False) -> bytes:
+    """`closed_form`, or `doubled`, as an ONNX model (opset 20, IR 10), with the field numbers of onnx.proto."""
+    nodes = (*_NODES[:-1], ("Add", "first second", "once"), ("Tile", "once twice", "output")) if twice else _NODES
+    graph = b"".join(_node(*node) for node in nodes) + _field(2, "toy")
     graph += b"".join(_scalar(value) for value in ("200", "1", "300", "0.3"))
     column = struct.pack("<4q", -1, 1, 1, 1)
     graph += _field(5, _number(1, 4) + _number(2, 7) + _field(8, "column") + _field(9, column))
-    graph += _value(11, "x", SHAPE) + _value(11, "t", ()) + _value(12, "output", SHAPE)
+    repeats = struct.pack("<4q", 1, 2, 1, 1)
+    graph += (_field(5, _number(1, 4) + _number(2, 7) + _field(8, "twice") + _field(9, repeats))) * twice
+    shape = (2 * SHAPE[0], *SHAPE[1:]) if twice else SHAPE
+    graph += _value(11, "x", SHAPE) + _value(11, "t", ()) + _value(12, "output", shape)
     opset = _field(1, "") + _number(2, 20)
     return _number(1, 10) + _field(7, graph) + _field(8, opset)
 
