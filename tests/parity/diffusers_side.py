@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -51,11 +51,12 @@ def precision(name: str, dtype: torch.dtype, noise: Noise) -> Iterator[ModuleTyp
 def run(
     where: str, n: int, dtype: torch.dtype, *, seed: int = 0, step: dict[str, Any] | None = None,
     says: Callable[[Any, Any, Any], Any] | None = None, adapt: Callable[[Any], None] | None = None,
-    points_of: Callable[[Any], list[Point]] | None = None, **config: Any,
+    points_of: Callable[[Any], list[Point]] | None = None, seen: list[Any] | None = None, **config: Any,
 ) -> Run:  # fmt: skip
     """What the scheduler of "module:Class" makes in `n` steps, with these options of its own and of its `step`.
 
     says(scheduler, x, t): the network's output, where `answer` is not it. adapt(scheduler): after its grid is made.
+    seen: filled with x before each step and at the end.
     points_of(scheduler): the levels of the run, where `grid` does not know them.
     """
     name, _, kind = where.partition(":")
@@ -74,8 +75,10 @@ def run(
             if "variance_noise" in extra:
                 extra["variance_noise"] = noise.draw()
             said = (says or answer)(scheduler, x, t)
+            seen.append(x) if seen is not None else None
             x = scheduler.step(said, t, x, return_dict=False, **extra)[0]
             calls += 1
+        seen.append(x) if seen is not None else None
     return Run(points, start, x, calls, noise, PREDICTIONS[config.get("prediction_type", _default(scheduler))])
 
 
@@ -142,3 +145,106 @@ def grid(scheduler: Any) -> list[Point]:
     bars = [float(scheduler.alphas_cumprod[t]) for t in times]
     bars.append(float(getattr(scheduler, "final_alpha_cumprod", 1.0)))
     return [Point(b**0.5, (1 - b) ** 0.5, t) for b, t in zip(bars, [*times, np.nan], strict=True)]
+
+
+def denoised(scheduler: Any, x: Any) -> tuple[Any, Any]:
+    """(x0, σ) of the network `output` at the scheduler's level, for schedulers that scale what a network says."""
+    sigma = scheduler.sigmas[scheduler.step_index]
+    v = float(sigma)
+    return x - v * output(x / (1 + v * v) ** 0.5, time_at(v)), sigma
+
+
+def preconditioned(scheduler: Any, x: Any, t: Any) -> Any:
+    """What a network of EDM would have to say, so that its x0 is that of `output`."""
+    if scheduler.step_index is None:
+        scheduler._init_step_index(t)
+    if hasattr(scheduler, "is_scale_input_called"):
+        scheduler.is_scale_input_called = True
+    x0, sigma = denoised(scheduler, x)
+    one, none = torch.ones_like(x), torch.zeros_like(x)
+    skip, out = (float(scheduler.precondition_outputs(a, b, sigma).flatten()[0]) for a, b in ((one, none), (none, one)))
+    return (x0 - skip * x) / out
+
+
+def at_the_boundary(scheduler: Any, x: Any, t: Any) -> Any:
+    """The same for a consistency model."""
+    if scheduler.step_index is None:
+        scheduler._init_step_index(t)
+    scheduler.is_scale_input_called = True
+    x0, sigma = denoised(scheduler, x)
+    skip, out = scheduler.get_scalings_for_boundary_condition(sigma)
+    return (x0 - skip * x) / out
+
+
+def to_the_image(scheduler: Any) -> list[Point]:
+    """The levels of a scheduler that ends at σ_min and takes that for the image."""
+    return [*grid(scheduler)[:-1], Point(1.0, 0.0)]
+
+
+def _inverse_grid(scheduler: Any) -> list[Point]:
+    times = [int(t) for t in reversed(scheduler.timesteps)]
+    bars = [float(scheduler.alphas_cumprod[t]) for t in times]
+    return [*(Point(b**0.5, (1 - b) ** 0.5, t) for b, t in zip(bars, times, strict=True)), Point(1.0, 0.0)]
+
+
+def _inverse_says(scheduler: Any, x: Any, t: Any) -> Any:
+    """Told the time of the level that x has; diffusers' pipelines tell the network the next one, `t`."""
+    return output(x, max(int(t) - 1000 // scheduler.num_inference_steps, 0))
+
+
+INVERSE = {"says": _inverse_says, "points_of": _inverse_grid}
+
+
+def _ipndm_levels(scheduler: Any) -> None:
+    """σ falling evenly from 0.98: from its own first level, α = 0, diffusers divides by 1e-8."""
+    n = scheduler.num_inference_steps
+    scheduler.betas = torch.linspace(0.98, 0, n + 1)
+    scheduler.alphas = (1 - scheduler.betas**2) ** 0.5
+    scheduler.timesteps = torch.atan2(scheduler.betas, scheduler.alphas)[:-1] / torch.pi * 2
+
+
+def _ipndm_grid(scheduler: Any) -> list[Point]:
+    return [Point(float((1 - b * b) ** 0.5), float(b)) for b in scheduler.betas]
+
+
+def _ipndm_says(scheduler: Any, x: Any, t: Any) -> Any:
+    """Its networks predict v; this one ε, put into its words: ε = σ·x + α·v."""
+    i = 0 if scheduler.step_index is None else scheduler.step_index
+    alpha, sigma = scheduler.alphas[i], scheduler.betas[i]
+    return (output(x, time_at(float(sigma / alpha))) - sigma * x) / alpha
+
+
+IPNDM = {"says": _ipndm_says, "points_of": _ipndm_grid, "adapt": _ipndm_levels}
+
+
+class _Kept:
+    """A coefficient that nothing is added to."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __rmul__(self, factor: Any) -> Any:
+        return factor * self.value
+
+    def __iadd__(self, _: object) -> Self:
+        return self
+
+    __isub__ = __iadd__
+
+
+def _without_appendix_d(scheduler: Any) -> None:
+    """SA-Solver's formulas as they are: at order 2 its code adds terms of order h³ (arXiv:2309.05019, appendix D)."""
+    made = scheduler.get_coefficients_fn
+
+    def kept(*arguments: Any) -> list[Any]:
+        return [_Kept(c) for c in made(*arguments)]
+
+    scheduler.get_coefficients_fn = kept
+
+
+def sa(tau: float, predictor: int, corrector: int) -> dict[str, Any]:
+    """The options of SA-Solver with a constant τ."""
+    return {
+        "tau_func": lambda _: torch.tensor(tau), "predictor_order": predictor, "corrector_order": corrector,
+        "adapt": _without_appendix_d,
+    }  # fmt: skip
