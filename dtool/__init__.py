@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dtool.backends.sampling import Samples as Samples
     from dtool.backends.sampling import sample as sample
     from dtool.errors import DtoolError as DtoolError
+    from dtool.networks.measure import measure_variance as measure_variance
     from dtool.networks.network import Network as Network
     from dtool.networks.spec import NetworkSpec as NetworkSpec
     from dtool.plan import Plan as Plan
@@ -47,6 +48,7 @@ _HOME = {
     "default_network": "dtool.backends.load",
     "hookimpl": "dtool.plugins.hookspecs",
     "load": "dtool.backends.load",
+    "measure_variance": "dtool.networks.measure",
     "network": "dtool.backends.load",
     "sample": "dtool.backends.sampling",
     "sampler": "dtool.samplers",

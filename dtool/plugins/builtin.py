@@ -98,6 +98,18 @@ def register_samplers(register: Registrar) -> None:
     register("unipc", "dtool.samplers.unipc:unipc", aliases=("uni_pc_bh2", "unipcmultistep"))
     register("sa-solver", "dtool.samplers.sa_solver:sa_solver", aliases=("sa_solver", "sasolver"))
     register("res-multistep", "dtool.samplers.res:res_multistep", aliases=("res_multistep",))
+    register("dpm-solver", "dtool.samplers.dpm_solver:dpm_solver", aliases=("dpmsolver", "dpm_solver"))
+    register("deis", "dtool.samplers.deis:deis", aliases=("deismultistep",))
+    register("lms", "dtool.samplers.lms:lms", aliases=("lmsdiscrete",))
+    register("plms", "dtool.samplers.plms:plms", aliases=("pndm",))
+    register("ipndm", "dtool.samplers.ipndm:ipndm")
+    register(
+        "gradient-estimation",
+        "dtool.samplers.gradient_estimation:gradient_estimation",
+        aliases=("gradient_estimation",),
+    )
+    register("analytic-ddpm", "dtool.samplers.analytic:analytic_ddpm", aliases=("analytic-dpm",))
+    register("analytic-ddim", "dtool.samplers.analytic:analytic_ddim")
     register("ddim-inversion", "dtool.samplers.ddim_inversion:ddim_inversion", aliases=("ddiminverse",))
     register("lcm", "dtool.samplers.lcm:lcm", aliases=("lcmscheduler",))
     register("tcd", "dtool.samplers.tcd:tcd", aliases=("tcdscheduler",))
