@@ -1,0 +1,41 @@
+"""DPM-Solver, multistep."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dtool.samplers.adams import lam_weights, nodes_of, noise_step
+from dtool.samplers.rule import sampler
+
+
+@sampler(
+    "dpm-solver",
+    order=3,
+    startup_order=1,
+    orders=lambda order, **_: (order, 1),
+    basis="eps",
+    cite="arXiv:2206.00927, eq. 3.4, with ε's derivatives from earlier steps as in arXiv:2211.01095, appendix B",
+    family="multistep",
+    same={"deis:variable=logrho": "order=3,variant=heun", "ddim": "order=1"},
+)
+def dpm_solver(
+    now,
+    to,
+    *,
+    order: Annotated[int, Field(ge=1, le=3, description="values of ε, that of the step included")] = 3,
+    variant: Annotated[
+        Literal["midpoint", "heun"],
+        Field(description="with two values: ε constant at its value half-way, or linear in λ and integrated exactly"),
+    ] = "heun",
+):
+    """DPM-Solver, multistep: ε as a polynomial in λ through its last values, integrated exactly.
+
+    One network call a step, order p with p values of ε once the history is long enough; from its own start, of order
+    1 and then higher, the whole is of order 2. At infinite λ, and so in the last step to σ = 0, it is of order 1.
+    """
+    nodes = nodes_of(now, to, order)
+    weights = lam_weights(nodes if len(nodes) != 2 or variant == "heun" else nodes[:1], now, to)
+    if len(nodes) == 2 and variant == "midpoint":
+        beyond = weights[0] * (to.lam - now.lam) / (2 * (now.lam - nodes[1].lam))
+        weights = [weights[0] + beyond, -beyond]
+    return noise_step(now, to, nodes, weights)
