@@ -35,12 +35,13 @@ def _notable(field: Any) -> list[Any]:
         return list(get_args(field.annotation))
     if field.annotation is bool:
         return [False, True]
-    if field.annotation is float:
-        low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
-        high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
-        if low is not None and high is not None:
-            return [low, (low + high) / 2, high]
-    return []
+    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
+    if low is None or high is None:
+        return []
+    if field.annotation is int:
+        return list(range(low, high + 1)) if high - low < 5 else []
+    return [low, (low + high) / 2, high] if field.annotation is float else []
 
 
 def examined(target: str | Rule, *names: str) -> dict[str, CheckResult]:

@@ -1,19 +1,39 @@
 """Different names for one thing, and the coefficients that papers print."""
 
+import dataclasses
 from itertools import pairwise
 from math import expm1, sqrt
 
 import numpy as np
 import pytest
-from rules import configurations, deterministic, keeps_marginals
+from rules import configurations, deterministic, examined
 
-from dtool.plan import CLEAN, Node, Point, plan
+from dtool.errors import UsageError
+from dtool.plan import CLEAN, Node, Point, plan, run_eager
 from dtool.plan import compile as compile_plan
+from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.schedulers import schedule
-from dtool.testing import grids
+from dtool.testing import grids, identities
 from dtool.testing.targets import THREE
-from dtool.testing.walk import optimal, walk
+
+BAR = 1e-11
+
+# Euler's method for the probability-flow ODE, and the reverse step with the posterior's noise, by other names.
+EULER = [
+    "ddim:eta=0",
+    "unipc:order=1,corrector=false",
+    "deis:order=1",
+    "lms:order=1",
+    "ipndm:order=1",
+    "sa-solver:tau=0,predictor=1,corrector=0",
+    "er-sde:order=1,phi=ode",
+    "flow-ancestral:eta=0",
+    "euler-ancestral:eta=0",
+    "flow-euler",
+    "gradient-estimation:gamma=1",
+]
+ANCESTRAL = ["ddim:eta=1", "euler-ancestral", "sa-solver:tau=1,predictor=1,corrector=0", "er-sde:order=1,phi=sde"]
 
 
 def tables(first, second, points):
@@ -34,10 +54,149 @@ def some_grids():
     yield from (grids.random(12, seed, clean=seed % 2 == 0) for seed in range(4))
 
 
-@pytest.mark.parametrize("pair", [("ddim:eta=1", "ddpm:sigma=tilde"), ("ddim:eta=0", "euler"), ("ddim", "euler")])
-def test_two_names_for_one_sampler(pair):
+def apart(one, other, points):
+    """How far two recipes are from being one method, on a grid; what nobody has registered yet is skipped."""
+    for token in (one, other):
+        if not registry().samplers.knows(token.partition(":")[0]):
+            pytest.skip(f"there is no {token}")
+    return identities.apart(sampler(one), sampler(other), points)
+
+
+# Names for one method on any grid, as the literature and the libraries have them.
+SAME = [
+    *(("euler", other) for other in EULER),
+    *(("ddpm:sigma=tilde", other) for other in ANCESTRAL),
+    ("dpmpp-2m", "unipc:order=2,variant=bh2,corrector=false"),
+    ("dpm-solver-2s:r=0.5", "dpm2"),
+    ("dpmpp-2m-sde:eta=0", "dpmpp-2m"),
+    ("dpmpp-3m-sde:eta=0", "dpmpp-3m"),
+    ("dpmpp-2m:variant=heun", "sa-solver:tau=0,predictor=2,corrector=0"),
+    ("dpmpp-3m", "sa-solver:tau=0,predictor=3,corrector=0"),
+    ("dpmpp-2m:variant=heun", "res-multistep"),
+    ("edm-heun:churn=0,gamma=0", "heun"),
+    ("edm-euler:churn=0,gamma=0", "euler"),
+    ("dpm2-ancestral:eta=0", "dpm2"),
+    ("dpmpp-2s-ancestral:eta=0", "dpmpp-2s"),
+    ("seeds-2:eta=0", "dpmpp-2s"),
+    ("seeds-3:eta=0", "dpmpp-3s"),
+    ("lms:order=4", "deis:order=4,variable=rho"),
+    ("lms:order=2", "deis:order=2,variable=rho"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_two_names_for_one_method(one, other):
     for points in some_grids():
-        same(*tables(*pair, points))
+        assert apart(one, other, points) < BAR
+
+
+# Methods that are often taken for one another: they differ by more than rounding.
+DIFFERENT = [
+    ("dpmpp-2m", "dpmpp-2m:variant=heun"),
+    ("unipc:order=2,variant=bh1,corrector=false", "dpmpp-2m"),
+    ("ddim:eta=0.5", "dpmpp-2m-sde:eta=0.5"),
+    ("dpmpp-3m", "dpmpp-3m:variant=published"),
+    ("dpm-solver-2s", "dpmpp-2s"),
+    ("heun", "dpm2"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_two_methods_that_are_not_the_same(one, other):
+    assert apart(one, other, grids.by_lam(10, "uneven")) > 1e-4
+
+
+def claimed():
+    for entry in registry().samplers:
+        rule = entry.load()
+        yield from (pytest.param(rule, recipe, id=f"{rule.name}-{recipe}") for recipe in rule.same)
+
+
+@pytest.mark.parametrize(("rule", "recipe"), claimed())
+def test_what_a_sampler_says_of_itself_holds(rule, recipe):
+    """`same` of every registered sampler, under its condition."""
+    only = dataclasses.replace(rule, same={recipe: rule.same[recipe]})
+    for words, one, other, panel in identities.claims(only):
+        for points in panel:
+            assert identities.apart(one, other, points) < identities.BAR, words
+
+
+def test_a_false_claim_is_found():
+    for false in ({"euler": "eta=0.5"}, {"heun": ""}, {"ddpm": "eta=0"}):
+        rule = dataclasses.replace(sampler("ddim"), same=false)
+        assert examined(rule, "same")["same"].status == "fail"
+
+
+@pytest.mark.parametrize("condition", ["but for the noise", "on Sundays, eta=1"])
+def test_a_claim_that_cannot_be_examined_is_refused(condition):
+    rule = dataclasses.replace(sampler("ddim"), same={"euler": condition})
+    with pytest.raises(UsageError, match="cannot be examined"):
+        list(identities.claims(rule))
+    with pytest.raises(UsageError, match="neither takes nonsense=1"):
+        list(identities.claims(dataclasses.replace(rule, same={"euler": "nonsense=1"})))
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_constant_weights_are_the_variable_ones_on_steps_equal_in_v(order):
+    """iPNDM's weights of Adams and Bashforth are those of LMS, and of DEIS in ρ, where the steps are equal in σ/α."""
+    equal = [grids.at(-float(np.log(v))) for v in np.linspace(20, 0.5, 12)]
+    assert apart(f"ipndm:order={order}", f"lms:order={order}", equal) < BAR
+    assert apart(f"ipndm:order={order}", f"lms:order={order}", grids.by_lam(12)) > 1e-4
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.3, 0.7, 1.0])
+def test_ddim_goes_below_and_adds_noise(eta):
+    """Down to √(v'² - up²) without noise, then up = η·v'√(1 - v'²/v²) of it (k-diffusion's σ_down and σ_up)."""
+    for now, to in pairwise(grids.random(8, 1, clean=False)):
+        up = eta * to.v * sqrt(1 - (to.v / now.v) ** 2)
+        down = sqrt(to.v**2 - up**2)
+        made = compile_plan(sampler("ddim", eta=eta), (now, to), prediction="x0")
+        assert made.c[0] == pytest.approx(to.alpha * up, abs=1e-12)
+        assert made.a[0] == pytest.approx(to.alpha / now.alpha * down / now.v, rel=1e-9)
+        assert made.b[0, 0] == pytest.approx(to.alpha * (1 - down / now.v), rel=1e-9)
+        if registry().samplers.knows("euler-ancestral"):
+            ancestral = sampler("euler-ancestral", eta=eta)
+            assert identities.apart(ancestral, sampler("ddim", eta=eta), (now, to)) < BAR
+
+
+def test_the_two_variances_of_ddpm_differ_in_the_noise_alone():
+    table = schedule("linear", T=100)
+    large, small = (plan(f"ddpm:sigma={s}", scheduler=table, steps=20, prediction="x0") for s in ("beta", "tilde"))
+    for column in ("a", "b"):
+        assert getattr(large, column) == pytest.approx(getattr(small, column), abs=1e-12)
+    bar = large.alpha**2
+    posterior = (1 - bar[1:]) / (1 - bar[:-1])  # β̃/β
+    assert small.c[:-1] == pytest.approx(large.c[:-1] * np.sqrt(posterior), abs=1e-12)
+
+
+def test_v_is_alpha_eps_minus_sigma_x0():
+    """arXiv:2202.00512, appendix D: x0 = α·x - σ·v, and ε = σ·x + α·v, in variance-preserving coordinates."""
+    points = grids.random(6, 4, clean=False)
+    made = compile_plan(sampler("ddim"), points, prediction="v")
+    assert made.c_skip == pytest.approx(made.alpha)
+    assert made.c_out == pytest.approx(-made.sigma)
+
+
+@pytest.mark.parametrize("token", [t for t in configurations() if deterministic(t)])
+def test_a_sampler_is_its_coefficients(token):
+    """Every deterministic sampler, probed on unit vectors and replayed as one linear solver over its whole history."""
+    points = grids.random(7, 5, clean=False)
+    calls = compile_plan(sampler(token), points, prediction="x0").rows
+    inputs, levels = [], []
+
+    def probe(x, at):
+        inputs.append(x.copy())
+        levels.append(at)
+        return (x - at.alpha * np.eye(calls + 1)[len(levels)]) / at.sigma  # the image is a unit vector of its own
+
+    end = run_eager(sampler(token), points, probe, np.eye(calls + 1)[0])
+    x = np.linspace(-1.5, 1.5, 5) * THREE.std(points[0])
+    images = []
+    for row, at in zip(inputs, levels, strict=True):
+        state = row[0] * x + sum(w * image for w, image in zip(row[1:], images, strict=False))
+        images.append(THREE.x0(state, at))
+    replayed = end[0] * x + sum(w * image for w, image in zip(end[1:], images, strict=True))
+    assert replayed == pytest.approx(run_eager(sampler(token), points, THREE.eps, x), abs=1e-9)
 
 
 def test_the_posterior_of_the_textbook():
@@ -111,14 +270,3 @@ def test_heun_is_the_trapezoid_rule():
     with pytest.raises(StopIteration) as stop:
         steps.send(Node(to, guess, eps=0.5))
     assert stop.value.value / to.alpha == pytest.approx(0.8 / now.alpha + (to.v - now.v) * (0.3 + 0.5) / 2)
-
-
-@pytest.mark.parametrize("token", [t for t in configurations() if deterministic(t) and keeps_marginals(t)])
-def test_the_coordinates_do_not_matter(token):
-    """The same levels, variance preserving or with α = 1 (x/α): the same image."""
-    points = grids.by_lam(15, "uneven")
-    scaled = tuple(Point(1.0, p.v) for p in points)
-    x = np.linspace(-1.5, 1.5, 5) * THREE.std(points[0])
-    one, other = (compile_plan(sampler(token), grid, prediction="x0") for grid in (points, scaled))
-    end = walk(one, optimal(THREE, one), x) / points[-1].alpha
-    assert walk(other, optimal(THREE, other), x / points[0].alpha) == pytest.approx(end, abs=1e-10)

@@ -22,7 +22,7 @@ EXAMPLES = (
     "dtool check ddpm:sigma=beta@cosine",
     "dtool check --all --json",
 )
-GREY = (120, 120, 120)
+GREY, ORANGE = (120, 120, 120), (200, 120, 0)
 SLOPES = ("order-global", "order-shipped", "moments")
 
 
@@ -140,8 +140,8 @@ def _panel(names: Sequence[str]) -> tuple[Any, str]:
         extra = i == len(wanted)
         if not extra and (reference := found.reference()):
             x, y = np.array(reference).T
-            lines.append(Line(f"order {found.order}", np.log10(x), y, GREY, dashed=True))
-        lines.append(Line(token, where, height, GREY if extra else colour(i), (where, height)))
+            lines.append(Line(f"order {found.order}", np.log10(x), y, ORANGE, dashed=True))
+        lines.append(Line(token, where, height, GREY if extra else colour(i if i < 3 else i + 1), (where, height)))
     counts = {n: float(np.log10(n)) for n in COUNTS if n & (n - 1) == 0}
     ticks = [(x, str(n)) for n, x in counts.items()]
     return Panel(measure, lines, "steps, equal in λ", log=True, x_ticks=ticks), DATA[measure]

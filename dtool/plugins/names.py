@@ -17,12 +17,15 @@ INTERFACES = {
     "DPM++ 2S a Karras": "dpmpp-2s-ancestral/karras",
     "DPM++ 2M": "dpmpp-2m",
     "DPM++ 2M Karras": "dpmpp-2m/karras",
+    "DPM++ 2M Exponential": "dpmpp-2m/exponential",
+    "DPM++ 2M SGM Uniform": "dpmpp-2m/sgm-uniform",
+    "DPM++ 2M AYS": "dpmpp-2m/ays",
     "DPM++ 2M SDE": "dpmpp-2m-sde",
     "DPM++ 2M SDE Karras": "dpmpp-2m-sde/karras",
     "DPM++ 2M SDE Exponential": "dpmpp-2m-sde/exponential",
-    "DPM++ 2M SDE Heun": "dpmpp-2m-sde:solver=heun",
-    "DPM++ 2M SDE Heun Karras": "dpmpp-2m-sde:solver=heun/karras",
-    "DPM++ 2M SDE Heun Exponential": "dpmpp-2m-sde:solver=heun/exponential",
+    "DPM++ 2M SDE Heun": "dpmpp-2m-sde:variant=heun",
+    "DPM++ 2M SDE Heun Karras": "dpmpp-2m-sde:variant=heun/karras",
+    "DPM++ 2M SDE Heun Exponential": "dpmpp-2m-sde:variant=heun/exponential",
     "DPM++ 3M SDE": "dpmpp-3m-sde",
     "DPM++ 3M SDE Karras": "dpmpp-3m-sde/karras",
     "DPM++ 3M SDE Exponential": "dpmpp-3m-sde/exponential",
@@ -31,7 +34,7 @@ INTERFACES = {
     "Restart": "heun/restart",
 }
 
-# k-diffusion's functions, with its own defaults.
+# k-diffusion's functions and those that others have added to it, with their defaults.
 K_DIFFUSION = {
     "sample_euler": "euler",
     "sample_euler_ancestral": "euler-ancestral",
@@ -45,12 +48,24 @@ K_DIFFUSION = {
     "sample_dpmpp_2m": "dpmpp-2m",
     "sample_dpmpp_2m_sde": "dpmpp-2m-sde",
     "sample_dpmpp_3m_sde": "dpmpp-3m-sde",
+    "sample_heunpp2": "heunpp2",
+    "sample_er_sde": "er-sde",
+    "sample_seeds_2": "seeds-2",
+    "sample_seeds_3": "seeds-3",
+    "sample_sa_solver": "sa-solver",
+    "sample_res_multistep": "res-multistep",
+    "sample_gradient_estimation": "gradient-estimation",
+    "sample_ipndm": "ipndm",
+    "sample_deis": "deis",
+    "sample_lcm": "lcm",
+    "sample_ddpm": "ddpm",
 }
 
 # diffusers' classes, with the options that they have when nothing is said.
 DIFFUSERS = {
     "DDPMScheduler": "ddpm",
     "DDIMScheduler": "ddim",
+    "DDIMInverseScheduler": "ddim-inversion",
     "PNDMScheduler": "plms",
     "LMSDiscreteScheduler": "lms",
     "EulerDiscreteScheduler": "euler",
@@ -59,6 +74,7 @@ DIFFUSERS = {
     "KDPM2DiscreteScheduler": "dpm2",
     "KDPM2AncestralDiscreteScheduler": "dpm2-ancestral",
     "DPMSolverMultistepScheduler": "dpmpp-2m",
+    "DPMSolverSinglestepScheduler": "dpmpp-singlestep",
     "DPMSolverSDEScheduler": "dpmpp-sde",
     "DEISMultistepScheduler": "deis",
     "UniPCMultistepScheduler": "unipc",
@@ -69,6 +85,7 @@ DIFFUSERS = {
     "CMStochasticIterativeScheduler": "consistency",
     "FlowMatchEulerDiscreteScheduler": "flow-euler",
     "FlowMatchHeunDiscreteScheduler": "flow-heun",
+    "LTXEulerAncestralRFScheduler": "flow-ancestral",
     "EDMEulerScheduler": "euler",
     "EDMDPMSolverMultistepScheduler": "dpmpp-2m",
 }

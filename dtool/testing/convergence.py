@@ -13,7 +13,10 @@ from dtool.testing.slopes import FLOOR
 COUNTS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 ODE = "distance to the exact solution of the ODE"
 LAW = "error of mean and standard deviation"
-DATA = {ODE: "data: three Gaussians, whose ODE has an exact solution", LAW: "data: a Gaussian, mean 0.2, std 0.15, by exact recursion"}
+DATA = {
+    ODE: "data: three Gaussians, whose ODE has an exact solution",
+    LAW: "data: a Gaussian, mean 0.2, std 0.15, by exact recursion",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Curve:
         """Two points of a line that falls at the declared order, a little below the finest errors; none for order 0."""
         if self.order < 1 or len(self.counts) < 2:
             return ()
-        n, e = self.counts[-1], self.errors[-1] / 2
+        n, e = self.counts[-1], self.errors[-1] / 3
         first = max(self.counts[0], n // 16)
         return (first, e * (n / first) ** self.order), (n, e)
 
