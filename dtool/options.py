@@ -16,16 +16,14 @@ from dtool.errors import UsageError, did_you_mean
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 
 
-def options_of(function: Callable[..., Any], extra: Callable[..., Any] | None = None) -> type[BaseModel]:
+def options_of(function: Callable[..., Any], *extras: Callable[..., Any]) -> type[BaseModel]:
     """The model of `function`'s keyword-only parameters: field types, defaults and descriptions.
 
-    `extra`, if given, is a second function whose keyword-only parameters are options too (the transforms that every
-    schedule has); one that both have is the first's.
+    `extras` are further functions whose keyword-only parameters are options too (the transforms that every schedule
+    has); one that several have is the first's.
     """
     fields: dict[str, Any] = {}
-    for source in (function, extra):
-        if source is None:
-            continue
+    for source in (function, *extras):
         hints = typing.get_type_hints(source, include_extras=True)
         for parameter in inspect.signature(source).parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY:

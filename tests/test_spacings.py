@@ -10,8 +10,24 @@ from dtool.plan import CLEAN, grid
 from dtool.plugins.registry import registry
 from dtool.schedulers import schedule, spacing
 
-NAMES = [entry.name for entry in registry().spacings if entry.name != "list" and entry.provider.name == "dtool"]
-WITH_OPTIONS = [*NAMES, "quadratic:reach=0.8", "karras:rho=3"]
+EVERY = [entry for entry in registry().spacings if entry.provider.name == "dtool"]
+# Those that give what they are told, those that take only some n (see test_more_spacings), and all the others.
+TOLD, CHOOSY, RISING = ("list", "file"), ("ays", "lcm", "ddim-uniform", "linear-quadratic"), ("restart", "repaint")
+NAMES = [entry.name for entry in EVERY if entry.name not in (*TOLD, *CHOOSY, *RISING)]
+BOTH_ENDS = [name for name in NAMES if name not in ("beta", "sgm-uniform")]
+WITH_OPTIONS = [
+    *NAMES,
+    "quadratic:reach=0.8",
+    "karras:rho=3",
+    "polyexponential:rho=3",
+    "linspace:compat=diffusers",
+    "leading:compat=diffusers",
+    "trailing:compat=diffusers",
+    "trailing:whole=false",
+    "beta:compat=diffusers",
+    "beta:alpha=2,beta=0.5",
+    'karras:over="trailing"',
+]
 # Step counts at which np.arange(T, 0, -T/n) has one element too many, T = 1,000.
 BAD = [n for n in range(1, 1001) if len(np.arange(1000, 0, -1000 / n)) != n]
 
@@ -24,13 +40,17 @@ def is_falling(times, n, last):
 def test_exactly_n_steps_for_every_n(token):
     place = spacing(token)
     table = schedule("linear")
-    for n in range(1, 1001):
+    for n in (*range(1, 40), *BAD, *range(40, 1001, 31), 500, 501, 999, 1000):
         assert is_falling(place(table, n), n, 999), (token, n)
 
 
 @pytest.mark.parametrize("token", NAMES)
 @pytest.mark.parametrize(
-    "levels", ["linear:T=1", "cosine:T=2", "cosine:T=7", "sigmoid:T=50", "sigmoid:T=50,zero_snr=true"]
+    "levels",
+    [
+        *("linear:T=1", "cosine:T=2", "cosine:T=7", "sigmoid:T=50", "sigmoid:T=50,zero_snr=true"),
+        *("edm:T=1", "ve:T=2", "edm:T=50", "flow:T=1", "flow:T=2", "flow:T=50,shift=3", "jsd:T=2", "sub-vp:T=50"),
+    ],
 )
 def test_short_schedules(token, levels):
     table = schedule(levels)
@@ -65,7 +85,7 @@ def test_formulas_in_exact_arithmetic(total):
         assert found["linspace"] == [total - 1 - round(Fraction(i * (total - 1), gaps)) for i in range(n)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BOTH_ENDS)
 def test_every_step_is_every_step(name):
     """n = T: spacings by whole times must give all of them."""
     table = schedule("linear", T=50)
@@ -91,10 +111,11 @@ def test_karras_is_even_in_a_power_of_v(rho):
     assert steps == pytest.approx(np.full(11, steps[0]), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["logsnr", "karras"])
+@pytest.mark.parametrize("name", ["logsnr", "karras", "polyexponential", "kl-optimal", "beta:compat=diffusers"])
+@pytest.mark.parametrize("levels", ["linear:zero_snr=true", "flow", "jsd"])
 @pytest.mark.parametrize("n", [1, 2, 3, 10])
-def test_a_level_without_signal_comes_first(name, n):
-    table = schedule("linear:zero_snr=true")
+def test_a_level_without_signal_comes_first(name, levels, n):
+    table = schedule(levels)
     points = grid(table, spacing(name), n)
     assert points[0].alpha == 0
     assert all(p.alpha > 0 for p in points[1:])

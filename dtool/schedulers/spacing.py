@@ -4,27 +4,70 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
 from dtool.schedulers.schedule import Array, Schedule
 
 
+class WrongTimesError(UsageError):
+    """A spacing's function returned times that are not n, do not fall, or are not on the schedule."""
+
+
+class Walk(NamedTuple):
+    """A spacing on a schedule: where the steps begin, the times that the network is told, and where the last ends.
+
+    `end` is a time, or None for the clean image.
+    """
+
+    times: Array
+    told: Array
+    end: float | None
+
+
+def everywhere(
+    *,
+    end: Annotated[
+        Literal["zero", "sigma_min", "alpha_bar_0"],
+        Field(description="where the last step ends: the image; the spacing's own last level; the schedule's first"),
+    ] = "zero",
+    network_time: Annotated[
+        Literal["exact", "round", "floor"], Field(description="make the time that the network is told a whole number")
+    ] = "exact",
+) -> None:
+    """What can be asked of any spacing.
+
+    end: "zero" is the clean image, σ = 0, after the n levels. "sigma_min" is the cleanest level that the spacing itself
+    places: n + 1 are placed, and at the last the network is not called. "alpha_bar_0" is the schedule's first level,
+    t = 0: it comes after the n levels, and where the n-th is t = 0 already, n + 1 are placed.
+    network_time: the levels stay as they are; only what the network hears is rounded to the nearest whole time, halves
+    to even, or down.
+    """
+
+
+_EVERYWHERE = frozenset(options_of(everywhere).model_fields)
+
+
 @dataclass(frozen=True)
 class Spacing:
-    """A registered spacing with its options bound. Calling it gives times, float64 `(n,)`, strictly falling."""
+    """A registered spacing with its options bound. Calling it gives times, float64 `(n,)`, strictly falling.
+
+    The function may return n + 1 times: it then says itself where end=sigma_min lies. `rises`: its times may go up
+    again. There are then more of them than n, which counts the steps that lead down, with the one to the end.
+    """
 
     name: str
     function: Callable[..., ArrayLike]
     cite: str
     model: type[BaseModel] = field(repr=False)
     options: tuple[tuple[str, Any], ...] = ()
+    rises: bool = False
 
     @property
     def doc(self) -> str:
@@ -38,36 +81,90 @@ class Spacing:
 
     def bind(self, **options: Any) -> Spacing:
         """The same spacing with these options; raises UsageError for what it does not have."""
-        values = checked(self.name, self.model, options)
-        return Spacing(self.name, self.function, self.cite, self.model, tuple(values.items()))
+        return replace(self, options=tuple(checked(self.name, self.model, options).items()))
 
     def __call__(self, schedule: Schedule, n: int) -> Array:
-        """Exactly `n` times in [0, T-1], strictly falling.
+        """The times in [0, T-1] at which exactly `n` steps begin, strictly falling unless the spacing `rises`.
 
         Raises UsageError if `n` is not in 1 … T, or if this spacing cannot place n points.
         """
-        if not 1 <= n <= schedule.T:
-            raise UsageError(
-                f"{n} steps cannot be had from a schedule of {schedule.T}", f"choose 1 to {schedule.T} steps"
+        return self.walk(schedule, n).times
+
+    def walk(self, schedule: Schedule, n: int) -> Walk:
+        """The times, and with them what the network is told and where the last step ends; errors as when called."""
+        chosen = dict(self.options)
+        end, network_time = chosen.get("end", "zero"), chosen.get("network_time", "exact")
+        self._check_count(schedule, n, n)
+        if end == "sigma_min":
+            times, last = self._with_last(schedule, n)
+        else:
+            times, last = self._placed(schedule, n)[0], None
+            if end == "alpha_bar_0":
+                times, last = self._with_last(schedule, n) if times[-1] == 0 else (times, 0.0)
+        if last is not None and not last < times[-1]:
+            raise WrongTimesError(
+                f"spacing {self.token} ends at t={last:g}, not below t={times[-1]:g}", "use another end"
             )
-        times = np.asarray(self.function(schedule, n, **dict(self.options)), dtype=np.float64)
-        if times.shape != (n,) or not np.isfinite(times).all() or (np.diff(times) >= 0).any():
+        told = times if network_time == "exact" else np.round(times) if network_time == "round" else np.floor(times)
+        return Walk(times, told, last)
+
+    def _with_last(self, schedule: Schedule, n: int) -> tuple[Array, float]:
+        """n times, and the cleanest level that the spacing places after them."""
+        times, last = self._placed(schedule, n)
+        if last is None:
+            self._check_count(schedule, n + 1, n)
+            placed, _ = self._placed(schedule, n + 1)
+            times, last = placed[:-1], float(placed[-1])
+        return times, last
+
+    def _check_count(self, schedule: Schedule, levels: int, n: int) -> None:
+        if not n >= 1 or (levels > schedule.T and not self.rises):
+            most = schedule.T - (levels - n)
+            why = "" if levels == n else f" with {self.token}, which needs one level more"
             raise UsageError(
-                f"spacing {self.token} gives no {n} falling times on {schedule.token or 'this schedule'}",
-                "use fewer steps or another spacing",
+                f"{n} steps cannot be had from a schedule of {schedule.T}{why}",
+                f"choose 1 to {most} steps" if most > 0 else "use another schedule",
             )
-        return times
+
+    def _placed(self, schedule: Schedule, n: int) -> tuple[Array, float | None]:
+        """What the function returns, examined: n times, and one after them if it names it."""
+        own = inspect.signature(self.function).parameters
+        others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
+        times = np.asarray(self.function(schedule, n, **others), dtype=np.float64)
+        last = float(times[-1]) if times.shape == (n + 1,) and not self.rises else None
+        times = times if last is None else times[:-1]
+        gaps = np.diff(times)
+        if self.rises:
+            good = times.ndim == 1 and times.size >= n and (gaps < 0).sum() == n - 1 and (gaps != 0).all()
+            good = good and (n == 1 or gaps[0] < 0)
+        else:
+            good = times.shape == (n,) and bool((gaps < 0).all())
+        if not good or not ((times >= 0) & (times <= schedule.T - 1)).all():
+            where = schedule.token or "this schedule"
+            raise WrongTimesError(
+                f"spacing {self.token} gives no {n} falling times on {where}", "use fewer steps or another spacing"
+            )
+        return times, last
 
 
-def spacing(name: str, *, cite: str = "") -> Callable[[Callable[..., ArrayLike]], Spacing]:
-    """Make a spacing out of `(schedule, n, *, …) -> n falling times`; its keyword-only parameters are options."""
+def spacing(name: str, *, cite: str = "", rises: bool = False) -> Callable[[Callable[..., ArrayLike]], Spacing]:
+    """Make a spacing out of `(schedule, n, *, …) -> n falling times`; its keyword-only parameters are options.
+
+    See `Spacing` for a function that returns n + 1, and for `rises`.
+    """
 
     def wrap(function: Callable[..., ArrayLike]) -> Spacing:
-        model = options_of(function)
-        defaults = {k: f.default for k, f in model.model_fields.items() if not f.is_required()}
-        return Spacing(name, function, cite, model, tuple(defaults.items()))
+        return made(name, function, cite, options_of(function, everywhere), rises)
 
     return wrap
+
+
+def made(
+    name: str, function: Callable[..., ArrayLike], cite: str, model: type[BaseModel], rises: bool = False
+) -> Spacing:
+    """A spacing with its options at their defaults."""
+    defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
+    return Spacing(name, function, cite, model, defaults, rises)
 
 
 def rounded(numerator: int, denominator: int) -> int:
@@ -76,20 +173,11 @@ def rounded(numerator: int, denominator: int) -> int:
     return whole - 1 if rest == 0 and whole % 2 else whole
 
 
-def by_noise(schedule: Schedule, n: int, place: Callable[[Array, float, float], Array]) -> Array:
-    """`n` times placed by noise level: `place(u, λ_noisy, λ_clean)` gives λ at u in [0, 1].
+def nested(token: str) -> Spacing:
+    """The spacing that an option of another one names; raises UsageError if its times go up again."""
+    from dtool.schedulers import spacing as named
 
-    A level without signal (λ = -∞) can only be the first; the others are then placed from the next training step.
-    """
-    if n == 1:
-        return np.array([schedule.T - 1.0])
-    silent = bool(np.isneginf(schedule.lam[-1]))
-    count = n - silent
-    start = schedule.lam[-2] if silent else schedule.lam[-1]
-    u = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
-    times = schedule.time(place(u, float(start), float(schedule.lam[0])))
-    # The ends are levels of the schedule: exactly so, whatever exp and log rounded.
-    times[0] = schedule.T - 1 - silent
-    if count > 1:
-        times[-1] = 0.0
-    return np.concatenate([[schedule.T - 1.0], times]) if silent else times
+    found = named(token)
+    if found.rises:
+        raise UsageError(f"{token} goes up again, and so cannot be what another spacing is built on", "name another")
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 from dtool.errors import UsageError
 from dtool.schedulers import schedule
 from dtool.schedulers.schedule import Array, Coordinates, Schedule
-from dtool.schedulers.spacing import Spacing
+from dtool.schedulers.spacing import Spacing, WrongTimesError
 from dtool.testing.result import CheckResult
 
 # What α and σ satisfy in each of the coordinates, as an expression that is 1.
@@ -19,6 +19,9 @@ _POWER: dict[Coordinates, tuple[str, Callable[[Schedule], Array]]] = {
     "flow": ("α + σ", lambda table: table.alpha + table.sigma),
     "sub-vp": ("α² + σ", lambda table: table.alpha**2 + table.sigma),
 }
+
+
+_EXAMINED = ("cosine:T=1", "cosine:T=2", "linear:T=50", "cosine:T=50,zero_snr=true", "edm:T=50", "flow:T=50")
 
 
 def examine_levels(name: str, table: Schedule) -> CheckResult:
@@ -46,21 +49,23 @@ def examine_inverse(name: str, table: Schedule) -> CheckResult:
 
 
 def examine_steps(name: str, place: Spacing) -> CheckResult:
-    """Exactly n falling times on the schedule, for every n from 1 to T."""
-    if "times" in dict(place.options):
-        return CheckResult(name, "skip", "-", "the times are given one by one")
-    wrong, cases = [], 0
-    for table in [
-        schedule(token) for token in ("cosine:T=1", "cosine:T=2", "linear:T=50", "cosine:T=50,zero_snr=true")
-    ]:
+    """Exactly n falling times on the schedule, for every n from 1 to T, or a refusal that says why.
+
+    Of a spacing that rises, n of its steps lead down.
+    """
+    wrong, refused, cases = [], [], 0
+    for table in [schedule(token) for token in _EXAMINED]:
         for n in range(1, table.T + 1):
             cases += 1
             try:
-                times = place(table, n)  # which itself refuses times that are not n, or do not fall
-            except UsageError as error:
+                place(table, n)  # which itself raises for times that are not n, do not fall, or are not on the schedule
+            except WrongTimesError as error:
                 wrong.append(f"{n} of {table.token}: {error}")
-            else:
-                if times.min() < 0 or times.max() > table.T - 1:
-                    wrong.append(f"{n} of {table.token}: a time is outside 0 … {table.T - 1}")
-    detail = wrong[0] if wrong else "exactly n falling times within the schedule, for every n from 1 to T"
-    return CheckResult(name, "fail" if wrong else "pass", f"{cases - len(wrong)}/{cases}", detail)
+            except UsageError as error:
+                refused.append(str(error))
+    if len(refused) == cases:
+        return CheckResult(name, "skip", "-", f"always refused, e.g. {refused[-1]}")
+    remark = f"; {len(refused)} refused, e.g. {refused[-1]}" if refused else ""
+    what = "n steps down" if place.rises else "n falling times"
+    detail = wrong[0] if wrong else f"exactly {what} within the schedule, for every n from 1 to T{remark}"
+    return CheckResult(name, "fail" if wrong else "pass", f"{cases - len(wrong) - len(refused)}/{cases}", detail)
