@@ -4,7 +4,7 @@ from dtool.samplers.adams import stretch
 from dtool.samplers.ipndm import equal_steps
 from dtool.samplers.rule import sampler
 
-FAR = 100  # Heun's correction is a difference of ε times v; past this factor between the v, float32 loses it
+FAR = 1000  # Heun's correction is a difference of ε times v; past this factor between the v, float32 has lost it
 
 
 @sampler(
@@ -20,7 +20,7 @@ def plms(now, to):
 
     One network call a step, and one more in the first. Order 4 where the steps are equal in v = σ/α; on a grid that
     is graded smoothly, as all usual spacings are, the order is 2, and on an irregular one 1. A first step from α = 0,
-    to σ = 0, or over more than a hundredfold of v, is Euler's.
+    to σ = 0, or over more than a thousandfold of v, is Euler's.
     """
     if now.before is not None or to.sigma == 0 or now.v > FAR * to.v:
         return equal_steps(now, to, 4)
