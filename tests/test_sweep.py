@@ -11,7 +11,7 @@ from dtool.plan import compile as compile_plan
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler as named
 from dtool.samplers.rule import sampler
-from dtool.testing import grids, sweep
+from dtool.testing import combination, grids, sweep
 from dtool.testing.sweep import _runs
 
 SAMPLERS = sweep.samplers()
@@ -48,15 +48,15 @@ def test_the_thinned_pairs_meet_every_schedule_and_every_spacing():
 def test_the_sweep_sees_a_step_too_many():
     rule, points = named("euler"), grids.by_lam(5)
     plan = compile_plan(rule, points, prediction="x0")
-    assert sweep.wrong_shape(rule, plan, 5) == ""
-    assert sweep.wrong_shape(rule, plan, 4) == "5 steps"
+    assert combination.wrong_shape(rule, plan, 5) == ""
+    assert combination.wrong_shape(rule, plan, 4) == "5 steps"
 
 
 def test_the_sweep_sees_a_call_that_was_not_stated():
     rule = named("heun")
     plan = compile_plan(rule, grids.by_lam(5), prediction="x0")
-    assert sweep.wrong_shape(rule, plan, 5) == ""
-    assert "2 network calls in a step; the rule states 1" in sweep.wrong_shape(named("euler"), plan, 5)
+    assert combination.wrong_shape(rule, plan, 5) == ""
+    assert "2 network calls in a step; the rule states 1" in combination.wrong_shape(named("euler"), plan, 5)
 
 
 def test_the_sweep_sees_a_result_that_is_not_finite():
@@ -73,9 +73,9 @@ def test_the_sweep_sees_a_prediction_that_is_read_wrongly():
     from dataclasses import replace
 
     plan = compile_plan(named("euler"), grids.by_lam(5), prediction="v")
-    assert sweep.wrong_prediction(plan) == ""
-    assert "x0 is off" in sweep.wrong_prediction(replace(plan, c_out=1.001 * plan.c_out))
-    assert "x0 is off" in sweep.wrong_prediction(replace(plan, prediction="eps"))
+    assert combination.wrong_prediction(plan) == ""
+    assert "x0 is off" in combination.wrong_prediction(replace(plan, c_out=1.001 * plan.c_out))
+    assert "x0 is off" in combination.wrong_prediction(replace(plan, prediction="eps"))
 
 
 def test_a_crash_is_no_refusal():
@@ -83,8 +83,9 @@ def test_a_crash_is_no_refusal():
     def crashes(now, to):
         return now.x0 / 0 if to.sigma == 0 else now.x0
 
-    refused = _runs(crashes, PAIR, (1,)).refused  # a rule that crashes is refused by the compiler, with a hint
-    assert list(refused) == ["…, from λ=# to λ=#: ZeroDivisionError: division by zero"] or refused.total() == 4
+    tally = _runs(crashes, PAIR, (1,))  # the compiler catches it, and hints; that is not yet a reason
+    assert not tally.refused
+    assert "ZeroDivisionError" in tally.wrong[0]
 
 
 def test_a_refusal_without_a_hint_is_wrong(monkeypatch):

@@ -1,6 +1,6 @@
 """The sweep: every schedule × spacing × rule × prediction × number of steps runs, or is refused when it is made.
 
-`python -m dtool.testing.sweep [SAMPLER …]` prints how many combinations ran, and why the others were refused.
+`python -m dtool.testing.sweep [--full] [SAMPLER …]` prints how many combinations ran, and why the others were refused.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self, get_args
 
 import numpy as np
@@ -19,20 +21,17 @@ import numpy as np
 from dtool.errors import DtoolError
 from dtool.plan import ClampWarning, Plan, for_network, grid
 from dtool.plan import compile as compile_plan
-from dtool.plan.plan import Column
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.samplers.rule import Basis, Prediction, Rule
 from dtool.schedulers import schedule, spacing
 from dtool.schedulers.schedule import Schedule, from_lam
+from dtool.testing.combination import wrong_end, wrong_prediction, wrong_shape
 from dtool.testing.grids import Grid
 from dtool.testing.variants import variants
 
-COUNTS = (1, 2, 3, 5, 7, 10, 31, 50, 61, 100)
-MANY = 1000
+FEW, SOME, MANY = (1, 2, 3, 5, 7, 10), (31, 50, 61, 100), (1000,)
 PREDICTIONS: tuple[Prediction, ...] = get_args(Prediction)
-BAR = 1e-6  # how far the four predictions of one linear network may differ
-_STD = 0.5  # of the data, N(0, ¼), whose optimal network is linear
 
 Pair = tuple[str, str]
 
@@ -68,22 +67,24 @@ def spacings() -> list[str]:
     return [_name(entry) for entry in registry().spacings]
 
 
-def sweep(token: str, turn: int = 0, *, many: bool = True) -> Tally:
+def sweep(token: str, turn: int = 0, *, full: bool = False) -> Tally:
     """Every schedule, spacing, prediction and number of steps with one sampler.
 
-    Thinned: n = 1000 is not run on every pair of a schedule and a spacing, but on as many pairs as it takes to meet
-    each schedule and each spacing once; `turn` pairs them differently, so that other samplers get other pairs. The
-    sampler's other options, each value alone, run on those pairs too, at all other numbers of steps.
+    full: every number of steps on every pair of a schedule and a spacing. Else this is thinned: up to 10 steps on
+    every pair, one of 31, 50, 61 and 100 steps on every pair, 1000 steps on as many pairs as it takes to meet each
+    schedule and each spacing. `turn` shares them out differently, so that of four samplers each pair sees them all.
+    Either way each other value of the sampler's options runs, up to 100 steps, on pairs that meet every schedule and
+    every spacing.
     """
     tally, rule = Tally(), sampler(token)
-    for pair in _all_pairs():
-        tally += _runs(rule, pair, COUNTS)
-    if many:
-        for pair in _some_pairs(turn):
-            tally += _runs(rule, pair, (MANY,))
+    for place, pair in enumerate(_all_pairs()):
+        some = (*SOME, *MANY) if full else (SOME[(place + turn) % len(SOME)],)
+        tally += _runs(rule, pair, (*FEW, *some))
+    for pair in () if full else _some_pairs(turn):
+        tally += _runs(rule, pair, MANY)
     for shift, other in enumerate(variants(token)):
-        for pair in _some_pairs(turn + shift):
-            tally += _runs(sampler(other), pair, COUNTS)
+        for place, pair in enumerate(_some_pairs(turn + shift)):
+            tally += _runs(sampler(other), pair, (*FEW, SOME[(place + turn) % len(SOME)]))
     return tally
 
 
@@ -107,15 +108,24 @@ def _runs(rule: Rule, pair: Pair, counts: Iterable[int]) -> Tally:
         for prediction, found in _outcomes(rule, pair[0], made, n):
             if found is None:
                 tally.ran += 1
-            elif isinstance(found, DtoolError) and found.hint:
+            elif isinstance(found, DtoolError) and _explained(found):
                 tally.refused[_reason(found)] += 1
             else:
                 tally.wrong.append(f"{rule.token}@{pair[0]}/{pair[1]}, {n} steps, {prediction}: {found}")
     return tally
 
 
+def _explained(error: DtoolError) -> bool:
+    """Whether a refusal says why, and what to do; an error of Python's that the compiler caught is no reason."""
+    return bool(error.hint) and re.search(r"\w+Error: ", str(error)) is None
+
+
 def _outcomes(rule: Rule, levels: str, points: Grid, n: int) -> Iterator[tuple[Prediction, object]]:
     """What each prediction came to: None if it ran, a DtoolError if it was refused, words if it is wrong."""
+    if rule.inverse:  # it begins at the image, where x0 says nothing: it is compiled for each prediction
+        for prediction in PREDICTIONS:
+            yield prediction, _inverse(rule, levels, points, prediction, n)
+        return
     try:
         plan = compile_plan(rule, points, prediction="x0")
     except DtoolError as error:
@@ -131,6 +141,14 @@ def _outcomes(rule: Rule, levels: str, points: Grid, n: int) -> Iterator[tuple[P
         yield prediction, found if isinstance(found, DtoolError) else problem or found
 
 
+def _inverse(rule: Rule, levels: str, points: Grid, prediction: Prediction, n: int) -> object:
+    try:
+        plan = compile_plan(rule, points, prediction=prediction, schedule=_levels(levels))
+    except DtoolError as error:
+        return error
+    return wrong_shape(rule, plan, n) or wrong_end(plan) or _read(plan, levels, prediction)
+
+
 _READ: dict[tuple[str, Basis, int], list[tuple[Prediction, object]]] = {}
 
 
@@ -143,61 +161,6 @@ def _read(plan: Plan, levels: str, prediction: Prediction) -> object:
         return error
 
 
-def wrong_shape(rule: Rule, plan: Plan, n: int) -> str:
-    """What is wrong with the numbers of steps and of network calls; "" if nothing is.
-
-    An interval makes `rule.calls` calls; fewer at the first and the last, next to infinite λ and while the history
-    grows.
-    """
-    if plan.steps != n:
-        return f"{plan.steps} steps"
-    calls = np.diff(np.flatnonzero(plan.step_end), prepend=-1)
-    if calls.max() > rule.calls:
-        return f"{calls.max()} network calls in a step; the rule states {rule.calls}"
-    settled = calls[max(plan.history, 1) : -1]
-    if (settled != rule.calls).any():
-        return f"{settled.min()} network calls in a step; the rule states {rule.calls}"
-    return ""
-
-
-def wrong_end(plan: Plan) -> str:
-    """Whether x stays finite with the optimal linear network, float64, and made-up noise."""
-    answer = (_gains(plan, "x0") if plan.basis == "x0" else _gains(plan, "eps")).tolist()
-    rows = zip(
-        plan.a.tolist(), plan.a_saved.tolist(), plan.b.tolist(), plan.c.tolist(), plan.save.tolist(), strict=True
-    )
-    history: list[float] = []
-    x = saved = 1.0
-    for i, (a, a_saved, b, c, save) in enumerate(rows):
-        saved = x if save else saved
-        history = [answer[i] * x, *history[: plan.history - 1]]
-        x = a * x + a_saved * saved + c * (-1.0) ** (i // 2)
-        x += sum(weight * past for weight, past in zip(b, history, strict=False))
-    return "" if np.isfinite(x) else f"x ends at {x}"
-
-
-def wrong_prediction(plan: Plan) -> str:
-    """Whether the same linear network, read through this prediction, gives the same x0 and the same history."""
-    said = _gains(plan, plan.prediction)
-    for name, got, wanted in (
-        ("x0", plan.c_skip + plan.c_out * said, _gains(plan, "x0")),
-        (plan.basis, plan.m_x + plan.m_f * said, _gains(plan, plan.basis)),
-    ):
-        off = float(np.abs(got - wanted).max())
-        if not off <= BAR:
-            return f"{name} is off by {off:.2g}"
-    return ""
-
-
-def _gains(plan: Plan, prediction: Prediction) -> Column:
-    """F/x of the network that is optimal for data N(0, ¼)."""
-    alpha, sigma = plan.alpha, plan.sigma
-    power = alpha**2 * _STD**2 + sigma**2
-    x0, eps = alpha * _STD**2 / power, sigma / power
-    made = {"x0": x0, "eps": eps, "flow": eps - x0, "v": plan.c_in * (alpha * eps - sigma * x0)}
-    return made[prediction]
-
-
 @cache
 def _levels(token: str) -> Schedule:
     return from_lam(np.linspace(7, -5, 1000)) if token == "own" else schedule(token)
@@ -205,7 +168,7 @@ def _levels(token: str) -> Schedule:
 
 def _grid(levels: str, place: str, n: int) -> Grid | str:
     """The points, or why there are none."""
-    return _short_grid(levels, place, n) if n < MANY else _made_grid(levels, place, n)
+    return _short_grid(levels, place, n) if n not in MANY else _made_grid(levels, place, n)
 
 
 def _made_grid(levels: str, place: str, n: int) -> Grid | str:
@@ -213,7 +176,7 @@ def _made_grid(levels: str, place: str, n: int) -> Grid | str:
         made = _levels(levels)
         return grid(made, spacing(_place(place, made.T, n)), n)
     except DtoolError as error:
-        if error.hint:
+        if _explained(error):
             return _reason(error)
         raise
 
@@ -223,9 +186,17 @@ _short_grid: Callable[[str, str, int], Grid | str] = lru_cache(maxsize=None)(_ma
 
 def _place(name: str, T: int, n: int) -> str:  # noqa: N803 - the field's name for it
     """The spacing as a token: one that needs to be told something is told it."""
-    if name == "list":
-        return "list:times=" + ";".join(f"{t:.6f}" for t in np.linspace(T - 1, 0, n))
-    return name
+    times = ";".join(f"{t:.6f}" for t in np.linspace(T - 1, 0, n))
+    if name == "file":
+        path = Path(_folder().name) / f"{T}-{n}.txt"
+        path.write_text(times.replace(";", "\n"), encoding="utf-8")
+        return f'file:path="{path}"'
+    return f"list:times={times}" if name == "list" else name
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory()
 
 
 def _reason(error: DtoolError) -> str:
@@ -246,8 +217,9 @@ def main(arguments: list[str]) -> int:
     from rich.table import Table
 
     console, total = Console(), Tally()
-    for turn, token in enumerate(arguments or samplers()):
-        found = sweep(token, turn)
+    names, full = [a for a in arguments if a != "--full"], "--full" in arguments
+    for turn, token in enumerate(names or samplers()):
+        found = sweep(token, turn, full=full)
         console.print(f"{token}: {found.ran} ran, {found.refused.total()} refused, {len(found.wrong)} wrong")
         total += found
     table = Table("combinations", "what became of them")

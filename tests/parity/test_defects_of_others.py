@@ -187,7 +187,7 @@ def test_diffusers_flow_shifts_twice():
 
 
 def test_diffusers_sa_solver_adds_a_term_at_order_two():
-    """Published so (arXiv:2309.05019, appendix D), but not the integral of the polynomial that its section 5 derives."""
+    """Published so (arXiv:2309.05019, appendix D), but not the integral that its section 5 derives."""
     known("sa-solver")
     options = {"tau_func": lambda _: torch.tensor(1.0), "predictor_order": 2, "corrector_order": 2}
     found = run("sasolver:SASolverScheduler", 20, DOUBLE, lower_order_final=False, **options)
