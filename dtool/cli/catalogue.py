@@ -28,6 +28,7 @@ def sampler_entry(entry: Entry) -> dict[str, Any]:
         "order": rule.order,
         "startup_order": rule.startup_order,
         "calls": rule.calls,
+        "startup_calls": max(rule.calls, rule.startup_calls),
         "noise": noise(rule),
         "same": dict(rule.same),
         "breaks": dict(rule.breaks),
@@ -59,6 +60,11 @@ def noise(rule: Rule) -> str:
         return "yes" if compile_plan(rule, points, prediction="x0").stochastic else "option"
     except DtoolError:
         return "yes"
+
+
+def calls(rule: Rule) -> str:
+    """Network calls a step, and those of the first if they are more."""
+    return f"{rule.calls}" + (f", the first {rule.startup_calls}" if rule.startup_calls > rule.calls else "")
 
 
 def known_as(name: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def _table(groups: list[tuple[str, list[dict[str, Any]]]]) -> None:
 
 def _one(name: str, as_json: bool) -> None:
     """One sampler in full; `name` may also be that of a recipe."""
-    from dtool.cli.catalogue import sampler_entry
+    from dtool.cli.catalogue import calls, sampler_entry
     from dtool.plan import Recipe
 
     recipe = Recipe.parse(name)
@@ -78,7 +78,7 @@ def _one(name: str, as_json: bool) -> None:
     order = f"{rule.order}"
     if rule.startup_order != rule.order:
         order += f", the first steps {rule.startup_order}"
-    more = {"family": item["family"], "order": order, "network calls a step": f"{rule.calls}"}
+    more = {"family": item["family"], "order": order, "network calls a step": calls(rule)}
     more["noise"] = {"yes": "fresh at each step", "option": "with other options", "no": "none"}[item["noise"]]
     more["the same method"] = "; ".join(f"{k} ({v})" if v else k for k, v in item["same"].items())
     more["leaves the marginals"] = "; ".join(f"{k or 'always'}: {v}" for k, v in item["breaks"].items())

@@ -10,6 +10,7 @@ from dtool.samplers.rule import sampler
 @sampler(
     "ddim-inversion",
     order=1,
+    calls=lambda rounds: 1 + rounds,
     basis="eps",
     cite="arXiv:2010.02502, eq. 14 backwards in time; rounds: arXiv:2309.04907",
     family="one step",

@@ -11,6 +11,7 @@ FAR = 1000  # Heun's correction is a difference of ε times v; past this factor 
     "plms",
     order=2,
     startup_order=1,
+    startup_calls=2,
     basis="eps",
     cite="arXiv:2202.09778, eq. 9-12",
     family="multistep",

@@ -27,11 +27,12 @@ class Rule:
     returns x at `to`; a further network call inside the interval is `mid = yield guess, point`.
 
     `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps;
-    where both depend on options, `orders(**options)` gives them. `calls`: network calls an interval. `basis`: which
-    prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the same
-    method, each with the condition ("" for always). `breaks`: options under which the rule leaves the forward
-    process's marginals on purpose, each with the reason; "" for always. `inverse`: the rule leads from an image to
-    noise, so it walks a grid backwards and starts from the user's own x.
+    where both depend on options, `orders(**options)` gives them. `calls`: network calls an interval, a function of
+    the options if it depends on them, and `startup_calls` those of the first interval if they are more. `basis`:
+    which prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the
+    same method, each with the condition ("" for always). `breaks`: options (`option=value`, `option!=value`) under
+    which the rule leaves the forward process's marginals on purpose, each with the reason; "" for always. `inverse`:
+    the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Rule:
     breaks: Mapping[str, str] = field(default_factory=dict, hash=False)
     orders: Callable[..., tuple[int, int]] | None = field(default=None, repr=False)
     inverse: bool = False
+    startup_calls: int = 0
+    calls_of: Callable[..., int] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -56,6 +59,8 @@ class Rule:
             order, startup_order = self.orders(**dict(self.options))
             object.__setattr__(self, "order", order)
             object.__setattr__(self, "startup_order", startup_order)
+        if self.calls_of is not None:
+            object.__setattr__(self, "calls", self.calls_of(**dict(self.options)))
 
     @property
     def doc(self) -> str:
@@ -70,8 +75,12 @@ class Rule:
     @property
     def exception(self) -> str | None:
         """Why this rule, with these options, does not keep the marginals; None if it does."""
-        chosen = {"", *(f"{key}={value}" for key, value in self.options)}
-        return next((reason for option, reason in self.breaks.items() if option in chosen), None)
+        chosen = {key: str(value) for key, value in self.options}
+        for condition, reason in self.breaks.items():
+            option, differs, value = condition.partition("!=") if "!=" in condition else condition.partition("=")
+            if not condition or (chosen.get(option) == value) != (differs == "!="):
+                return reason
+        return None
 
     def bind(self, **options: Any) -> Rule:
         """The same rule with these options; raises UsageError for what it does not have."""
@@ -89,7 +98,8 @@ def sampler(
     *,
     order: int,
     startup_order: int | None = None,
-    calls: int = 1,
+    calls: int | Callable[..., int] = 1,
+    startup_calls: int = 0,
     basis: Basis = "x0",
     cite: str = "",
     family: str = "",
@@ -112,9 +122,10 @@ def sampler(
         defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
         start = order if startup_order is None else startup_order
         stochastic = "z" in parameters
+        fixed, calls_of = (calls, None) if isinstance(calls, int) else (1, calls)
         return Rule(
-            name, function, order, start, calls, basis, cite, stochastic, model,
-            family, same or {}, breaks or {}, orders, inverse, defaults,
+            name, function, order, start, fixed, basis, cite, stochastic, model,
+            family, same or {}, breaks or {}, orders, inverse, startup_calls, calls_of, defaults,
         )  # fmt: skip
 
     return wrap

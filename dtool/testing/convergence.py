@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dtool.samplers.rule import Rule
 from dtool.testing.certificates import not_ode
+from dtool.testing.inversion import upward_error
 from dtool.testing.moments import weak_error
 from dtool.testing.order import shipped_error
 from dtool.testing.slopes import FLOOR
@@ -44,7 +45,7 @@ def measured_by(*rules: Rule) -> str:
 
 def curve(rule: Rule, measure: str, counts: tuple[int, ...] = COUNTS) -> Curve:
     """The errors of `rule` on steps equal in λ from σ/α = 20 to 0.02, by ODE or LAW, with no random numbers."""
-    error = shipped_error if measure == ODE else weak_error
+    error = upward_error if rule.inverse else shipped_error if measure == ODE else weak_error
     found = []
     for n in counts:
         value = error(rule, n)

@@ -62,7 +62,7 @@ def _wrong_calls(rule: Rule, made: Plan) -> str:
     """Each interval makes `rule.calls` calls, or fewer next to σ = 0, to α = 0, and while the history is short."""
     ends = np.flatnonzero(made.step_end)
     calls = np.diff(ends, prepend=-1)
-    if (calls > rule.calls).any():
+    if calls[0] > max(rule.calls, rule.startup_calls) or (calls[1:] > rule.calls).any():
         return f"{calls.max()} network calls in a step; the rule states {rule.calls}"
     settled = calls[made.history : -1]
     if (settled != rule.calls).any():

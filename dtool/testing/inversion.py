@@ -34,13 +34,14 @@ def _compiled(name: str, recipe: Recipe) -> CheckResult:
 
 def _order(name: str, recipe: Recipe) -> CheckResult:
     """The error against the exact ODE, upwards, falls at the declared order."""
-    found = {shape: slope_of(partial(_error, recipe.rule, shape)) for shape in grids.SHAPES}
+    found = {shape: slope_of(partial(upward_error, recipe.rule, shape=shape)) for shape in grids.SHAPES}
     good = all(s.exact or abs(s.value - recipe.rule.order) <= 0.1 for s in found.values())
     detail = f"error at the noise, {' / '.join(found)} grid in λ; declared {recipe.rule.order}, within 0.1"
     return CheckResult(name, "pass" if good else "fail", " / ".join(map(str, found.values())), detail)
 
 
-def _error(rule: Rule, shape: str, n: int) -> float:
+def upward_error(rule: Rule, n: int, shape: str = "uniform") -> float:
+    """The error at the noise after `n` steps, against the exact ODE."""
     points = grids.by_lam(n, shape)[::-1]
     made, x = compile_plan(rule, points), _start(points[0].alpha)
     return float(np.abs(walk(made, optimal(THREE, made), x) - THREE.transport(x, points[0], points[-1])).max())
