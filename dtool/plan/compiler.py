@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import hypot, isfinite, sqrt
 from typing import Any, cast
@@ -175,6 +175,8 @@ def compile(  # noqa: A001 - the word for it
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
     """
     points = walked(points, inverse=rule.inverse)
+    if rule.basis == "eps" and any(p.alpha == 0 for p in points[:-1]) and not rule.inverse:
+        rule = replace(rule, basis="x0")  # where there is no signal, ε says nothing of the image; the history is longer
     table = _Table(rule)
     before: Node | None = None
     for now, to in pairwise(points):
