@@ -32,8 +32,8 @@ def sa_solver(
     z,
     *,
     tau: Annotated[float, Field(ge=0, le=2, description="0: the ODE, 1: the reverse SDE of DDPM")] = 1.0,
-    predictor: Annotated[int, Field(ge=1, le=4, description="nodes of the predictor")] = 3,
-    corrector: Annotated[int, Field(ge=0, le=4, description="nodes of the corrector, its own included; 0: none")] = 4,
+    predictor: Annotated[int, Field(ge=1, le=4, description="nodes of the predictor")] = 2,
+    corrector: Annotated[int, Field(ge=0, le=4, description="nodes of the corrector, its own included; 0: none")] = 3,
 ):
     """SA-Solver: x0 as a polynomial in λ, integrated exactly in the SDE of strength τ²; corrected at the next call.
 
