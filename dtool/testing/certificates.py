@@ -14,16 +14,20 @@ from dtool.testing.slopes import Slope
 
 def _marginals(name: str, recipe: Recipe) -> CheckResult:
     """Every network input has mean α·x0 and variance σ²."""
-    found = [(marginals.deviation(recipe.rule, points), label) for label, points in grids.panel(recipe)]
-    mean, where_mean = max((d.mean, label) for d, label in found)
-    variance, where_variance = max((d.variance, label) for d, label in found)
-    if mean > marginals.BAR:
-        return CheckResult(name, "fail", f"mean off by {mean:.1e}", f"on {where_mean}; at most {marginals.BAR:.0e}")
-    if variance > marginals.BAR and recipe.rule.exception:
-        figure = f"variance off by {variance:.2g}"
+    found = [(marginals.deviation(recipe.rule, points), points, label) for label, points in grids.panel(recipe)]
+    mean, where_mean = max((d.mean / marginals.bar(points), label) for d, points, label in found)
+    variance, where_variance = max((d.variance / marginals.bar(points), label) for d, points, label in found)
+    worst, where = max((max(d.mean, d.variance), label) for d, _, label in found)
+    if mean > 1:
+        figure = f"mean off by {max(d.mean for d, _, _ in found):.1e}"
+        return CheckResult(
+            name, "fail", figure, f"on {where_mean}; at most {marginals.BAR:.0e}, or what rounding costs"
+        )
+    if variance > 1 and recipe.rule.exception:
+        figure = f"variance off by {max(d.variance for d, _, _ in found):.2g}"
         return CheckResult(name, "info", figure, f"on {where_variance}, on purpose: {recipe.rule.exception}")
-    detail = f"largest deviation on {len(found)} grids ({where_variance}); at most {marginals.BAR:.0e}"
-    return CheckResult(name, _passed(variance <= marginals.BAR), f"{max(mean, variance):.1e}", detail)
+    detail = f"largest deviation on {len(found)} grids ({where}); at most {marginals.BAR:.0e}, or what rounding costs"
+    return CheckResult(name, _passed(variance <= 1), f"{worst:.1e}", detail)
 
 
 def _compiled(name: str, recipe: Recipe) -> CheckResult:

@@ -32,7 +32,7 @@ def check(target: str | Recipe | Rule) -> list[CheckResult]:
     result depends on chance. Raises UsageError for a name that is not known; all that a certificate finds, errors of
     the rule included, is in the results.
     """
-    return [_guarded(one) for one in checks(target)]
+    return [guarded(one) for one in checks(target)]
 
 
 def checks(target: str | Recipe | Rule) -> Iterator[Check]:
@@ -96,7 +96,7 @@ def _named(name: str, function: Callable[[str, Any], CheckResult], subject: obje
     return examine
 
 
-def _guarded(one: Check) -> CheckResult:
+def guarded(one: Check) -> CheckResult:
     """The result; an error that the rule raises is a failure of this certificate, not the end of the examination."""
     try:
         return one()

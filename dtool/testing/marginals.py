@@ -22,6 +22,11 @@ class Deviation:
     variance: float
 
 
+def bar(points: Grid) -> float:
+    """What rounding allows: BAR, and more where ε alone tells x0 from a level whose σ/α squared is beyond 1e6."""
+    return max(BAR, 1e-16 * max((p.v for p in points if p.alpha > 0), default=0.0) ** 2)
+
+
 def deviation(rule: Rule, points: Grid) -> Deviation:
     """How far the rule on this grid leaves the marginals N(α·x0, σ²) of the forward process.
 
