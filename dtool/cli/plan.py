@@ -44,7 +44,8 @@ def plan(
 
     One row a network call, with the network's output as a prediction D of the image and m of what the sampler
     remembers: x' = a·x + b0·m + b1·m_before + … + c·z. The noise level of a row is alpha, sigma; time is what the
-    network is told.
+    network is told. Where there is a c_low, the network chooses between it and c; b_raw multiplies what clipping took
+    off D.
     """
     from dtool.cli.values import times
     from dtool.files import require_writable, write_atomically
@@ -73,7 +74,9 @@ def _show(made: Plan) -> None:
     """The table; a column that is zero throughout is left out."""
     history = [(f"b{k}", made.b[:, k]) for k in range(made.history)]
     rest = [("a_saved", made.a_saved)] if made.a_saved.any() else []
-    named = [("alpha", made.alpha), ("sigma", made.sigma), ("a", made.a), *rest, *history, ("c", made.c)]
+    rest += [("b_raw", made.b_raw)] if made.b_raw.any() else []
+    noise = [("c_low", made.c_low)] * made.learned + [("c", made.c)]
+    named = [("alpha", made.alpha), ("sigma", made.sigma), ("a", made.a), *rest, *history, *noise]
     columns = [Column("row", True), Column("time", True), *(Column(name, True) for name, _ in named), Column("")]
     rows = []
     for i in range(made.rows):
@@ -104,6 +107,7 @@ def _picture(made: Plan) -> Any:
         ("b0 (of this prediction)" if k == 0 else f"b{k} (of {k} back)", made.b[:, k]) for k in range(made.history)
     ]
     weights += [("a_saved (of the step's first x)", made.a_saved)] * bool(made.a_saved.any())
+    weights += [("c_low (of fresh noise, at least)", made.c_low)] * made.learned
     weights += [("c (of fresh noise)", made.c)] * made.stochastic
     panels = [
         Panel("noise level of each network call", [line("log-SNR", log_snr, 6)], "row"),
