@@ -41,7 +41,9 @@ class NetworkSpec(BaseModel):
     guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
     data_range: tuple[float, float] = (-1.0, 1.0)
     clip: bool = Field(False, description="whether sampling clips the predicted image to data_range by default")
-    learned_variance: bool = Field(False, description="the output has twice the channels, the second half for σ²")
+    learned_variance: bool = Field(
+        default=False, description="the output has twice the channels, the second half for σ²"
+    )
     statistics: PixelStatistics | None = None
 
     @property
