@@ -21,15 +21,19 @@ _STD = 0.5
 def difference(rule: Rule, points: Grid) -> float:
     """The largest difference at the end between the plan of `rule` and the rule run eagerly, relative to the data.
 
+    It is relative to the largest weight too: where steps differ much, extrapolation multiplies rounding by its weights.
+
     Without noise: x itself, on a mixture of Gaussians. With noise: the variance of x for Gaussian data, since the
     table may draw its noise in another row than the rule asked for it.
     """
     made = compile_plan(rule, points, prediction="x0")
+    largest = max(1.0, float(np.abs(made.b).max()))
     if made.stochastic:
-        return abs(float(moments(made, 0.0, _STD)[1][-1]) - _eager_variance(rule, points, made.rows)) / _STD**2
+        off = float(moments(made, 0.0, _STD)[1][-1]) - _eager_variance(rule, points, made.rows)
+        return abs(off) / (_STD * largest) ** 2
     x = np.linspace(-1.8, 1.8, 7) * THREE.std(points[0])
     stepped = run_eager(rule, points, THREE.eps, x)
-    return float(np.abs(walk(made, optimal(THREE, made), x) - stepped).max())
+    return float(np.abs(walk(made, optimal(THREE, made), x) - stepped).max()) / largest
 
 
 def _eager_variance(rule: Rule, points: Grid, rows: int) -> float:
