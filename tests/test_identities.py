@@ -23,6 +23,7 @@ BAR = 1e-11
 EULER = [
     "ddim:eta=0",
     "unipc:order=1,corrector=false",
+    "dpm-solver:order=1",
     "deis:order=1",
     "lms:order=1",
     "ipndm:order=1",
@@ -79,6 +80,8 @@ SAME = [
     ("dpmpp-2s-ancestral:eta=0", "dpmpp-2s"),
     ("seeds-2:eta=0", "dpmpp-2s"),
     ("seeds-3:eta=0", "dpmpp-3s"),
+    ("dpm-solver:order=2", "deis:order=2,variable=logrho"),
+    ("dpm-solver:order=3", "deis:order=3,variable=logrho"),
     ("lms:order=4", "deis:order=4,variable=rho"),
     ("lms:order=2", "deis:order=2,variable=rho"),
 ]
@@ -98,6 +101,9 @@ DIFFERENT = [
     ("dpmpp-3m", "dpmpp-3m:variant=published"),
     ("dpm-solver-2s", "dpmpp-2s"),
     ("heun", "dpm2"),
+    ("dpm-solver:order=2", "dpmpp-2m"),
+    ("deis:order=3,variable=t", "deis:order=3,variable=rho"),
+    ("unipc:corrector=true", "unipc:corrector=false"),
 ]
 
 
@@ -112,7 +118,7 @@ def claimed():
         yield from (pytest.param(rule, recipe, id=f"{rule.name}-{recipe}") for recipe in rule.same)
 
 
-@pytest.mark.parametrize(("rule", "recipe"), claimed())
+@pytest.mark.parametrize(("rule", "recipe"), list(claimed()))
 def test_what_a_sampler_says_of_itself_holds(rule, recipe):
     """`same` of every registered sampler, under its condition."""
     only = dataclasses.replace(rule, same={recipe: rule.same[recipe]})
@@ -167,6 +173,21 @@ def test_the_two_variances_of_ddpm_differ_in_the_noise_alone():
     bar = large.alpha**2
     posterior = (1 - bar[1:]) / (1 - bar[:-1])  # β̃/β
     assert small.c[:-1] == pytest.approx(large.c[:-1] * np.sqrt(posterior), abs=1e-12)
+
+
+def test_the_optimal_variance_for_unit_data_is_beta():
+    """Analytic-DPM with E‖ε‖²/d of data N(0, I) is DDPM with σ² = β (arXiv:2201.06503, theorem 1)."""
+    for points in some_grids():
+        assert apart("analytic-ddpm:stats=unit", "ddpm:sigma=beta", points) < BAR
+
+
+@pytest.mark.parametrize(("name", "least"), [("analytic-ddpm", "ddim:eta=1"), ("analytic-ddim", "ddim:eta=0")])
+def test_the_optimal_variance_is_within_its_bounds(name, least):
+    """λ² ≤ σ*² ≤ λ² + (gain·σ/α)², gain being that of x0 in the mean (arXiv:2201.06503, theorem 2)."""
+    for now, to in pairwise(grids.random(9, 2, clean=False)):
+        best, own = (compile_plan(sampler(token), (now, to), prediction="x0") for token in (name, least))
+        gain = best.b[0, 0]
+        assert own.c[0] <= best.c[0] <= np.hypot(own.c[0], gain * now.v) + 1e-12
 
 
 def test_v_is_alpha_eps_minus_sigma_x0():
