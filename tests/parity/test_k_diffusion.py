@@ -45,7 +45,7 @@ def test_churn(ours_name, n, dtype):
     gamma = 0.2
     for s_min, s_max in ((0.0, float("inf")), (0.5, 9.0)):
         found, steps = churned(f"sample_{ours_name.removeprefix('edm-')}", n, dtype, gamma, s_min, s_max)
-        agree(f"{ours_name}:churn={gamma},per=step,s_min={s_min},s_max={s_max}", found, drawn=lambda k, i=steps: i[k])
+        agree(f"{ours_name}:gamma={gamma},s_min={s_min},s_max={s_max}", found, drawn=lambda k, i=steps: i[k])
 
 
 @pytest.mark.parametrize("n", [4, 7, 10])
