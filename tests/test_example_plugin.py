@@ -52,7 +52,7 @@ def test_the_command_line_knows_its_names(installed):
 
 
 def test_a_plan_is_made_of_its_sampler_and_its_schedule(installed):
-    done = run(installed, "-m", "dtool", "plan", "dpm-solver-2@quadratic-alpha", "--steps", "5", "--json")
+    done = run(installed, "-m", "dtool", "plan", "rk2@quadratic-alpha", "--steps", "5", "--json")
     assert done.returncode == 0, done.stderr
     plan = dtool.Plan.from_json(done.stdout)
     assert (plan.recipe, plan.steps, plan.rows) == ("midpoint@quadratic-alpha", 5, 9)

@@ -74,7 +74,7 @@ def register_samplers(register: Registrar) -> None:
         "euler-ancestral", "dtool.samplers.euler_ancestral:euler_ancestral", aliases=("euler_ancestral", "euler_a")
     )
     register("edm-euler", "dtool.samplers.churn:edm_euler")
-    register("edm-heun", "dtool.samplers.churn:edm_heun", aliases=("edm",))
+    register("edm-heun", "dtool.samplers.churn:edm_heun")
     register("dpm2", "dtool.samplers.dpm2:dpm2", aliases=("dpm_2", "kdpm2"))
     register("dpm2-ancestral", "dtool.samplers.dpm2:dpm2_ancestral", aliases=("dpm_2_ancestral", "dpm2_a"))
     register("dpm-solver-2s", "dtool.samplers.dpm_solver_2s_3s:dpm_solver_2s", aliases=("dpm-solver-2",))

@@ -1,14 +1,13 @@
 """RES: the refined exponential solver, multistep."""
 
-from math import sqrt
 from typing import Annotated
 
 from pydantic import Field
 
-from dtool.plan.point import Point
 from dtool.samplers.adams import data_step, data_weights, nodes_of
 from dtool.samplers.one_step import ancestral_noise
 from dtool.samplers.rule import sampler
+from dtool.samplers.runge_kutta import down
 
 
 @sampler(
@@ -33,7 +32,7 @@ def res_multistep(
     Euler's ancestral method does. The first step, and those at infinite λ, are of order 1.
     """
     noise = ancestral_noise(now, to, eta) if eta else 0.0
-    down = Point(to.alpha, sqrt(max(to.sigma**2 - noise**2, 0.0))) if noise else to
-    nodes = nodes_of(now, down, 2)
-    stepped = data_step(now, down, nodes, data_weights(nodes, now, down))
+    low = down(to, noise) if noise else to
+    nodes = nodes_of(now, low, 2)
+    stepped = data_step(now, low, nodes, data_weights(nodes, now, low))
     return stepped + noise * z if noise else stepped

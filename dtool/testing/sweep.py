@@ -213,23 +213,16 @@ def _name(entry: object) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table; 1 if anything is wrong."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console, total = Console(), Tally()
+    total = Tally()
     names, full = [a for a in arguments if a != "--full"], "--full" in arguments
     for turn, token in enumerate(names or samplers()):
         found = sweep(token, turn, full=full)
-        console.print(f"{token}: {found.ran} ran, {found.refused.total()} refused, {len(found.wrong)} wrong")
+        print(f"{token}: {found.ran} ran, {found.refused.total()} refused, {len(found.wrong)} wrong", flush=True)
         total += found
-    table = Table("combinations", "what became of them")
-    table.add_row(str(total.ran), "ran: finite, exactly n steps, the stated number of network calls")
+    print(f"\n{total.ran:9}  ran: finite, exactly n steps, the stated number of network calls")
     for reason, count in total.refused.most_common():
-        table.add_row(str(count), f"refused: {reason}")
-    table.add_row(str(len(total.wrong)), "wrong")
-    console.print(table)
-    for line in total.wrong[:100]:
-        console.print(line, markup=False)
+        print(f"{count:9}  refused: {reason}")
+    print(f"{len(total.wrong):9}  wrong", *total.wrong[:100], sep="\n")
     return 1 if total.wrong else 0
 
 

@@ -12,4 +12,4 @@ def register_schedulers(register):
 @hookimpl
 def register_samplers(register):
     """An alias is another name for the same thing."""
-    register("midpoint", "dtool_quadratic.midpoint:midpoint", aliases=("dpm-solver-2",))
+    register("midpoint", "dtool_quadratic.midpoint:midpoint", aliases=("rk2",))
