@@ -31,6 +31,7 @@ EXAMPLES = (
     "dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none --steps 10,50",
     "dtool compare model.pt ddim dpmpp-2m@cosine/karras -n 500 --data images/ --json",
 )
+USUAL = ("ddpm", "ddim", "heun", "dpmpp-2m", "unipc", "dpmpp-2m-sde")
 
 
 def compare(
@@ -38,7 +39,9 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="MODEL RECIPE",
-            help="a network's file, if not the one inside the package, then recipes [default: every sampler]",
+            help="a network's file, if not the one inside the package, then recipes [default: "
+            + ", ".join(USUAL)
+            + "]",
             show_default=False,
         ),
     ] = None,
@@ -81,7 +84,7 @@ def compare(
     reference = _reference(data, net)
     with progress_bar("comparing", quiet) as show:
         found = compare_recipes(
-            net, recipes or _every_sampler(), steps=wanted, n=n, seed=seed, guidance=guidance, clip=clip,
+            net, recipes or list(USUAL), steps=wanted, n=n, seed=seed, guidance=guidance, clip=clip,
             labels=class_list(classes, net.spec.class_names, net.classes, n), batch_size=batch_size,
             reference=reference, repeats=repeats, progress=show,
         )  # fmt: skip
@@ -99,12 +102,6 @@ def _split(words: list[str]) -> tuple[str | None, list[str]]:
     if words and is_model(words[0]):
         return words[0], words[1:]
     return None, words
-
-
-def _every_sampler() -> list[str]:
-    from dtool.plugins.registry import registry
-
-    return [entry.name for entry in registry().samplers]
 
 
 def _reference(data: str | None, net: Network) -> PixelStatistics | None:

@@ -58,7 +58,7 @@ def show_all(catalogue: Catalogue, as_json: bool) -> None:
         Column("options", fold=True),
         Column("source", fold=True),
     ]
-    rows = [[i["name"], i["summary"], _options(i), i["cite"]] + [_provider(i)] * foreign for i in found]
+    rows = [[i["name"], i["summary"], _options(i), i["cite"]] + [provider(i)] * foreign for i in found]
     table([*columns, Column("package", fold=True)] if foreign else columns, rows)
 
 
@@ -69,7 +69,7 @@ def show_one(catalogue: Catalogue, name: str, as_json: bool, more: dict[str, Any
     if as_json:
         say_json(item | {"doc": entry.load().doc})
         return
-    say(f"{item['name']}  ({catalogue.kind} of {_provider(item)})\n")
+    say(f"{item['name']}  ({catalogue.kind} of {provider(item)})\n")
     say(entry.load().doc)
     if item["options"]:
         say()
@@ -92,5 +92,6 @@ def _value(option: dict[str, Any]) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def _provider(item: dict[str, Any]) -> str:
+def provider(item: dict[str, Any]) -> str:
+    """The package that offers an entry, and its version."""
     return f"{item['provider']['name']} {item['provider']['version']}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dtool.cli.listing import show_one
+from dtool.cli.listing import provider, show_one
 from dtool.cli.options import sampler_names
 from dtool.cli.output import AsJson, Column, Quiet, grouped_table, on_terminal, say, say_json, table
 from dtool.plugins.registry import registry
@@ -52,7 +52,7 @@ def _table(groups: list[tuple[str, list[dict[str, Any]]]]) -> None:
             below = "".join(f"\n  {name}" for name in names) if on_terminal() else ""
             figures = [str(item.get(key, "-")) for key in ("order", "calls", "noise")]
             cells.append([item["name"] + below, *figures])
-            cells[-1] += [item["provider"]["name"]] * foreign + [item["summary"].rstrip(".")]
+            cells[-1] += [provider(item)] * foreign + [item["summary"].rstrip(".")]
             cells[-1] += [", ".join(names)] * (not on_terminal())
         rows.append((family, cells))
     grouped_table(columns, rows, "family")

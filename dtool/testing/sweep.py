@@ -213,16 +213,16 @@ def _name(entry: object) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table; 1 if anything is wrong."""
-    total = Tally()
+    total, say = Tally(), sys.stdout.write
     names, full = [a for a in arguments if a != "--full"], "--full" in arguments
     for turn, token in enumerate(names or samplers()):
         found = sweep(token, turn, full=full)
-        print(f"{token}: {found.ran} ran, {found.refused.total()} refused, {len(found.wrong)} wrong", flush=True)
+        say(f"{token}: {found.ran} ran, {found.refused.total()} refused, {len(found.wrong)} wrong\n")
         total += found
-    print(f"\n{total.ran:9}  ran: finite, exactly n steps, the stated number of network calls")
+    say(f"\n{total.ran:9}  ran: finite, exactly n steps, the stated number of network calls\n")
     for reason, count in total.refused.most_common():
-        print(f"{count:9}  refused: {reason}")
-    print(f"{len(total.wrong):9}  wrong", *total.wrong[:100], sep="\n")
+        say(f"{count:9}  refused: {reason}\n")
+    say("\n".join([f"{len(total.wrong):9}  wrong", *total.wrong[:100], ""]))
     return 1 if total.wrong else 0
 
 
