@@ -58,9 +58,16 @@ def test_the_first_word_may_be_a_network(capsys, monkeypatch, tmp_path):
     assert ran(capsys, "sample", "own_networks:make", "--steps", 2).out == "samples.png\n"
 
 
-def test_without_recipes_every_sampler_is_compared(capsys):
+def test_without_recipes_the_usual_ones_are_compared(capsys):
     found = json.loads(ran(capsys, "compare", "--steps", 2, "-n", 2, "--repeats", 1, "--json").out)
-    assert {"ddpm", "ddim", "euler", "heun", "dpmpp-2m"} <= {entry["recipe"] for entry in found["entries"]}
+    assert [entry["recipe"] for entry in found["entries"]] == [
+        "ddpm",
+        "ddim",
+        "heun",
+        "dpmpp-2m",
+        "unipc",
+        "dpmpp-2m-sde",
+    ]
 
 
 def test_quality_is_measured_against_the_data_that_are_given(capsys):
@@ -104,7 +111,8 @@ def _photo(path, size=(300, 200)):
 def test_forward_draws_a_row_a_schedule(capsys):
     _photo("photo.png")
     found = json.loads(ran(capsys, "forward", "photo.png", "--json").out)
-    assert found["schedulers"] == ["linear", "scaled-linear", "cosine", "sigmoid", "sigmoid-beta", "vp"]
+    assert found["schedulers"][:6] == ["linear", "scaled-linear", "cosine", "sigmoid", "sigmoid-beta", "vp"]
+    assert {"flow", "edm", "trigflow"} <= set(found["schedulers"])
     with Image.open("forward.png") as every:
         assert every.width > 9 * 128
         assert every.height > 6 * 85

@@ -114,6 +114,7 @@ def _picture(x0: NDArray[np.float32], chosen: dict[str, Schedule], steps: int, s
     rows = []
     for name, made in chosen.items():
         alpha, sigma = made.level((shares * (made.T - 1)).round())
+        alpha, sigma = alpha / np.hypot(alpha, sigma), sigma / np.hypot(alpha, sigma)  # as bright in any coordinates
         shown = np.stack([a * x0 + s * noise for a, s in zip(alpha, sigma, strict=True)])
         captions = tuple(_share(float(a) ** 2) for a in alpha)
         rows.append(Row(name, f"T = {made.T}", pixels(shown), captions=captions))
@@ -123,4 +124,4 @@ def _picture(x0: NDArray[np.float32], chosen: dict[str, Schedule], steps: int, s
 
 def _share(value: float) -> str:
     """ᾱ in a few characters."""
-    return f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+    return f"{value:.2f}" if value >= 0.01 or value == 0 else f"{value:.0e}"
