@@ -41,7 +41,7 @@ def test_no_row_depends_on_what_the_network_predicts(token, prediction):
     x = made.alpha * image + made.sigma * eps
     output = {"eps": eps, "x0": image, "v": made.alpha * eps - made.sigma * image}[prediction]
     assert made.c_skip * x + made.c_out * output == pytest.approx(image, rel=1e-6, abs=1e-6)
-    entry = image if made.basis == "x0" else eps
+    entry = np.where(made.images, image, eps)
     assert made.m_x * x + made.m_f * output == pytest.approx(entry, rel=1e-6, abs=1e-6)
 
 

@@ -33,7 +33,7 @@ def coefficients(plan):
     for i in range(plan.rows):
         if plan.save[i]:
             saved = x
-        m = image if plan.basis == "x0" else (x - plan.alpha[i] * image) / plan.sigma[i]
+        m = image if plan.images[i] else (x - plan.alpha[i] * image) / plan.sigma[i]
         history.insert(0, m)
         x = plan.a[i] * x + sum(b * h for b, h in zip(plan.b[i], history, strict=False))
         if plan.a_saved[i]:

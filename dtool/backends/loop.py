@@ -43,7 +43,7 @@ def run(
     history: list[Any] = []
     saved: Any = None
     start_of_step = True
-    eps_basis, older = plan.basis == "eps", plan.history - 1
+    noises, older = (~plan.images).tolist(), plan.history - 1
     rows = zip(times, *_columns(plan, bounds is not None), strict=True)
     for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, b_old, f, c, save, step_end) in enumerate(
         rows
@@ -66,7 +66,7 @@ def run(
         if c != 0:
             x = on.add(x, c, noise(i))
         if older:
-            if bounds is not None and eps_basis:
+            if bounds is not None and noises[i]:
                 m = on.mix(1 / sigma, start, -alpha / sigma, m)
             history = [m, *history][:older]
         start_of_step = step_end
@@ -82,7 +82,7 @@ def _columns(plan: Plan, clipped: bool) -> list[list[Any]]:
     """What a step is made of. With clipping, a, b and f multiply x, the clipped x0 and F: ε is (x - α x0)/σ."""
     a, b, f = plan.a, plan.b[:, 0], np.zeros(plan.rows)
     if clipped and plan.basis == "eps":
-        a, b = a + b / plan.sigma, -b * plan.alpha / plan.sigma
+        a, b = np.where(plan.images, (a, b), (a + b / plan.sigma, -b * plan.alpha / plan.sigma))
     if clipped:
         a, b, f = a + plan.b_raw * plan.c_skip, b - plan.b_raw, plan.b_raw * plan.c_out
     columns = (

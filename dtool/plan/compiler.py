@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import hypot, isfinite, sqrt
 from typing import Any, cast
@@ -59,7 +59,7 @@ class _Table:
         first = _KINDS * len(self.rows)
         self.rows.append(_Row(point))
         m = Form({first + _M: 1.0})
-        x0, eps = (m, None) if self.rule.basis == "x0" else (None, m)
+        x0, eps = (m, None) if self.rule.basis == "x0" or point.alpha == 0 else (None, m)
         if eps is None and point.sigma > 0:
             eps = Form({first: 1 / point.sigma, first + _M: -point.alpha / point.sigma})
         elif x0 is None and point.alpha > 0:
@@ -175,8 +175,6 @@ def compile(  # noqa: A001 - the word for it
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
     """
     points = walked(points, inverse=rule.inverse)
-    if rule.basis == "eps" and any(p.alpha == 0 for p in points[:-1]) and not rule.inverse:
-        rule = replace(rule, basis="x0")  # where there is no signal, ε says nothing of the image; the history is longer
     table = _Table(rule)
     before: Node | None = None
     for now, to in pairwise(points):

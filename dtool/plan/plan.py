@@ -25,7 +25,7 @@ class Plan:
     Row i, with F = network(c_in·x, time) and the history H of predictions, newest first:
 
         D  = c_skip·x + c_out·F                     the predicted image; may be clipped
-        m  = D, or (x - alpha·D)/sigma              by `basis`; H = [m, *H]
+        m  = D, or (x - alpha·D)/sigma              by `basis` (D where alpha = 0); H = [m, *H]
         s  = x, if save
         x' = a·x + a_saved·s + Σ_k b[k]·H[k] + b_raw·(c_skip·x + c_out·F - D) + c·z
 
@@ -97,6 +97,11 @@ class Plan:
     def draws(self) -> int:
         """Rows that add noise."""
         return int(np.count_nonzero(self.c))
+
+    @cached_property
+    def images(self) -> NDArray[np.bool_]:
+        """The rows whose entry in the history is the image: all, by `basis`, or those at alpha = 0, where ε is mute."""
+        return np.asarray((self.alpha == 0) | (self.basis == "x0"))
 
     @property
     def stochastic(self) -> bool:

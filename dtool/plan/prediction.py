@@ -42,18 +42,27 @@ def history_map(
     """(m_x, m_f) with m = m_x·x + m_f·F, the entry of the history that an unclipped prediction makes.
 
     ε = (x - α·D)/σ with `output_map`'s D, reduced: finite at σ = 0 too, but for an x0 network, which is mute there.
+    At α = 0, where ε = x/σ is mute about the image, the entry is D whatever the basis.
     """
+    image = output_map(prediction, alpha, sigma, c_in)
     if basis == "x0":
-        return output_map(prediction, alpha, sigma, c_in)
+        return image
     with np.errstate(divide="ignore"):
-        if prediction == "eps":
-            return np.zeros_like(alpha), np.ones_like(alpha)
-        if prediction == "x0":
-            return 1 / sigma, -alpha / sigma
-        if prediction == "flow":
-            return 1 / (alpha + sigma), alpha / (alpha + sigma)
-        power = alpha**2 + sigma**2
-        return sigma / power, alpha / (c_in * power)
+        noise = _noise_map(prediction, alpha, sigma, c_in)
+    silent = alpha == 0
+    return np.where(silent, image[0], noise[0]), np.where(silent, image[1], noise[1])
+
+
+def _noise_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Column) -> tuple[Column, Column]:
+    """(m_x, m_f) with ε = m_x·x + m_f·F."""
+    if prediction == "eps":
+        return np.zeros_like(alpha), np.ones_like(alpha)
+    if prediction == "x0":
+        return 1 / sigma, -alpha / sigma
+    if prediction == "flow":
+        return 1 / (alpha + sigma), alpha / (alpha + sigma)
+    power = alpha**2 + sigma**2
+    return sigma / power, alpha / (c_in * power)
 
 
 def times_on(

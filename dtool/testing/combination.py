@@ -31,7 +31,7 @@ def wrong_shape(rule: Rule, plan: Plan, n: int) -> str:
 
 def wrong_end(plan: Plan) -> str:
     """Whether x stays finite with the optimal linear network, float64, and made-up noise."""
-    answer = (_gains(plan, "x0") if plan.basis == "x0" else _gains(plan, "eps")).tolist()
+    answer = np.where(plan.images, _gains(plan, "x0"), _gains(plan, "eps")).tolist()
     rows = zip(
         plan.a.tolist(), plan.a_saved.tolist(), plan.b.tolist(), plan.c.tolist(), plan.save.tolist(), strict=True
     )
@@ -50,7 +50,7 @@ def wrong_prediction(plan: Plan) -> str:
     said = _gains(plan, plan.prediction)
     for name, got, wanted in (
         ("x0", plan.c_skip + plan.c_out * said, _gains(plan, "x0")),
-        (plan.basis, plan.m_x + plan.m_f * said, _gains(plan, plan.basis)),
+        (plan.basis, plan.m_x + plan.m_f * said, np.where(plan.images, _gains(plan, "x0"), _gains(plan, "eps"))),
     ):
         off = float(np.abs(got - wanted).max())
         if not off <= BAR:

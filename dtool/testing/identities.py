@@ -36,7 +36,7 @@ def unrolled(plan: Plan, end: Point) -> tuple[Array, Array]:
         image = np.zeros(2 * n + 1)
         image[1 + i] = 1.0
         saved = x if plan.save[i] else saved
-        history.insert(0, image if plan.basis == "x0" else (x - plan.alpha[i] * image) / plan.sigma[i])
+        history.insert(0, image if plan.images[i] else (x - plan.alpha[i] * image) / plan.sigma[i])
         x = plan.a[i] * x + plan.a_saved[i] * saved
         x = x + sum(weight * entry for weight, entry in zip(plan.b[i], history, strict=False))
         x[1 + n + i] += plan.c[i]

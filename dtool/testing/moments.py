@@ -19,19 +19,22 @@ def moments(plan: Plan, mean: float, std: float) -> tuple[Array, Array]:
 
     The data are N(mean, std²) and the network is the optimal one, which is affine, so the vector (x, saved x, history)
     stays Gaussian and its mean and covariance obey a linear recursion (Pierret and Galerne, arXiv:2405.14250, do this
-    for whole images). The start is the exact marginal. std = 0 holds x0 constant: `marginals` uses that.
+    for whole images). The covariance is carried as R·Rᵀ, so that what cancels does so before it is squared.
+    The start is the exact marginal. std = 0 holds x0 constant: `marginals` uses that.
     """
     size = plan.history + 2  # x, saved, H[0], H[1], …
     first = Point(float(plan.alpha[0]), float(plan.sigma[0]))
-    centre, spread = np.zeros(size), np.zeros((size, size))
-    centre[0], spread[0, 0] = first.alpha * mean, (first.alpha * std) ** 2 + first.sigma**2
-    means, variances = [centre[0]], [spread[0, 0]]
+    centre, root = np.zeros(size), np.zeros((size, size))
+    centre[0], root[0, 0] = first.alpha * mean, np.hypot(first.alpha * std, first.sigma)
+    means, variances = [centre[0]], [root[0] @ root[0]]
     for i in range(plan.rows):
         step, shift = _row(plan, i, mean, std)
-        centre, spread = step @ centre + shift, step @ spread @ step.T
-        spread[0, 0] += plan.c[i] ** 2
+        centre, root = step @ centre + shift, step @ root
+        if plan.c[i]:
+            wide = np.vstack([root.T, plan.c[i] * np.eye(1, size)])
+            root = np.asarray(np.linalg.qr(wide, mode="r")).T
         means.append(centre[0])
-        variances.append(spread[0, 0])
+        variances.append(root[0] @ root[0])
     return np.array(means), np.array(variances)
 
 
@@ -40,7 +43,7 @@ def _row(plan: Plan, i: int, mean: float, std: float) -> tuple[Array, Array]:
     size = plan.history + 2
     alpha, sigma = plan.alpha[i], plan.sigma[i]
     power = (alpha * std) ** 2 + sigma**2
-    if plan.basis == "x0":  # E[x0 | x]
+    if plan.images[i]:  # E[x0 | x]
         gain, offset = alpha * std**2 / power, mean * sigma**2 / power
     else:  # E[ε | x]
         gain, offset = sigma / power, -sigma * alpha * mean / power

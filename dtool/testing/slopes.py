@@ -45,7 +45,7 @@ def slope_of(error: Callable[[int], float]) -> Slope:
     while n >= 8 and len(_window(errors)) < 2 and errors[-1][1] < FLOOR:
         errors.insert(0, (n, error(n)))
         n //= 2
-    if len(_window(errors)) < 4 and errors[-1][1] < FLOOR:
+    if len(_window(errors)) < 5 and errors[-1][1] < FLOOR:
         errors = sorted(errors + [(k + k // 2, error(k + k // 2)) for k, _ in _window(errors)[-2:]])
     window = _window(errors)[-3:]
     if len(window) < 2:

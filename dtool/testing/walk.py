@@ -18,7 +18,7 @@ def walk(
 ) -> Array:
     """x after the plan's last row, from `x` at its first point.
 
-    predict(x, i): the entry of the history that row i makes, x0 or eps by `plan.basis`. noise(i): the row's z.
+    predict(x, i): the entry of the history that row i makes, x0 or eps by `plan.images`. noise(i): the row's z.
     """
     saved = x
     history: list[Array] = []
@@ -37,5 +37,4 @@ def walk(
 def optimal(law: Mixture, plan: Plan) -> Callable[[Array, int], Array]:
     """The `predict` of `law`'s optimal network along the plan."""
     levels = [Point(float(a), float(s)) for a, s in zip(plan.alpha, plan.sigma, strict=True)]
-    answer = law.x0 if plan.basis == "x0" else law.eps
-    return lambda x, i: answer(x, levels[i])
+    return lambda x, i: law.x0(x, levels[i]) if plan.images[i] else law.eps(x, levels[i])
