@@ -70,6 +70,8 @@ def test_marginals_are_kept(token):
     assert errors[:, 0].max() <= 1e-10, "the mean holds in every sampler, those that change the variance included"
     if keeps_marginals(token):
         assert errors[:, 1].max() <= 1e-10
+    elif rule.family == "distilled":  # they jump: wrong for a mean that is no sample, right where x0 is one
+        assert errors[:, 1].max() <= 1e-5
     else:
         assert errors[:, 1].max() > 0.01, "declared to leave the marginals, and does not"
 
