@@ -387,3 +387,13 @@ def test_either_prediction_follows_from_the_other():
 def test_a_rule_takes_now_and_to():
     with pytest.raises(UsageError, match=r"its function takes \(x, t\)"):
         rule_of("other", order=1)(lambda x, t: x * t)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_level_in_other_coordinates_is_scaled_for_the_network_whether_its_time_is_told_or_not(told):
+    times = [900.0, 431.0, 57.0]
+    alpha, sigma = schedule("linear").level(times)
+    exploding = [Point(1.0, s / a, t if told else np.nan) for a, s, t in zip(alpha, sigma, times, strict=True)]
+    made = plan("euler", points=exploding, scheduler="linear")
+    assert made.c_in == pytest.approx(alpha, rel=1e-9)
+    assert made.time == pytest.approx(times, abs=1e-6)

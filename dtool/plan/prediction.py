@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dtool.plan.plan import Column, Plan
 from dtool.samplers.rule import Basis, Prediction
-from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.schedule import Schedule, on_coordinates
 
 
 class ClampWarning(UserWarning):
@@ -77,8 +77,9 @@ def times_on(
         lam = np.log(alpha) - np.log(sigma)
     unknown = np.isnan(known)
     time = np.where(unknown, schedule.time(lam), known)
-    own_alpha, own_sigma = schedule.level(time)
-    c_in = np.where(unknown, np.hypot(own_alpha, own_sigma) / np.hypot(alpha, sigma), 1.0)
+    own = np.where(unknown, schedule.level(time), on_coordinates(lam, schedule.coordinates))
+    c_in = np.hypot(*own) / np.hypot(alpha, sigma)
+    c_in[np.abs(c_in - 1) < 1e-9] = 1.0  # nothing to scale but a rounding error
     above = (lam > schedule.lam[0] + 1e-9) & (sigma > 0)
     outside = unknown & (above | (lam < schedule.lam[-1] - 1e-9))
     return time, c_in, np.flatnonzero(outside)

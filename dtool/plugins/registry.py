@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dtool.errors import UsageError, did_you_mean
+from dtool.errors import UsageError
 from dtool.plugins.loader import Plugin, load_builtins, load_installed
 from dtool.plugins.registrar import Entry, NamedRecipe
 
@@ -50,8 +50,7 @@ class Catalogue:
             spelt = {one.name.lower(): repr(one.name) for one in self._owner.recipes} | spelt
         close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.5)
         real = dict.fromkeys(spelt[alias] for alias in close)
-        known = {entry.name for entries in self._entries.values() for entry in entries}
-        hint = f"did you mean {' or '.join(real)}?" if real else did_you_mean(name, known)
+        hint = f"did you mean {' or '.join(real)}?" if real else f"dtool {self.kind}s lists them"
         if broken:
             hint += f" (or is it in {', '.join(broken)}, which could not be loaded? see: dtool plugins)"
         raise UsageError(f"there is no {self.kind} {name!r}", hint)
