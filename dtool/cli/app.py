@@ -38,7 +38,7 @@ COMMANDS = {
     "forward": Lazy("dtool.cli.forward:forward", "Show how each schedule destroys an image.", PICTURES),
     "plan": Lazy("dtool.cli.plan:plan", "Show the table that a recipe compiles to.", TABLES),
     "check": Lazy("dtool.cli.check:check", "Examine a sampler: is it what it says it is?", TABLES),
-    "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers and their options.", TABLES),
+    "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers by family, or show one of them.", TABLES),
     "schedulers": Lazy("dtool.cli.schedulers:schedulers", "List or draw the noise schedules.", TABLES),
     "spacings": Lazy("dtool.cli.spacings:spacings", "List the spacings: where on a schedule the steps fall.", TABLES),
     "train": Lazy("dtool.cli.train:train", TRAIN_HELP, NETWORKS),

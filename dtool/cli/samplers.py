@@ -22,7 +22,10 @@ def samplers(
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
 ) -> None:
-    """List the samplers by family; or one of them with its options, its other names and what it is the same as."""
+    """List the samplers by family, or show one of them.
+
+    One is shown with its options, its other names and what it is the same as.
+    """
     from dtool.cli.catalogue import by_family
 
     if name is not None:

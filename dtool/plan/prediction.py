@@ -85,13 +85,24 @@ def times_on(
     return time, c_in, np.flatnonzero(outside)
 
 
+def _heard(trained: Schedule, time: Column, alpha: Column, sigma: Column, c_in: Column) -> tuple[Column, Column]:
+    """The levels at which the network's word is taken: the rows' own, but at α = 0 the one that it is told.
+
+    That is another only if the network was trained with some signal in every image, and was therefore clamped.
+    """
+    told_alpha, told_sigma = trained.level(time)
+    silent = alpha == 0
+    return np.where(silent, told_alpha / c_in, alpha), np.where(silent, told_sigma / c_in, sigma)
+
+
 def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
     """The same plan for a network trained under another schedule, or predicting something else.
 
     The noise level is kept and the time translated: each row gets the fractional time at which the training schedule
     has the row's λ, and its input is rescaled where the two differ in scale. Feeding the plan's own index would show
     the network an image at one noise level and name another. Levels outside the trained range are clamped, with a
-    ClampWarning that says which rows. A plan that was made for such a network already is returned as it is.
+    ClampWarning that says which rows; at α = 0, where eps says nothing of the image, its word is then taken at the
+    level that it was told. A plan that was made for such a network already is returned as it is.
     """
     if (plan.trained_hash, plan.prediction) == (trained.hash, prediction):
         return plan
@@ -106,8 +117,10 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
             ClampWarning,
             stacklevel=2,
         )
-    c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
+    c_skip, c_out = output_map(prediction, *_heard(trained, time, plan.alpha, plan.sigma, c_in), c_in)
     m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_in)
+    silent = plan.alpha == 0  # there the history holds the image, as the network that is told `time` sees it
+    m_x, m_f = np.where(silent, c_skip, m_x), np.where(silent, c_out, m_f)
     return replace(
         plan,
         trained_hash=trained.hash,
