@@ -17,9 +17,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
-from measure import header, in_turns, quartiles, spread
 
 import dtool
+from dtool.bench.machine import header
+from dtool.bench.measure import in_turns, quartiles, ratios, spread
 
 N, STEPS = 16, 20
 
@@ -42,7 +43,7 @@ def main() -> None:
     for name, values in zip(commands, times, strict=True):
         print(f"{name:24} {spread(values, 's', 1.0)}")
     if len(times) > 1:
-        low, middle, high = quartiles([a / b for a, b in zip(times[1], times[0], strict=True)])
+        low, middle, high = quartiles(ratios(times[1], times[0]))
         print(f"diffusers / dtool        {middle:.3g} ({low:.3g} … {high:.3g})")
 
 

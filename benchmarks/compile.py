@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from measure import header, in_turns, quartiles, spread
-
 import dtool
+from dtool.bench.machine import header
+from dtool.bench.measure import in_turns, quartiles, spread
 from dtool.plan import Plan, Recipe, grid
 from dtool.plan import compile as compile_plan
 

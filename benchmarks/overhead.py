@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from measure import header, in_turns, quartiles, spread
-
 import dtool
+from dtool.bench.bare import bare
+from dtool.bench.machine import header
+from dtool.bench.measure import in_turns, quartiles, ratios, spread
 from dtool.networks.network import Network
 
 RECIPES = ("ddim", "ddpm", "dpmpp-2m")
@@ -82,11 +82,10 @@ def _report(network: Network, recipe: str, steps: int, rounds: int) -> None:
         guidance = 1.0 if network.classes else None
         return dtool.sample(network, plan, n=1, guidance=guidance, labels=3 if network.classes else None)
 
-    whole, bare = in_turns([sampled, _bare(network, plan.rows)], rounds)
-    ratios = [a / b for a, b in zip(whole, bare, strict=True)]
+    whole, alone = in_turns([sampled, bare(network, plan.rows, batch=1)], rounds)
     own = [_within(network, sampled) for _ in range(rounds)]
-    print(f"  {recipe:9} sample {spread(whole)}   bare {spread(bare)}")
-    for what, values in (("side by side", ratios), ("within a run", own)):
+    print(f"  {recipe:9} sample {spread(whole)}   bare {spread(alone)}")
+    for what, values in (("side by side", ratios(whole, alone)), ("within a run", own)):
         low, middle, high = quartiles(values)
         print(f"    {what} {middle:.4f} ({low:.4f} … {high:.4f}){'' if middle <= TARGET else '   ABOVE THE TARGET'}")
 
@@ -124,27 +123,6 @@ def _within(network: Any, sampled: Callable[[], Any]) -> float:
         return (time.perf_counter() - started) / timed.seconds
     finally:
         setattr(network, place, original)
-
-
-def _bare(network: Network, calls: int) -> Callable[[], object]:
-    """The backend's own call, `calls` times, on arrays that are there already."""
-    x = np.random.default_rng(0).standard_normal((1, *network.shape), dtype=np.float32)
-    values = [x, np.array([500.0], dtype=np.float32), *([np.array([3])] if network.classes else [])]
-    if network.backend == "onnxruntime":
-        session: Any = network.session  # type: ignore[attr-defined]
-        feed = dict(zip((node.name for node in session.get_inputs()), values, strict=True))
-        return lambda: [session.run(None, feed) for _ in range(calls)]
-    import torch
-
-    module: Any = network.module  # type: ignore[attr-defined]
-    tensors = [torch.from_numpy(value) for value in values]
-
-    def repeat() -> None:
-        with torch.inference_mode():
-            for _ in range(calls):
-                module(*tensors)
-
-    return repeat
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dtool.schedulers import schedule as schedule
     from dtool.schedulers import spacing as spacing
     from dtool.schedulers.schedule import Schedule as Schedule
-    from dtool.testing import check as check
+    from dtool.testing.check import check as check
 
 _MODULES = {"plan", "export", "compare"}  # packages that can be called
 

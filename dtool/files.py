@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dtool.errors import DtoolError
@@ -35,6 +35,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_file(suffix: str, content: bytes) -> Iterator[Path]:
+    """A file with this content, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="dtool-") as folder:
+        path = Path(folder) / f"scratch{suffix}"
+        path.write_bytes(content)
+        yield path
 
 
 def require_writable(path: Path) -> None:

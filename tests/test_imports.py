@@ -23,6 +23,7 @@ LAYERS = [
     {"export"},
     {"testing"},
     {"compare"},
+    {"bench"},
     {"cli"},
     {"__main__"},
 ]
@@ -34,7 +35,7 @@ HEAVY = {
     "sklearn": ["training"],
     "onnx": ["export"],
     "onnxscript": ["export"],
-    "onnxruntime": ["backends/onnxruntime_backend.py"],
+    "onnxruntime": ["backends/onnxruntime_session.py"],
     "typer": ["cli"],
     "rich": ["cli"],
 }

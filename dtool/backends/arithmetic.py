@@ -25,6 +25,14 @@ class Arithmetic:
         """`values`, which came from `mix` and may be overwritten, within [low, high]."""
         return values.clip(low, high)
 
+    def quantile(self, values: Any, share: float) -> Any:
+        """The value below which `share` of each image's numbers lie, between neighbours linearly; `(B, 1, …)`."""
+        flat = values.reshape(len(values), -1)
+        ordered = np.sort(flat, axis=1) if isinstance(flat, np.ndarray) else flat.sort(dim=1).values
+        place = share * (ordered.shape[1] - 1)
+        low, high = ordered[:, int(place)], ordered[:, min(int(place) + 1, ordered.shape[1] - 1)]
+        return (low + (place - int(place)) * (high - low)).reshape(-1, *[1] * (values.ndim - 1))
+
     def keep(self, values: Any) -> Any:
         """An array that later calls will not overwrite."""
         return values

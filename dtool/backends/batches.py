@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.arithmetic import Arithmetic, HostArithmetic
+from dtool.backends.limit import Limit
 from dtool.backends.loop import Steps, network_times, run
 from dtool.errors import UsageError
 from dtool.networks.guidance import guided
@@ -33,7 +34,7 @@ class Job:
     network: Network
     plan: Plan
     guidance: float
-    bounds: tuple[float, float] | None
+    limit: Limit | None
     want_trace: bool
     called: Callable[[], None] | None
 
@@ -110,7 +111,7 @@ def _run(
         predict, noise = learned.predict, learned.noise
     steps = Steps() if job.want_trace else None
     on = HostArithmetic(start, live=4 * (job.plan.history + 1)) if isinstance(start, np.ndarray) else Arithmetic()
-    x0 = run(job.plan, predict, start, times, noise, bounds=job.bounds, on=on, steps=steps, called=job.called)
+    x0 = run(job.plan, predict, start, times, noise, limit=job.limit, on=on, steps=steps, called=job.called)
     return x0, steps
 
 

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,34 @@ from dtool.schedulers.schedule import Schedule
 
 
 def load(
-    source: str | Path | Any, *, device: str = "auto", backend: str | None = None, spec: NetworkSpec | None = None
+    source: str | Path | Any,
+    *,
+    device: str = "auto",
+    backend: str | None = None,
+    spec: NetworkSpec | Mapping[str, Any] | None = None,
+    provider: str | None = None,
+    time_limit: float | None = None,
 ) -> Network:
     """A network, ready to sample from.
 
     source: a checkpoint of `dtool train` (.pt, .safetensors), an exported .onnx file, an nn.Module with its `spec`, or
     "package.module:factory", which is imported and called: it runs that code, and returns a Network or (module, spec).
     device: auto, cpu, cuda or cuda:1. backend: "torch" or "onnxruntime", to insist on one.
+    spec: of a module, or of an ONNX file that does not say what it is; of that, a dict of those fields will do that
+    the file does not show: `{"schedule": "linear", "prediction": "eps"}`, `shape` and `classes` if it asks for them.
+    provider: an execution provider of ONNX Runtime, with options, instead of a device: "OpenVINO:device_type=GPU".
+    time_limit: seconds after which a call of an ONNX file is stopped; 0: never [default: 120, and 1200 for a file that
+    holds a whole sampler].
     Raises DtoolError for a file that is missing, broken, foreign or unsafe, and for a device that is not there.
     """
     if backend not in (None, "torch", "onnxruntime"):
         raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
     if not isinstance(source, (str, Path)):
-        if spec is None:
+        if not isinstance(spec, NetworkSpec):
             raise UsageError("a module does not say what it predicts", "give spec=NetworkSpec(shape=…, schedule=…)")
         return _torch().TorchNetwork(source, spec, device)  # type: ignore[no-any-return]
     if re.fullmatch(r"[\w.]+:\w+", str(source)):
+        _for_onnx_alone(str(source), spec, provider)
         return _from_factory(str(source), device)
     path = Path(source)
     kind = path.suffix.lower()
@@ -49,15 +61,24 @@ def load(
         hint = f"dtool export {path}" if native == "torch" else "load the .pt file that it was exported from"
         raise UsageError(f"{path} runs on {native}, not on {backend}", hint)
     if native == "onnxruntime":
-        _need("onnxruntime", "cpu", "run ONNX files")
-        from dtool.backends.onnxruntime_backend import OnnxNetwork
-
-        return OnnxNetwork(path, spec, device)
+        return _onnx().open_onnx(path, spec, device, provider, time_limit)  # type: ignore[no-any-return]
+    _for_onnx_alone(str(path), spec, provider)
     torch_backend = _torch()
     from dtool.networks import checkpoint
 
     read = checkpoint.read(path)
     return torch_backend.TorchNetwork(read.build(), read.spec, device)  # type: ignore[no-any-return]
+
+
+def _for_onnx_alone(name: str, spec: Any, provider: str | None) -> None:
+    """Refuse what only an ONNX file has a use for."""
+    if spec is not None:
+        raise UsageError(
+            f"{name} says itself what it was trained for",
+            "leave out --schedule, --prediction and the like; another schedule to sample with is --scheduler",
+        )
+    if provider is not None:
+        raise UsageError(f"{name} runs on torch, which has no execution providers", "export it first: dtool export")
 
 
 def _from_factory(name: str, device: str) -> Network:
@@ -77,10 +98,10 @@ def _from_factory(name: str, device: str) -> Network:
     raise DtoolError(f"{name} returned a {type(made).__name__}", "return dtool.network(…), or (module, NetworkSpec(…))")
 
 
-def default_network(device: str = "auto") -> Network:
+def default_network(device: str = "auto", *, provider: str | None = None, time_limit: float | None = None) -> Network:
     """The small class-conditional network of handwritten digits inside the package; runs on ONNX Runtime."""
     with as_file(files("dtool.networks") / "digits.onnx") as path:
-        return load(path, device=device)
+        return load(path, device=device, provider=provider, time_limit=time_limit)
 
 
 def network(
@@ -129,6 +150,21 @@ def _torch() -> Any:
     from dtool.backends import torch_backend
 
     return torch_backend
+
+
+def _onnx() -> Any:
+    """The module that opens ONNX files; raises DtoolError if ONNX Runtime is not there, or not all of it."""
+    from dtool.backends.installation import breakage, installed
+
+    try:
+        import dtool.backends.onnxruntime_session  # noqa: F401 - its only import that may fail is ONNX Runtime
+    except ImportError as error:
+        if installed():
+            raise DtoolError(*breakage(str(error))) from error
+        raise DtoolError("onnxruntime is needed to run ONNX files", "pip install 'dtool-diffusion[cpu]'") from error
+    from dtool.backends import fused_file
+
+    return fused_file
 
 
 def _need(module: str, extra: str, purpose: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dtool.backends.arithmetic import Arithmetic
 from dtool.plan.plan import Plan
+from dtool.plan.table import Row, table
 
 
 @dataclass
@@ -27,49 +28,49 @@ def run(
     times: Any,
     noise: Callable[[int], Any],
     *,
-    bounds: tuple[float, float] | None = None,
+    limit: Callable[[Any, Arithmetic], Any] | None = None,
     on: Arithmetic | None = None,
     steps: Steps | None = None,
     called: Callable[[], None] | None = None,
 ) -> Any:
-    """x at the end of the plan, from x `(B, *)` at its start.
+    """x at the end of the plan, from x `(B, *)` at its start: the steps that `dtool.plan.table.Table` describes.
 
     predict(x, t): the network's output. times `(rows, B)`: what the network is told. noise(i): standard Gaussian noise
-    for row i. bounds: clip every predicted image to them; ε then follows again from the clipped image.
+    for row i. limit(images, on): what every predicted image is kept to; ε then follows again from what it gives.
     on: the backend's arithmetic. steps: filled in if given. called(): after every network call.
     Nothing that was given is changed.
     """
     on = on or Arithmetic()
+    made = table(plan, limit is not None)
     history: list[Any] = []
-    saved: Any = None
+    saved = image = None
     start_of_step = True
-    noises, older = (~plan.images).tolist(), plan.history - 1
-    rows = zip(times, *_columns(plan, bounds is not None), strict=True)
-    for i, (t, alpha, sigma, c_in, c_skip, c_out, m_x, m_f, a, a_saved, b, b_old, f, c, save, step_end) in enumerate(
-        rows
-    ):
-        output = predict(x if c_in == 1 else c_in * x, t)
-        m = on.mix(m_f, output, m_x, x) if bounds is None else on.clip(on.mix(c_out, output, c_skip, x), *bounds)
-        if steps is not None and start_of_step:
+    for i, (t, row) in enumerate(zip(times, made.rows(), strict=True)):
+        output = predict(x if row.c_in == 1 else row.c_in * x, t)
+        traced = steps is not None and start_of_step
+        if limit is not None or traced:
+            image = on.mix(row.c_out, output, row.c_skip, x)
+        if limit is not None:
+            image = limit(image, on)
+        if steps is not None and traced:
             steps.x.append(on.keep(x))
-            steps.x0.append(on.keep(on.mix(c_out, output, c_skip, x) if bounds is None else m))
-        if save:
+            steps.x0.append(on.keep(image))
+        if row.save:
             saved = on.keep(x)
-        start, x = x, on.mix(b, m, a, x)
-        for weight, past in zip(b_old, history, strict=False):
+        start, x = x, on.mix(row.a, x, row.f, output) if row.d == 0 else on.mix(row.d, image, row.a, x)
+        if row.d != 0 and row.f != 0:
+            x = on.add(x, row.f, output)
+        for weight, past in zip(row.b, history, strict=False):
             if weight != 0:
                 x = on.add(x, weight, past)
-        if a_saved != 0:
-            x = on.add(x, a_saved, saved)
-        if f != 0:
-            x = on.add(x, f, output)
-        if c != 0:
-            x = on.add(x, c, noise(i))
-        if older:
-            if bounds is not None and noises[i]:
-                m = on.mix(1 / sigma, start, -alpha / sigma, m)
-            history = [m, *history][:older]
-        start_of_step = step_end
+        if row.a_saved != 0:
+            x = on.add(x, row.a_saved, saved)
+        if row.c != 0:
+            x = on.add(x, row.c, noise(i))
+        if made.history:
+            entry = image if row.m_d == 1 else _entry(row, start, output, image, on)
+            history = [entry, *history][: made.history]
+        start_of_step = row.step_end
         if called is not None:
             called()
     x = on.keep(x)
@@ -78,18 +79,9 @@ def run(
     return x
 
 
-def _columns(plan: Plan, clipped: bool) -> list[list[Any]]:
-    """What a step is made of. With clipping, a, b and f multiply x, the clipped x0 and F: ε is (x - α x0)/σ."""
-    a, b, f = plan.a, plan.b[:, 0], np.zeros(plan.rows)
-    if clipped and plan.basis == "eps":
-        a, b = np.where(plan.images, (a, b), (a + b / plan.sigma, -b * plan.alpha / plan.sigma))
-    if clipped:
-        a, b, f = a + plan.b_raw * plan.c_skip, b - plan.b_raw, plan.b_raw * plan.c_out
-    columns = (
-        plan.alpha, plan.sigma, plan.c_in, plan.c_skip, plan.c_out, plan.m_x, plan.m_f,
-        a, plan.a_saved, b, plan.b[:, 1:], f, plan.c, plan.save, plan.step_end,
-    )  # fmt: skip
-    return [column.tolist() for column in columns]
+def _entry(row: Row, x: Any, output: Any, image: Any, on: Arithmetic) -> Any:
+    """What the history remembers of a row, where that is not the image itself."""
+    return on.mix(row.m_f, output, row.m_x, x) if row.m_d == 0 else on.mix(row.m_d, image, row.m_x, x)
 
 
 def network_times(plan: Plan, batch: int, dtype: Any) -> np.ndarray[Any, Any]:

@@ -8,7 +8,6 @@ ones. Image i is then the same whatever the batch, the order, the number of work
 from __future__ import annotations
 
 import functools
-import hashlib
 from math import prod
 
 import numpy as np
@@ -20,27 +19,32 @@ _HALF = np.uint64(32)
 Words = NDArray[np.uint64]
 
 
+# Two keys for the key itself: the hexadecimal digits of π and of e behind the point, but for what `key` rules out.
+SEED_KEYS = (0x243F6A85A38D1927, 0xB7E1562D2A6BF715)
+
+
 @functools.lru_cache
 def key(seed: int) -> int:
     """The generator's 64-bit key for a seed: in each half eight different hexadecimal digits, none of them 0, odd.
 
-    The digits are drawn by shuffling 1 … 15 with the bytes of SHA-256 of the seed.
+    The digits are drawn by ranking 1 … 15 by what the generator itself makes of the seed's halves, so that a graph can
+    do it too: the last digit is the first of the odd ones, the others follow as they come.
     Raises UsageError unless 0 ≤ seed < 2⁶⁴.
     """
     if not 0 <= seed < 2**64:
         raise UsageError(f"seed {seed} is out of range", "choose 0 to 2^64-1")
-    stream = int.from_bytes(hashlib.sha256(seed.to_bytes(8, "little")).digest(), "little")
-    halves = []
-    for _ in range(2):
-        digits = list(range(1, 16))
-        chosen = []
-        for position in range(8):
-            allowed = [d for d in digits if d % 2] if position == 0 else digits  # the last digit is odd
-            stream, index = divmod(stream, len(allowed))
-            chosen.append(allowed[index])
-            digits.remove(allowed[index])
-        halves.append(sum(digit << (4 * i) for i, digit in enumerate(chosen)))
-    return halves[0] << 32 | halves[1]
+    words = np.zeros(32, np.uint64)
+    for half, fixed in zip(divmod(seed, 2**32), SEED_KEYS, strict=True):
+        counters = np.arange(32 * half, 32 * half + 32, dtype=np.uint64)
+        words += squares(counters * np.uint64(fixed), fixed)
+    result = 0
+    for place in (32, 0):
+        ranks = words[16 - place // 2 :][:15].tolist()
+        order = sorted(range(1, 16), key=lambda digit: (-ranks[digit - 1], digit))
+        last = next(digit for digit in order if digit % 2)
+        digits = [last, *(digit for digit in order if digit != last)][:8]
+        result += sum(digit << (4 * i + place) for i, digit in enumerate(digits))
+    return result
 
 
 def squares(counters: Words, key: int, room: Words | None = None) -> Words:

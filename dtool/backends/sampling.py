@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.batches import Job, Trace, generated, given, joined
+from dtool.backends.fused import FusedNetwork
+from dtool.backends.limit import Limit
 from dtool.backends.load import with_tensors
 from dtool.backends.noise import checked_ids
 from dtool.errors import DtoolError, UsageError
@@ -39,7 +41,7 @@ class Samples:
 
 def sample(
     network: Network,
-    plan: Plan | str,
+    plan: Plan | str | None = None,
     *,
     n: int | None = None,
     seed: int = 0,
@@ -47,6 +49,7 @@ def sample(
     labels: int | Sequence[int] | None = None,
     guidance: float | None = None,
     clip: bool | None = None,
+    threshold: float | None = None,
     x: Any = None,
     noise: Any = None,
     steps: int | None = None,
@@ -56,9 +59,11 @@ def sample(
 ) -> Samples:
     """Sample images.
 
-    plan: a Plan (translated for this network if it was made for another), or a recipe, with `steps`.
+    plan: a Plan (translated for this network if it was made for another), or a recipe, with `steps`; a file that holds
+    a sampler has one of its own.
     n: how many images, default 16: those with ids 0 … n-1 of `seed`; or give `ids`. Image i of a seed is the same
     picture on every backend, and the same bits in any batch.
+    threshold: dynamic thresholding at this quantile of an image's pixels, e.g. 0.995, instead of clipping.
     labels: a class for all, or one each; -1 means no class. By default image i of a conditional network gets class
     i mod classes. guidance, clip: the network's own by default.
     x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it: `plan.draws` of them, or
@@ -72,7 +77,7 @@ def sample(
     if x is not None:
         network, x, noise = _on_one_backend(network, x, noise, as_numpy)
     table = _plan_for(network, plan, steps)
-    _require_fitting(network, table, x, clip)
+    _require_fitting(network, table, x, clip, threshold)
     count = _count(n, ids, x)
     classes = _labels(network, labels, ids, count)
     chunk = batch_size or (count if x is not None else network.micro_batch)
@@ -81,16 +86,17 @@ def sample(
     scale = network.spec.guidance if guidance is None else guidance
     if guidance is not None and guidance != 1 and classes is None:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
-    clipped = (network.spec.clip if clip is None else clip) and not table.inverse
+    limit = _limit(network, table, clip, threshold)
     total = table.rows * -(-count // chunk)
     called = _counter(progress, total)
-    job = Job(network, table, scale, network.spec.data_range if clipped else None, trace, called)
+    job = Job(network, table, scale, limit, trace, called)
     started = time.perf_counter()
     if x is None:
         if noise is not None:
             raise UsageError("noise is given without a start", "give x= too")
         names = checked_ids(np.arange(count) if ids is None else np.asarray(ids, dtype=np.int64))
-        parts = generated(job, seed, names, classes, chunk)
+        run = network.generated if isinstance(network, FusedNetwork) else generated
+        parts = run(job, seed, names, classes, chunk)
     else:
         names = None
         parts = given(job, x, noise, classes, chunk)
@@ -113,7 +119,11 @@ def _on_one_backend(network: Network, x: Any, noise: Any, as_numpy: bool) -> tup
     return network, x.detach().cpu().numpy(), None if noise is None else noise.detach().cpu().numpy()
 
 
-def _plan_for(network: Network, plan: Plan | str, steps: int | None) -> Plan:
+def _plan_for(network: Network, plan: Plan | str | None, steps: int | None) -> Plan:
+    if plan is None:
+        if not isinstance(network, FusedNetwork):
+            raise UsageError("no sampler is named", "give a plan or a recipe, e.g. 'ddim'")
+        plan = network.plan if steps in (None, network.plan.steps) else network.plan.recipe
     if isinstance(plan, Plan):
         if steps is not None and steps != plan.steps:
             raise UsageError(f"the plan has {plan.steps} steps", "leave out steps, or give a recipe")
@@ -121,7 +131,7 @@ def _plan_for(network: Network, plan: Plan | str, steps: int | None) -> Plan:
     return make_plan(plan, steps=steps, network=network)
 
 
-def _require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None) -> None:
+def _require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None, threshold: float | None) -> None:
     """Refuse a plan that asks of the network, or of the caller, what was not given."""
     if plan.learned and not network.spec.learned_variance:
         raise UsageError(
@@ -130,8 +140,17 @@ def _require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None) ->
         )
     if plan.inverse and x is None:
         raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
-    if plan.inverse and clip:
+    if plan.inverse and (clip or threshold):
         raise UsageError(f"{plan.recipe} cannot clip: what is cut off does not come back", "leave out clip")
+
+
+def _limit(network: Network, plan: Plan, clip: bool | None, threshold: float | None) -> Limit | None:
+    """What predicted images are kept to: the network's own way, or what was asked for."""
+    if threshold is not None and clip is False:
+        raise UsageError("threshold is a way of clipping, and clip is off", "give one of them")
+    quantile = network.threshold if threshold is None else threshold
+    clipped = threshold is not None or (network.spec.clip if clip is None else clip)
+    return Limit(*network.spec.data_range, quantile) if clipped and not plan.inverse else None
 
 
 def _count(n: int | None, ids: Sequence[int] | None, x: Any) -> int:

@@ -19,7 +19,8 @@ from dtool.errors import UsageError, did_you_mean
 PICTURES, TABLES, NETWORKS, ABOUT = "Pictures", "Samplers as tables", "Networks", "About"
 COMPARE_HELP = "Compare recipes: time, quality, pictures from the same noise."
 TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
-EXPORT_HELP = "Write a network as one ONNX file, and check it against PyTorch."
+BENCH_HELP = "Measure speed, side by side with the bare network and others."
+EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -36,13 +37,14 @@ COMMANDS = {
     "sample": Lazy("dtool.cli.sample:sample", "Draw samples from a network, and write them as a picture.", PICTURES),
     "compare": Lazy("dtool.cli.compare:compare", COMPARE_HELP, PICTURES),
     "forward": Lazy("dtool.cli.forward:forward", "Show how each schedule destroys an image.", PICTURES),
-    "plan": Lazy("dtool.cli.plan:plan", "Show the table that a recipe compiles to.", TABLES),
+    "plan": Lazy("dtool.cli.plan:plan", "Show the table that a recipe compiles to, or that is in a file.", TABLES),
     "check": Lazy("dtool.cli.check:check", "Examine a sampler: is it what it says it is?", TABLES),
     "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers by family, or show one of them.", TABLES),
     "schedulers": Lazy("dtool.cli.schedulers:schedulers", "List or draw the noise schedules.", TABLES),
     "spacings": Lazy("dtool.cli.spacings:spacings", "List the spacings: where on a schedule the steps fall.", TABLES),
     "train": Lazy("dtool.cli.train:train", TRAIN_HELP, NETWORKS),
     "export": Lazy("dtool.cli.export:export", EXPORT_HELP, NETWORKS),
+    "bench": Lazy("dtool.cli.bench:bench", BENCH_HELP, NETWORKS),
     "plugins": Lazy("dtool.cli.plugins:plugins", "List the installed plugins and what they offer.", ABOUT),
     "env": Lazy("dtool.cli.env:env", "Print versions and devices, for a bug report.", ABOUT),
 }  # fmt: skip

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dtool.errors import UsageError
+from dtool.samplers.rule import Prediction
 
 if TYPE_CHECKING:
     from dtool.networks.network import Network
 
 SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
 FACTORY = re.compile(r"[\w.]+:\w+")  # a recipe's option has an =, so that no recipe looks like this
+WHERE, FOREIGN = "Where it runs", "A foreign ONNX file"
 MODEL_HELP = ".pt, .safetensors, .onnx, or package.module:factory [default: the network of digits inside the package]"
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1", rich_help_panel="Where it runs")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1", rich_help_panel=WHERE)]
 Backend = Annotated[
     str | None,
-    typer.Option(help="insist on torch or onnxruntime", show_default=False, rich_help_panel="Where it runs"),
+    typer.Option(help="insist on torch or onnxruntime", show_default=False, rich_help_panel=WHERE),
 ]
 Seed = Annotated[int, typer.Option(help="image i of a seed starts from the same noise everywhere")]
 Classes = Annotated[
@@ -37,6 +43,10 @@ Classes = Annotated[
 ]
 Guidance = Annotated[
     float | None, typer.Option(min=0, help="guidance scale [default: the network's own]", show_default=False)
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="instead of clipping, dynamic thresholding at this quantile, e.g. 0.995", show_default=False),
 ]
 Clip = Annotated[
     bool | None,
@@ -52,9 +62,102 @@ BatchSize = Annotated[
         min=1,
         help="images at a time [default: what suits the device]; the same bits only for the same size",
         show_default=False,
-        rich_help_panel="Where it runs",
+        rich_help_panel=WHERE,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a network's file is opened, and what must be said of one that does not say it: a flag for each field."""
+
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:k=v,…]",
+            help="instead of --device: an execution provider of ONNX Runtime",
+            show_default=False,
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="stop a call of an ONNX file after this; 0: never [default: 120; 1200 for a whole sampler]",
+            show_default=False,
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="the noise schedule that it was trained under (--scheduler is the one to sample with)",
+            show_default=False,
+            rich_help_panel=FOREIGN,
+        ),
+    ] = None
+    prediction: Annotated[
+        Prediction | None,
+        typer.Option(help="what it was trained to predict", show_default=False, rich_help_panel=FOREIGN),
+    ] = None
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            help="one sample: 3,32,32 [default: as the file says]", show_default=False, rich_help_panel=FOREIGN
+        ),
+    ] = None
+    num_classes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="how many classes it was trained on, if any", show_default=False, rich_help_panel=FOREIGN
+        ),
+    ] = None
+    data_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH", help="of its images [default: -1,1]", show_default=False, rich_help_panel=FOREIGN
+        ),
+    ] = None
+
+    @property
+    def spec(self) -> dict[str, Any] | None:
+        """What was said of a foreign network, as `dtool.load` takes it; None if nothing was."""
+        said = {
+            "schedule": self.schedule,
+            "prediction": self.prediction,
+            "classes": self.num_classes,
+            "shape": self.shape and _numbers(self.shape, int, "--shape", "3,32,32"),
+            "data_range": self.data_range and _numbers(self.data_range, float, "--data-range", "-1,1"),
+        }
+        return {name: value for name, value in said.items() if value is not None} or None
+
+
+def _numbers(text: str, kind: Callable[[str], float], option: str, example: str) -> tuple[float, ...]:
+    """`3,32,32` → (3, 32, 32)."""
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text}: not a list of numbers", f"write it as {example}") from None
+
+
+def with_opening(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(…, opening: Opening)` with a flag for each field of `Opening` in place of `opening`."""
+    hints, flags = (typing.get_type_hints(thing, include_extras=True) for thing in (function, Opening))
+    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(function).parameters.values()]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    extra = [inspect.Parameter(f.name, kind, default=f.default, annotation=flags[f.name]) for f in fields(Opening)]
+
+    @functools.wraps(function)
+    def wrapper(**given: Any) -> Any:
+        opening = Opening(**{f.name: given.pop(f.name) for f in fields(Opening)})
+        return function(**given, opening=opening)
+
+    named = [p for p in own if p.kind != kind] + extra + [p for p in own if p.kind == kind and p.name != "opening"]
+    wrapper.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in named}
+    return wrapper
 
 
 def is_model(word: str) -> bool:
@@ -62,17 +165,25 @@ def is_model(word: str) -> bool:
     return bool(Path(word).suffix.lower() in SUFFIXES or FACTORY.fullmatch(word) or Path(word).is_file())
 
 
-def open_network(model: str | None, device: str, backend: str | None) -> Network:
+def open_network(model: str | None, device: str, backend: str | None, opening: Opening | None = None) -> Network:
     """The network in `model`, or the one inside the package; see `dtool.load` for the errors."""
     import dtool
 
+    opening = opening or Opening()
+    spec, more = opening.spec, {"provider": opening.provider, "time_limit": opening.time_limit}
+    more = {name: value for name, value in more.items() if value is not None}
     if model is not None:
-        return dtool.load(model, device=device, backend=backend)
+        return dtool.load(model, device=device, backend=backend, spec=spec, **more)  # type: ignore[arg-type]
     if backend not in (None, "torch", "onnxruntime"):
         raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
     if backend == "torch":
         raise UsageError(f"the network inside the package runs on onnxruntime, not on {backend}", "leave --backend out")
-    return dtool.default_network(device)
+    if spec is not None:
+        raise UsageError(
+            "the network inside the package says itself what it was trained for",
+            "leave out --schedule, --prediction and the like; another schedule to sample with is --scheduler",
+        )
+    return dtool.default_network(device, **more)  # type: ignore[arg-type]
 
 
 @contextmanager

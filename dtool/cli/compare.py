@@ -14,10 +14,12 @@ from dtool.cli.arguments import (
     Clip,
     Device,
     Guidance,
+    Opening,
     Seed,
     is_model,
     open_network,
     progress_bar,
+    with_opening,
 )  # fmt: skip
 from dtool.cli.output import AsJson, Column, Quiet, number, remark, say, say_json, table
 from dtool.errors import DtoolError, UsageError
@@ -34,6 +36,7 @@ EXAMPLES = (
 USUAL = ("ddpm", "ddim", "heun", "dpmpp-2m", "unipc", "dpmpp-2m-sde")
 
 
+@with_opening
 def compare(
     what: Annotated[
         list[str] | None,
@@ -64,6 +67,8 @@ def compare(
     batch_size: BatchSize = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    *,
+    opening: Opening,
 ) -> None:
     """Compare recipes: time, quality, pictures from the same noise.
 
@@ -80,7 +85,7 @@ def compare(
     require_writable(output)
     model, recipes = _split(what or [])
     wanted = counts(steps)
-    net = open_network(model, device, backend)
+    net = open_network(model, device, backend, opening)
     reference = _reference(data, net)
     with progress_bar("comparing", quiet) as show:
         found = compare_recipes(

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from typing import Any
 
+from dtool.backends.installation import breakage, conflict, installed
 from dtool.cli.output import AsJson, Quiet, say, say_json
+from dtool.errors import DtoolError
 from dtool.plugins.registry import registry
 from dtool.version import __version__
 
@@ -36,17 +38,21 @@ def env(as_json: AsJson = False, quiet: Quiet = False) -> None:  # noqa: ARG001 
     width = max(len(name) for name in lines)
     for name, value in lines.items():
         say(f"{name.ljust(width)}  {value}")
+    for problem in found["problems"]:
+        say(f"{'problem'.ljust(width)}  {problem['cause']}")
+        say(f"{'remedy'.ljust(width)}  {problem['remedy']}")
 
 
 def environment() -> dict[str, Any]:
     """What a bug report needs. torch is not imported for it: its version is read from its metadata."""
     registry().load_installed()
+    providers, problems = _onnxruntime()
     return {
         "dtool": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "onnxruntime_providers": _providers(),
+        "packages": {name: _version(name) for name in PACKAGES} | installed(),
+        "onnxruntime_providers": providers,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpus": _gpus(),
         "plugins": [
@@ -54,6 +60,7 @@ def environment() -> dict[str, Any]:
             for p in registry().plugins
             if p.name != "dtool"
         ],
+        "problems": [{"cause": cause, "remedy": remedy} for cause, remedy in problems],
         "executable": sys.executable,
     }
 
@@ -65,13 +72,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _providers() -> list[str]:
-    """ONNX Runtime's execution providers; its import is light."""
+def _onnxruntime() -> tuple[list[str], list[tuple[str, str]]]:
+    """ONNX Runtime's execution providers, its import is light; and what is wrong with it, each with its remedy."""
+    clash = conflict()
     try:
-        from dtool.backends.onnxruntime_backend import providers
-    except ImportError:
-        return []
-    return providers()
+        from dtool.backends.onnxruntime_session import providers
+
+        return providers(), [clash] if clash else []
+    except ImportError as error:
+        return [], [breakage(str(error))] if installed() else []
+    except DtoolError as error:
+        return [], [(str(error), error.hint)]
 
 
 def _gpus() -> list[str]:

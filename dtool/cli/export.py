@@ -4,39 +4,131 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dtool.cli.output import AsJson, Quiet, remark, say, say_json
 from dtool.errors import UsageError
 
-EXAMPLES = ("dtool export model.pt", "dtool export model.safetensors -o digits.onnx --json")
+if TYPE_CHECKING:
+    from dtool.export.report import ExportReport
+
+EXAMPLES = (
+    "dtool export model.pt",
+    "dtool export model.pt --recipe dpmpp-2m/karras --steps 20 -o app.onnx",
+    "dtool export --recipe ddpm --steps 50 --freeze -o app.onnx",
+    "dtool export --check app.onnx",
+)
+SAMPLER = "A sampler in the file"
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="a checkpoint of dtool train: .pt or .safetensors", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            help="a checkpoint of dtool train: .pt or .safetensors; with --recipe an exported network too "
+            "[default: the network inside the package]; with --check alone, a sampler's file",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="the ONNX file [default: MODEL.onnx]", show_default=False)
     ] = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="compare the file with PyTorch")] = True,
-    steps: Annotated[int, typer.Option(min=1, help="length of the run that is compared")] = 50,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="compare the file with its original")] = True,
+    steps: Annotated[int, typer.Option(min=1, help="steps of the recipe, or of the run that is compared")] = 50,
+    recipe: Annotated[
+        str | None, typer.Option(help="put this sampler into the file, e.g. dpmpp-2m/karras", rich_help_panel=SAMPLER)
+    ] = None,
+    freeze: Annotated[
+        bool,
+        typer.Option(
+            "--freeze", help="bake all defaults in; writes Triton's config.pbtxt too", rich_help_panel=SAMPLER
+        ),
+    ] = False,
+    history: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=8,
+            help="room for other samplers: older predictions [default: the recipe's]",
+            rich_help_panel=SAMPLER,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="the default seed [default: 0]", rich_help_panel=SAMPLER)
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=0, help="the default scale [default: the network's]", rich_help_panel=SAMPLER)
+    ] = None,
+    clip: Annotated[
+        bool | None,
+        typer.Option("--clip/--no-clip", help="the default [default: the network's]", rich_help_panel=SAMPLER),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="dynamic thresholding at this quantile, e.g. 0.995, built in", rich_help_panel=SAMPLER),
+    ] = None,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="images that are run at a time [default: by size]", rich_help_panel=SAMPLER),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a network as one ONNX file, and check it against PyTorch.
+    """Write a network, or a network and its sampler, as one ONNX file.
 
-    The file holds the weights and what dtool must know of the network; it needs onnxruntime and no PyTorch. If the
-    two differ by more than 1e-4, at any batch size or time or over a whole run, nothing is written.
+    The network's file holds the weights and what dtool must know of them; it is compared with PyTorch. With --recipe
+    the file holds the plan, the loop and the noise too, and any program with ONNX Runtime can draw images from it; it
+    is compared with the host's loop. If the two differ by more than 1e-4 nothing is written.
     """
     from dtool.export.api import export as export_network
 
-    if model.suffix.lower() not in (".pt", ".pth", ".safetensors"):
-        raise UsageError(f"{model}: not a checkpoint", "give a .pt or .safetensors file of dtool train")
-    report = export_network(model, output or model.with_suffix(".onnx"), check=check, steps=steps)
+    options = {
+        "freeze": freeze or None, "history": history, "seed": seed, "guidance": guidance, "clip": clip,
+        "threshold": threshold, "micro_batch": micro_batch,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    onnx_file = model is not None and model.suffix.lower() == ".onnx"
+    if onnx_file and recipe is None and output is None and check and not given:
+        _show(_again(model), as_json, quiet)
+        return
+    if given and recipe is None:
+        raise UsageError(f"--{min(given).replace('_', '-')} is for a sampler's file", "say which one, with --recipe")
+    _require_kind(model, recipe)
+    out = output or _named(model, recipe)
+    _show(export_network(model, out, plan=recipe, steps=steps, check=check, **given), as_json, quiet)
+
+
+def _again(model: Path | None) -> ExportReport:
+    from dtool.export.api import recheck
+
+    assert model is not None
+    return recheck(model)
+
+
+def _require_kind(model: Path | None, recipe: str | None) -> None:
+    if model is None and recipe is None:
+        raise UsageError("there is nothing to export", "name a checkpoint, or with --recipe a sampler")
+    kinds = (".pt", ".pth", ".safetensors", *([".onnx"] if recipe is not None else []))
+    if model is not None and model.suffix.lower() not in kinds:
+        hint = "give a .pt or .safetensors file of dtool train"
+        raise UsageError(f"{model}: not a checkpoint", hint if recipe is None else f"{hint}, or an exported network")
+
+
+def _named(model: Path | None, recipe: str | None) -> Path:
+    """MODEL.onnx for a network, MODEL-SAMPLER.onnx for a sampler."""
+    from dtool.plan import Recipe
+
+    stem = model.with_suffix("") if model is not None else Path("digits")
+    if recipe is None:
+        return stem.with_suffix(".onnx")
+    return stem.with_name(f"{stem.name}-{Recipe.parse(recipe).rule.name}.onnx")
+
+
+def _show(report: ExportReport, as_json: bool, quiet: bool) -> None:
     if as_json:
-        fields = asdict(report) | {"path": str(report.path), "largest": report.largest}
-        say_json(fields)
+        say_json(asdict(report) | {"path": str(report.path), "largest": report.largest})
         return
     remark(str(report), quiet)
     say(report.path)

@@ -9,6 +9,7 @@ import typer
 
 from dtool.cli.options import scheduler_names, spacing_names
 from dtool.cli.output import Column, Quiet, remark, say, table
+from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.plan import Plan
@@ -21,7 +22,9 @@ EXAMPLES = (
 
 
 def plan(
-    recipe: Annotated[str, typer.Argument(help="SAMPLER:k=v@SCHEDULER:k=v/SPACING:k=v", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="SAMPLER:k=v@SCHEDULER:k=v/SPACING:k=v, or a sampler's ONNX file", show_default=False)
+    ],
     steps: Annotated[int | None, typer.Option(min=1, help="how many steps [default: 50]")] = None,
     points: Annotated[
         str | None, typer.Option(help="your own times instead, falling: 999,750,500,250", show_default=False)
@@ -40,20 +43,26 @@ def plan(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the table that a recipe compiles to.
+    """Show the table that a recipe compiles to, or that is in a file.
 
     One row a network call, with the network's output as a prediction D of the image and m of what the sampler
     remembers: x' = a·x + b0·m + b1·m_before + … + c·z. The noise level of a row is alpha, sigma; time is what the
     network is told. Where there is a c_low, the network chooses between it and c; b_raw multiplies what clipping took
     off D.
     """
+    from dtool.backends.fused import plan_in
     from dtool.cli.values import times
     from dtool.files import require_writable, write_atomically
     from dtool.plan.api import plan as make_plan
 
     if plot is not None:
         require_writable(plot)
-    made = make_plan(recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=times(points))
+    if recipe.endswith(".onnx"):
+        if (steps, points, scheduler, spacing) != (None,) * 4:
+            raise UsageError(f"{recipe} holds a plan as it is", "leave the other options out, or give a recipe")
+        made = plan_in(Path(recipe))
+    else:
+        made = make_plan(recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=times(points))
     if plot is not None:
         picture = _picture(made)
         write_atomically(plot, lambda temporary: picture.save(temporary, "PNG"))

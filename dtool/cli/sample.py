@@ -17,9 +17,12 @@ from dtool.cli.arguments import (
     Clip,
     Device,
     Guidance,
+    Opening,
     Seed,
+    Threshold,
     open_network,
     progress_bar,
+    with_opening,
 )  # fmt: skip
 from dtool.cli.options import DEFAULT_SAMPLER, Options, sampler_names, scheduler_names, spacing_names
 from dtool.cli.output import AsJson, Quiet, remark, say_json
@@ -34,10 +37,12 @@ EXAMPLES = (
     "dtool sample --scheduler cosine --sigma tilde",
     "dtool sample --sampler dpmpp-2m --spacing karras --steps 20 --class 3,1,4 -n 30",
     "dtool sample model.onnx --recipe ddim:eta=0.5 --steps 25 --ids 0-63 --npz samples.npz",
+    "dtool sample foreign.onnx --schedule linear --prediction eps --shape 3,32,32",
 )
 HOW, FILES = "The recipe", "Files"
 
 
+@with_opening
 def sample(
     model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="how many images [default: 16]")] = None,
@@ -46,6 +51,7 @@ def sample(
     classes: Classes = None,
     guidance: Guidance = None,
     clip: Clip = None,
+    threshold: Threshold = None,
     sampler: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +97,7 @@ def sample(
     as_json: AsJson = False,
     quiet: Quiet = False,
     *,
+    opening: Opening,
     options: Options,
 ) -> None:
     """Draw samples from a network, and write them as a picture.
@@ -99,30 +106,26 @@ def sample(
     chosen sampler are flags, listed below: --help shows those of the sampler that you name.
     """
     import dtool
-    from dtool.cli.values import class_list, id_list, times
-    from dtool.plan.api import plan as make_plan
+    from dtool.cli.values import class_list, id_list
 
     chosen = id_list(ids)
     if chosen is not None and n is not None and n != len(chosen):
         raise UsageError(f"-n {n}, but --ids names {len(chosen)} images", "leave -n out")
     count = len(chosen) if chosen is not None else 16 if n is None else n
     _check_paths(output, npz, trace)
-    net = open_network(model, device, backend)
+    net = open_network(model, device, backend, opening)
     files = _files(net, output, npz, trace)
     labels = class_list(classes, net.spec.class_names, net.classes, count)
-    plan = make_plan(
-        _recipe(sampler, recipe, options),
-        scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net,
-    )  # fmt: skip
+    plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
     with progress_bar(f"{count} images", quiet) as show:
         out = dtool.sample(
-            net, plan, n=count, seed=seed, ids=chosen, labels=labels, guidance=guidance, clip=clip, trace=trace,
-            batch_size=batch_size, progress=show,
+            net, plan, n=count, seed=seed, ids=chosen, labels=labels, guidance=guidance, clip=clip, threshold=threshold,
+            trace=trace, batch_size=batch_size, progress=show,
         )  # fmt: skip
     settings = {
         "recipe": plan.recipe, "plan": plan.hash, "steps": plan.steps, "calls": out.calls, "n": count, "seed": seed,
         "model": model, "backend": net.backend, "device": net.device,
-        "guidance": guidance, "clip": clip, "dtool": dtool.__version__,
+        "guidance": guidance, "clip": clip, "threshold": threshold, "dtool": dtool.__version__,
     }  # fmt: skip
     _write(files, net, out, settings)
     remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
@@ -130,6 +133,28 @@ def sample(
         say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
     else:
         sys.stdout.writelines(f"{path}\n" for path in files.values())
+
+
+def _plan(
+    net: Network,
+    sampler: str | None,
+    recipe: str | None,
+    scheduler: str | None,
+    spacing: str | None,
+    steps: int | None,
+    points: str | None,
+    options: Options,
+) -> Plan:
+    """The plan that was asked for; of a file that holds a sampler its own, or as much of it as was not asked for."""
+    from dtool.cli.values import times
+    from dtool.plan.api import plan as make_plan
+
+    if net.plan is not None and sampler is None and recipe is None:
+        if options == {} and (scheduler, spacing, steps, points) == (None,) * 4:
+            return net.plan
+        recipe, steps = net.plan.recipe, (net.plan.steps if steps is None and points is None else steps)
+    wanted = _recipe(sampler, recipe, options)
+    return make_plan(wanted, scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net)
 
 
 def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:

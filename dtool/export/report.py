@@ -10,7 +10,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest absolute difference between the file and PyTorch in one comparison; `what` names it."""
+    """The largest difference in one comparison of the file with what it stands for; `what` names it."""
 
     what: str
     difference: float
@@ -18,9 +18,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """One exported file: its `size` in bytes, `opset`, the hash of its weights, and how far it is from PyTorch.
+    """One exported file: its `size` in bytes, `opset`, the hash of its weights, and how far it is from the original.
 
-    `comparisons` is empty if the file was not checked. `str(report)` is what `dtool export` prints.
+    The original is PyTorch for a network, and the host's loop for a sampler, which has a `recipe`. `comparisons` is
+    empty if the file was not checked. `str(report)` is what `dtool export` prints.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class ExportReport:
     weights_sha256: str
     comparisons: tuple[Comparison, ...] = ()
     seconds: float = 0.0
+    recipe: str | None = None
 
     @property
     def largest(self) -> float | None:
@@ -38,6 +40,7 @@ class ExportReport:
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.size / 1e6:.2f} MB, opset {self.opset}, weights {self.weights_sha256[:16]}"]
         lines += [f"  {c.difference:.1e}  {c.what}" for c in self.comparisons]
+        original = "PyTorch" if self.recipe is None else "the host's loop"
         if self.largest is None:
-            return "\n".join([*lines, "not compared with PyTorch"])
-        return "\n".join([*lines, f"largest difference from PyTorch {self.largest:.1e}, allowed {TOLERANCE:.0e}"])
+            return "\n".join([*lines, f"not compared with {original}"])
+        return "\n".join([*lines, f"largest difference from {original} {self.largest:.1e}, allowed {TOLERANCE:.0e}"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
 from dtool.networks.spec import NetworkSpec
+from dtool.plan.plan import Plan
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule
 from dtool.schedulers.schedule import Schedule, from_betas
@@ -28,6 +29,8 @@ class Network(ABC):
     backend: ClassVar[str]
     device: str = "cpu"
     micro_batch: int = 1
+    threshold: float | None = None  # of a sampler's file that was made with dynamic thresholding
+    plan: Plan | None = None  # of a sampler's file
 
     def __init__(self, spec: NetworkSpec) -> None:
         self.spec = spec

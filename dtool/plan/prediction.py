@@ -85,14 +85,13 @@ def times_on(
     return time, c_in, np.flatnonzero(outside)
 
 
-def _heard(trained: Schedule, time: Column, alpha: Column, sigma: Column, c_in: Column) -> tuple[Column, Column]:
-    """The levels at which the network's word is taken: the rows' own, but at α = 0 the one that it is told.
+def _heard(trained: Schedule, time: Column, c_in: Column) -> tuple[Column, Column]:
+    """(c_skip, c_out) of an eps network at α = 0, where eps says nothing of the image: at the level that it is told.
 
     That is another only if the network was trained with some signal in every image, and was therefore clamped.
     """
-    told_alpha, told_sigma = trained.level(time)
-    silent = alpha == 0
-    return np.where(silent, told_alpha / c_in, alpha), np.where(silent, told_sigma / c_in, sigma)
+    alpha, sigma = trained.level(time)
+    return output_map("eps", alpha / c_in, sigma / c_in, c_in)
 
 
 def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
@@ -117,10 +116,12 @@ def for_network(plan: Plan, trained: Schedule, prediction: Prediction) -> Plan:
             ClampWarning,
             stacklevel=2,
         )
-    c_skip, c_out = output_map(prediction, *_heard(trained, time, plan.alpha, plan.sigma, c_in), c_in)
+    c_skip, c_out = output_map(prediction, plan.alpha, plan.sigma, c_in)
     m_x, m_f = history_map(plan.basis, prediction, plan.alpha, plan.sigma, c_in)
-    silent = plan.alpha == 0  # there the history holds the image, as the network that is told `time` sees it
-    m_x, m_f = np.where(silent, c_skip, m_x), np.where(silent, c_out, m_f)
+    if prediction == "eps" and (silent := plan.alpha == 0).any():
+        heard = _heard(trained, time, c_in)
+        c_skip, c_out = np.where(silent, heard[0], c_skip), np.where(silent, heard[1], c_out)
+        m_x, m_f = np.where(silent, heard[0], m_x), np.where(silent, heard[1], m_f)
     return replace(
         plan,
         trained_hash=trained.hash,

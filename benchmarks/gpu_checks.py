@@ -1,0 +1,223 @@
+"""What must hold on a GPU before its speed means anything; each check also runs on the CPU, against itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dtool
+from dtool.backends.noise import normals
+from dtool.errors import DtoolError
+from dtool.networks.network import Network
+from dtool.testing.result import CheckResult
+
+RECIPES = ("ddim", "ddpm", "dpmpp-2m/karras")
+DEFAULT = "dpmpp-2m/karras"  # has room for what the others need
+BAR = 1e-3
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass
+class Suite:
+    """What is examined: the network in the ONNX file `model`, and `torch_network` on PyTorch, if it is there.
+
+    `device`: cpu or cuda; everything on it is compared with the CPU. `folder`: for exports. `n` images in `steps`.
+    """
+
+    model: Path
+    device: str
+    folder: Path
+    steps: int = 20
+    n: int = 16
+    torch_network: Callable[[str], Network] | None = None
+
+    @cached_property
+    def here(self) -> Network:
+        """The network on the device."""
+        return dtool.load(self.model, device=self.device)
+
+    @cached_property
+    def there(self) -> Network:
+        """The network on the CPU."""
+        return dtool.load(self.model, device="cpu")
+
+    @cached_property
+    def fused_file(self) -> Path:
+        """The network with the default plan, exported; raises DtoolError if that cannot be done."""
+        path = self.folder / "sampler.onnx"
+        dtool.export(self.model, path, plan=dtool.plan(DEFAULT, steps=self.steps, network=self.there), check=False)
+        return path
+
+    def fused(self, device: str) -> Network:
+        """The exported sampler on a device."""
+        return dtool.load(self.fused_file, device=device)
+
+    def images(self, network: Network, recipe: str, **more: Any) -> Any:
+        """Images of a seed, as numpy float32."""
+        plan = dtool.plan(recipe, steps=self.steps, network=network)
+        return dtool.sample(network, plan, **({"n": self.n, "seed": 5} | more)).x0
+
+
+def examine(suite: Suite) -> Iterator[CheckResult]:
+    """Every check's result; a check that breaks down has failed, one whose packages are missing is skipped."""
+    for name, needs, check in CHECKS:
+        missing = [module for module in needs if importlib.util.find_spec(module) is None]
+        if missing:
+            yield CheckResult(name, "skip", "-", f"{', '.join(missing)} not installed")
+            continue
+        try:
+            yield from check(suite, name)
+        except (DtoolError, RuntimeError, ValueError) as error:
+            yield CheckResult(name, "fail", "-", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+
+
+def host_loop(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """The same pictures on the device as on the CPU, on ONNX Runtime."""
+    for recipe in RECIPES:
+        apart = furthest(suite.images(suite.here, recipe), suite.images(suite.there, recipe))
+        yield within(f"{name}, {recipe}", apart, f"{suite.device} against cpu")
+
+
+def fused_file(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """The exported sampler gives the pictures of the host loop on the CPU, whatever recipe is asked of it."""
+    whole = suite.fused(suite.device)
+    for recipe in RECIPES:
+        apart = furthest(suite.images(whole, recipe), suite.images(suite.there, recipe))
+        yield within(f"{name}, {recipe}", apart, f"the file on {suite.device} against the host loop on cpu")
+
+
+def torch_loop(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """The same pictures on the device as on the CPU, on PyTorch."""
+    if suite.torch_network is None:
+        yield CheckResult(name, "skip", "-", f"no PyTorch on {suite.device}")
+        return
+    pair = [suite.torch_network(device) for device in (suite.device, "cpu")]
+    for recipe in RECIPES:
+        apart = furthest(*(suite.images(network, recipe) for network in pair))
+        yield within(f"{name}, {recipe}", apart, f"{suite.device} against cpu, TF32 off")
+
+
+def torch_noise(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """Noise made on the device is numpy's, bit for bit."""
+    if suite.torch_network is None:
+        yield CheckResult(name, "skip", "-", f"no PyTorch on {suite.device}")
+        return
+    from dtool.backends.torch_backend import device_normals
+
+    ids = np.array([0, 1, 77, 2**32 - 1, *range(500, 756)], dtype=np.uint64)
+    for draw in (0, 40):
+        made = device_normals(3, ids, draw, (3, 32, 32), 2, suite.device).cpu().numpy()
+        yield equal(f"{name}, draw {draw}", made, normals(3, ids, draw, (3, 32, 32), 2))
+
+
+def fused_noise(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """Noise made inside the exported sampler is numpy's: its start, and what a row adds that does nothing else."""
+    from dtool.plan.packed import COLUMNS
+
+    session = raw_session(suite)
+    shape, ids = suite.there.shape, np.array([0, 1, 77, 2**32 - 1, *range(500, 756)], dtype=np.uint64)
+    table = next(node for node in session.get_overridable_initializers() if node.name == "table")
+    rows = np.zeros((3, table.shape[1]), dtype=np.float32)
+    rows[:, COLUMNS.index("c")] = 1
+    feed: dict[str, Any] = {
+        "ids": ids, "seed": np.array(3, np.uint64), "table": rows, "times": np.zeros(3, np.float32),
+        "init": np.array(1, np.float32),
+    }  # fmt: skip
+    if suite.there.classes:
+        feed["label"] = np.zeros(len(ids), np.int64)
+    for steps in (0, 1, 3):
+        [made] = session.run(["images"], feed | {"steps": np.array(steps, np.int64)})
+        yield equal(f"{name}, draw {steps}", made, normals(3, ids, steps, shape)[0])
+
+
+def batches(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """An image alone is what it is among 64, bit for bit."""
+    contestants: dict[str, Callable[[], Network]] = {"host loop": lambda: suite.here}
+    if importlib.util.find_spec("onnx") is not None:
+        contestants["fused file"] = lambda: suite.fused(suite.device)
+    if suite.torch_network is not None:
+        make = suite.torch_network
+        contestants["PyTorch"] = lambda: make(suite.device)
+    for what, network in contestants.items():
+        net = network()
+        label = {"labels": 1} if net.classes else {}
+        together = suite.images(net, "ddpm", n=64, **label)
+        for image in (0, 37, 63):
+            alone = suite.images(net, "ddpm", n=None, ids=[image], **label)
+            yield equal(f"{name}, {what}, image {image}", alone[0], together[image])
+
+
+def operators(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """Which operators of the exported sampler do not run on the device: a figure, and the network's must."""
+    session = raw_session(suite, profile=suite.folder / "profile")
+    feed = {"ids": np.arange(2, dtype=np.uint64)}
+    if suite.there.classes:
+        feed["label"] = np.zeros(2, np.int64)
+    session.run(["images"], feed)
+    events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    yield placed(name, events, suite.device)
+
+
+def placed(name: str, events: list[dict[str, Any]], device: str) -> CheckResult:
+    """What a profile says: products of the network on another provider are a failure, the rest is told."""
+    ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+    elsewhere = Counter(args["op_name"] for args in ran if args["provider"] != PROVIDERS[device])
+    heavy = {"Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm"} & set(elsewhere)
+    told = ", ".join(f"{count} {op}" for op, count in elsewhere.most_common(8)) or "none"
+    status = "fail" if heavy or not ran else "info"
+    return CheckResult(name, status, f"{sum(elsewhere.values())} of {len(ran)}", f"not on {device}: {told}")
+
+
+def raw_session(suite: Suite, profile: Path | None = None) -> Any:
+    """The exported sampler in ONNX Runtime itself, as a program that has no dtool runs it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    wanted: list[Any] = [PROVIDERS["cpu"]]
+    if suite.device == "cuda":
+        onnxruntime.preload_dlls()
+        wanted.insert(0, (PROVIDERS["cuda"], {"use_tf32": 0}))
+    session = onnxruntime.InferenceSession(suite.fused_file, options, providers=wanted)
+    if session.get_providers()[0] != PROVIDERS[suite.device]:
+        raise DtoolError(f"ONNX Runtime did not start on {suite.device}", "install its build for the device")
+    return session
+
+
+def furthest(one: Any, other: Any) -> float:
+    """The largest difference; NaN if there is one anywhere."""
+    return float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max())
+
+
+def within(name: str, apart: float, detail: str, bar: float = BAR) -> CheckResult:
+    """Passed if `apart` is at most the bar; NaN is not."""
+    return CheckResult(name, "pass" if apart <= bar else "fail", f"{apart:.1e}", f"{detail}; allowed {bar:.0e}")
+
+
+def equal(name: str, made: Any, wanted: Any) -> CheckResult:
+    """Passed if every number has the same bits."""
+    made, wanted = np.asarray(made, np.float32), np.asarray(wanted, np.float32)
+    wrong = int((made.view(np.uint32) != wanted.view(np.uint32)).sum()) if made.shape == wanted.shape else made.size
+    return CheckResult(name, "fail" if wrong else "pass", f"{wrong} of {wanted.size}", "numbers that differ")
+
+
+Check = Callable[[Suite, str], Iterator[CheckResult]]
+CHECKS: tuple[tuple[str, tuple[str, ...], Check], ...] = (
+    ("host loop on ONNX Runtime", (), host_loop),
+    ("fused file", ("onnx",), fused_file),
+    ("host loop on PyTorch", ("torch",), torch_loop),
+    ("noise made by PyTorch", ("torch",), torch_noise),
+    ("noise made in the file", ("onnx",), fused_noise),
+    ("an image alone and among 64", (), batches),
+    ("operators of the fused file", ("onnx",), operators),
+)

@@ -1,0 +1,149 @@
+"""A sampler in one file: network, plan, loop and noise together, run as a whole by ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from dtool.backends.batches import Job
+from dtool.backends.loop import Steps
+from dtool.backends.numpy_backend import HostNetwork
+from dtool.backends.onnx_file import inspect
+from dtool.errors import DtoolError, UsageError
+from dtool.networks.network import rows_for
+from dtool.networks.spec import NetworkSpec
+from dtool.plan.packed import pack
+from dtool.plan.plan import Plan
+
+FREE = 1e38  # bounds that keep nothing back; their distance is still a float32
+TOGETHER = 32  # images of one call, between two signs of progress
+Execute = Callable[[Sequence[str], dict[str, NDArray[Any]]], list[NDArray[Any]]]
+
+
+class Form(BaseModel):
+    """What an exported sampler has room for, and so which plans it can run.
+
+    `history` older predictions; `saved`: an x that is kept; `quantile`: dynamic thresholding in the place of clipping;
+    `frozen`: the plan that it was made with, and `seed`, alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: int
+    saved: bool
+    quantile: float | None = None
+    frozen: bool = False
+    seed: int = 0
+
+
+def held(metadata: dict[str, str], source: str) -> tuple[Plan, Form] | None:
+    """The plan and the form that a file's metadata tell of; None if it is no sampler. Raises DtoolError if garbled."""
+    try:
+        document = json.loads(metadata.get("dtool", "{}"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("kind") != "sampler":
+        return None
+    try:
+        return Plan.from_json(json.dumps(document["plan"])), Form.model_validate(document["form"])
+    except (KeyError, ValueError) as error:
+        raise DtoolError(f"{source}: its dtool metadata cannot be read", "export it again") from error
+
+
+def plan_in(path: Path) -> Plan:
+    """The plan that a sampler's file holds, read without running anything; raises DtoolError if there is none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    found = held(inspect(data, str(path)).metadata, str(path))
+    if found is None:
+        raise DtoolError(f"{path} holds no plan", "give a file that dtool export made with --recipe")
+    return found[0]
+
+
+class FusedNetwork(HostNetwork):
+    """A file that `dtool.export` made with a plan. `plan` is the file's own; others run if it has room (`form`)."""
+
+    backend: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, spec: NetworkSpec, plan: Plan, form: Form, execute: Execute, device: str) -> None:
+        """execute(outputs, feed): one run of the file's session."""
+        super().__init__(spec)
+        self.plan: Plan = plan
+        self.form, self.device = form, device
+        self.threshold = form.quantile
+        self.micro_batch = rows_for(self.shape, 512) if device == "cpu" else max(16, rows_for(self.shape, 8192))
+        self.execute = execute
+
+    def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:  # noqa: ARG002 - it cannot
+        """A sampler cannot be called for one step: raises UsageError."""
+        raise UsageError(
+            "this file is a whole sampler: it makes its own start and steps", "load the network's own file"
+        )
+
+    def generated(
+        self, job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, chunk: int
+    ) -> Iterator[tuple[Any, Steps | None]]:
+        """The images of these ids, some at a time; raises UsageError if the file cannot do the job."""
+        settings = self._baked(job, seed) if self.form.frozen else self._settings(job, seed, chunk)
+        names = ["images", *(("trace_x", "trace_x0") if job.want_trace else ())]
+        together = chunk * max(1, TOGETHER // chunk)
+        for first in range(0, len(ids), together):
+            part = slice(first, first + together)
+            feed = {"ids": ids[part], **settings}
+            if labels is not None:
+                feed["label"] = labels[part]
+            images, *traces = self.execute(names, feed)
+            for _ in range(job.plan.rows * -(-len(feed["ids"]) // chunk) if job.called else 0):
+                job.called()  # type: ignore[misc]
+            yield images, _steps(job.plan, images, *traces) if traces else None
+
+    def _settings(self, job: Job, seed: int, chunk: int) -> dict[str, NDArray[Any]]:
+        limit = job.limit
+        if job.plan.save.any() and not self.form.saved:
+            raise UsageError(
+                f"{job.plan.recipe} keeps an x from an earlier call, and this file has no room for it",
+                f"export it again with history={max(1, job.plan.history - 1)}",
+            )
+        if limit is not None and limit.quantile != self.form.quantile:
+            raise UsageError(
+                f"this file was made with threshold={self.form.quantile}, not {limit.quantile}", "export it again"
+            )
+        packed = pack(job.plan, limit is not None, self.form.history)
+        settings: dict[str, Any] = {
+            "seed": np.uint64(seed), "table": packed.table, "times": packed.times, "init": packed.init,
+            "steps": np.int64(job.plan.rows), "trace": np.int64(job.want_trace), "micro_batch": np.int64(chunk),
+            "bounds": np.array([-FREE, FREE] if limit is None else [limit.low, limit.high], np.float32),
+        }  # fmt: skip
+        if self.classes:
+            settings["guidance"] = np.float32(job.guidance)
+        return {name: np.asarray(value) for name, value in settings.items()}
+
+    def _baked(self, job: Job, seed: int) -> dict[str, NDArray[Any]]:
+        """Nothing can be said to a frozen file; refuse what differs from what it holds."""
+        limit = job.limit
+        asked = {
+            "plan": (job.plan.hash, self.plan.hash),
+            "seed": (seed, self.form.seed),
+            "guidance": (job.guidance, self.spec.guidance),
+            "clip": (limit is not None, self.spec.clip),
+            "threshold": (limit.quantile if limit else None, self.form.quantile),
+            "trace": (job.want_trace, False),
+        }
+        for name, (wanted, held) in asked.items():
+            if wanted != held and not (name == "threshold" and limit is None):
+                raise UsageError(f"this file is frozen: its {name} is {held}, not {wanted}", "export it without freeze")
+        return {}
+
+
+def _steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> Steps:
+    """The rows of a trace that begin a step."""
+    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))
+    return Steps([*x[starts], images], list(x0[starts]))

@@ -1,0 +1,141 @@
+"""Does an exported sampler draw what the host's loop draws? Row by row and at the end, on two runtimes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from dtool.backends.fused import FusedNetwork
+from dtool.backends.load import load
+from dtool.backends.sampling import Samples, sample
+from dtool.errors import DtoolError
+from dtool.export.report import TOLERANCE, Comparison
+from dtool.export.sampler import Sampler
+from dtool.files import scratch_file
+from dtool.networks.network import Network
+from dtool.plan.api import plan as make_plan
+from dtool.plan.plan import Plan
+
+BATCHES = (1, 5)
+OTHER_STEPS = 7
+REFERENCE_ROWS = 2  # on onnx's own evaluator, which is thousands of times slower
+
+
+def compared(path: Path, sampler: Sampler) -> tuple[Comparison, ...]:
+    """Compare the sampler in the file `path` with the host's loop over the network in it.
+
+    Raises DtoolError if one is above the tolerance, or an image's bits depend on its batch.
+    """
+    with scratch_file(".onnx", sampler.network.SerializeToString()) as inside:
+        host, file = load(inside, device="cpu", spec=sampler.spec), load(path, device="cpu")
+        assert isinstance(file, FusedNetwork)
+        found = [_defaults(host, file), *_runs(host, file), _alone(file), _reference(sampler)]
+    worst = max(found, key=lambda c: np.nan_to_num(c.difference, nan=np.inf))
+    if not worst.difference <= TOLERANCE:
+        raise DtoolError(
+            f"the sampler is {worst.difference:.1e} from the host's loop ({worst.what}); allowed {TOLERANCE:.0e}",
+            "report this with the network's shape and the recipe; dtool sample on the network's own file is right",
+        )
+    return tuple(found)
+
+
+def _defaults(host: Network, file: FusedNetwork) -> Comparison:
+    """The file as another program runs it, told nothing but which images: its defaults are the plan that it names."""
+    ids = np.array([2, 0, 7], np.uint64)
+    feed: dict[str, NDArray[Any]] = {"ids": ids} | ({"label": np.array([0, -1, 0])} if file.classes else {})
+    [images] = file.execute(["images"], feed)
+    labels = feed["label"].tolist() if file.classes else None
+    expected = _sampled(host, file, file.plan, ids=ids.tolist(), labels=labels, seed=file.form.seed)
+    return Comparison(
+        f"{file.plan.recipe}, {file.plan.steps} steps, the file's defaults", _largest(expected.x0, images)
+    )
+
+
+def _runs(host: Network, file: FusedNetwork) -> Iterator[Comparison]:
+    """The file's own plan at each batch, with several seeds; and another plan in its place, unless it is frozen."""
+    frozen = file.form.frozen
+    for batch, seed in zip(BATCHES, (file.form.seed, 2**63 + 12345), strict=True):
+        options: dict[str, Any] = {"n": batch, "seed": file.form.seed if frozen else seed}
+        one, other = (_sampled(net, file, file.plan, trace=not frozen, **options) for net in (host, file))
+        name = f"{file.plan.recipe}, {file.plan.steps} steps, batch {batch}, seed {options['seed']}"
+        yield Comparison(name, _largest(one.x0, other.x0))
+        if one.trace and other.trace:
+            steps = zip(one.trace.x, other.trace.x, strict=True)
+            yield Comparison(f"  x at each step, batch {batch}", max(_largest(*pair) for pair in steps))
+            yield Comparison(f"  x0 at each step, batch {batch}", _x0(file.plan, one, other))
+    if not frozen:
+        plan = make_plan("ddpm", steps=min(OTHER_STEPS, host.schedule.T), network=host)
+        one, other = (_sampled(net, file, plan, n=3, seed=1) for net in (host, file))
+        yield Comparison(f"{plan.recipe}, {plan.steps} steps, in its place", _largest(one.x0, other.x0))
+
+
+def _sampled(network: Network, file: FusedNetwork, plan: Plan, **options: Any) -> Samples:
+    return sample(network, plan, clip=file.spec.clip, threshold=file.threshold, **options)
+
+
+def _x0(plan: Plan, one: Samples, other: Samples) -> float:
+    """The largest difference of predicted images, each times α/σ where that is small: so far an ε may differ."""
+    assert one.trace is not None
+    assert other.trace is not None
+    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))
+    with np.errstate(divide="ignore"):
+        weight = np.minimum(1, plan.alpha[starts] / plan.sigma[starts]).reshape(-1, *[1] * (one.trace.x0.ndim - 1))
+    return _largest(weight * one.trace.x0, weight * other.trace.x0)
+
+
+def _alone(file: FusedNetwork) -> Comparison:
+    """An image alone and in a batch: raises DtoolError unless every bit is the same."""
+    options: dict[str, Any] = {"clip": file.spec.clip, "threshold": file.threshold, "seed": file.form.seed}
+    many = sample(file, file.plan, ids=[0, 1, 2, 3, 4], **options)
+    label = None if many.labels is None else [int(many.labels[3])]
+    alone = sample(file, file.plan, ids=[3], labels=label, **options)
+    if (alone.x0[0] != many.x0[3]).any():
+        raise DtoolError("an image's bits depend on its batch", "export it with a micro_batch of another size")
+    return Comparison("an image alone and in a batch", 0.0)
+
+
+def _reference(sampler: Sampler) -> Comparison:
+    """The first rows of the plan on onnx's reference evaluator and on ONNX Runtime, for one image: the third oracle."""
+    short = onnx.ModelProto()
+    short.CopyFrom(sampler.model)
+    rows = min(REFERENCE_ROWS, sampler.plan.rows)
+    for tensor in short.graph.initializer:
+        if tensor.name == "steps":
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(np.int64(rows)), "steps"))
+    feed: dict[str, NDArray[Any]] = {"ids": np.array([4], np.uint64)}
+    if sampler.spec.classes:
+        feed["label"] = np.array([0])
+    with scratch_file(".onnx", sampler.said(short)) as path:
+        file = load(path, device="cpu")
+        assert isinstance(file, FusedNetwork)
+        [images] = file.execute(["images"], feed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # products of counters are meant to wrap
+        _drop_traces(short.graph)
+        reference = np.asarray(next(iter(ReferenceEvaluator(short).run(["images"], feed))))
+    return Comparison(f"{rows} calls on onnx's reference evaluator", _largest(images, reference))
+
+
+def _drop_traces(graph: onnx.GraphProto) -> None:
+    """Leave out the traces: of what a loop collects the evaluator makes one long array, and not a stack."""
+    gone = {"x_by_run", "x0_by_run"}
+    for node in list(graph.node):
+        if gone & set(node.input):
+            gone |= set(node.output)
+            graph.node.remove(node)
+    for output in list(graph.output):
+        if output.name in gone:
+            graph.output.remove(output)
+
+
+def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """The largest difference; of numbers above 1, as a share of the largest."""
+    return float(np.abs(one - other).max() / max(1.0, np.abs(other).max()))

@@ -1,0 +1,568 @@
+"""`dtool bench`: who takes part, that all do the same work, and what is said of the figures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import failed, network, plain_environment, ran
+
+import dtool
+from dtool.bench import bench
+from dtool.bench.bare import bare, bound
+from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH, Work, difference
+from dtool.bench.diffusers_loop import NoEquivalentError, equivalent
+from dtool.bench.machine import Machine, header, machine
+from dtool.bench.measure import in_turns, quartiles, ratios, spread
+from dtool.bench.result import Benchmark, Timing
+from dtool.errors import UsageError
+from dtool.plan import Recipe
+
+ROOT = Path(__file__).parents[1]
+INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("diffusers", "torch", "onnx", "onnxruntime")}
+SHORT = ("--steps", 2, "--rounds", 1)
+needs_onnx = pytest.mark.skipif(not (INSTALLED["onnx"] and INSTALLED["onnxruntime"]), reason="needs onnx, onnxruntime")
+needs_torch = pytest.mark.skipif(not INSTALLED["torch"], reason="needs torch")
+needs_diffusers = pytest.mark.skipif(not (INSTALLED["diffusers"] and INSTALLED["torch"]), reason="needs diffusers")
+
+
+@pytest.fixture
+def stub(monkeypatch, tmp_path):
+    """The package's network is one in closed form, and the working folder is empty."""
+    net = network()
+    monkeypatch.setattr(dtool, "default_network", lambda device="auto": net)
+    monkeypatch.chdir(tmp_path)
+    return net
+
+
+# ---------------------------------------------------------------------------------------------- measuring
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_the_order_is_reversed_every_round_and_preparing_is_not_timed(rounds):
+    seen = []
+    functions = [lambda k=k: seen.append(k) for k in range(3)]
+    times = in_turns(functions, rounds, before=lambda k: seen.append(-1 - k))
+    turns = [[0, 1, 2] if i % 2 == 0 else [2, 1, 0] for i in range(rounds)]
+    assert seen == [0, 1, 2, *(word for turn in turns for k in turn for word in (-1 - k, k))]
+    assert [len(t) for t in times] == [rounds] * 3
+    assert min(min(t) for t in times) >= 0
+
+
+def test_without_a_warm_up_every_call_is_timed():
+    seen = []
+    assert len(in_turns([lambda: seen.append(0)], 4, warm=False)[0]) == len(seen) == 4
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_quartiles_are_numpy_s(seed):
+    values = np.random.default_rng(seed).uniform(1, 9, size=3 + 4 * seed).tolist()
+    assert np.allclose(quartiles(values), np.percentile(values, [25, 50, 75]))
+    assert quartiles(values[:1]) == (values[0],) * 3
+    assert ratios([v * 3 for v in values], values) == pytest.approx([3] * len(values))
+    assert spread([0.001, 0.002, 0.003]) == "2 ms (1.5 … 2.5)"
+
+
+def _machine(load: float | None) -> Machine:
+    return Machine("2000-01-01", "a processor", 2, "Linux", "3.11", (), {"numpy": "2.0"}, load)
+
+
+def test_a_busy_machine_is_named():
+    assert ("load", "0.2") in _machine(0.2).lines()
+    assert not _machine(0.2).busy
+    assert not _machine(None).busy
+    [busy] = [text for what, text in _machine(3.0).lines() if what == "load"]
+    assert busy.startswith("3.0 - BUSY")
+    assert _machine(3.0).to_dict()["busy"] is True
+
+
+def test_the_header_says_date_versions_and_what_is_absent():
+    text = header(["numpy", "no-such-package"])
+    assert f"numpy {np.__version__}, no-such-package absent" in text
+    assert re.search(r"date +\d{4}-\d\d-\d\d", text)
+    assert "no-such-package" not in machine().versions
+
+
+def test_a_gpu_is_named_only_when_it_was_measured(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 100 MiB, 555.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert machine().gpus == ()
+    assert machine(gpu=True).gpus == ("NVIDIA X, 100 MiB, driver 555.1",)
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert machine(gpu=True).gpus == ()
+
+
+# ---------------------------------------------------------------------------------------------- the bare network
+
+
+@pytest.mark.parametrize(("calls", "batch"), [(1, 1), (3, 2), (7, 5)])
+def test_the_bare_network_is_called_as_often_as_it_should(calls, batch):
+    seen = []
+
+    def fn(x, t, label):
+        seen.append((x.shape, t.shape, label.shape))
+        return 0 * x
+
+    net = dtool.network(fn, shape=(2, 3), classes=4)
+    for made in (bare(net, calls, batch), bound(net, calls, batch)):
+        seen.clear()
+        made()
+        assert seen == [((batch, 2, 3), (batch,), (batch,))] * calls
+
+
+@pytest.mark.skipif(not INSTALLED["onnxruntime"], reason="needs onnxruntime")
+def test_on_onnxruntime_it_is_the_session_and_nothing_is_left_changed():
+    net = dtool.default_network("cpu")
+    session = net.session
+    runs = []
+
+    class Counting:
+        def run(self, names, feed, *options):
+            runs.append({name: value.shape for name, value in feed.items()})
+            return session.run(names, feed, *options)
+
+    net.session = Counting()
+    try:
+        made = bare(net, 3, 2)
+        runs.clear()
+        made()
+    finally:
+        net.session = session
+    assert len(runs) == 3
+    assert (2, 1, 28, 28) in runs[0].values()
+    before = net.predict(*(np.zeros(s, d) for s, d in (((1, 1, 28, 28), "f4"), (1, "f4"), (1, "i8"))))
+    bare(net, 1, 1)()
+    bound(net, 1, 1)()
+    assert net.session is session
+    after = net.predict(*(np.zeros(s, d) for s, d in (((1, 1, 28, 28), "f4"), (1, "f4"), (1, "i8"))))
+    assert np.array_equal(before, after)
+
+
+@needs_torch
+def test_on_pytorch_it_is_the_module():
+    import torch
+
+    shapes = []
+
+    class Module(torch.nn.Module):
+        def forward(self, x, t):
+            shapes.append((tuple(x.shape), tuple(t.shape), torch.is_inference_mode_enabled()))
+            return x
+
+    net = dtool.load(Module(), spec=dtool.NetworkSpec(shape=(4,), schedule="linear"), device="cpu")
+    bare(net, 5, 3)()
+    assert shapes == [((3, 4), (3,), True)] * 5
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(None, 3), (1.0, 3), (0.0, 3), (2.5, 6)])
+def test_guidance_doubles_what_the_bare_network_is_given(guidance, rows):
+    plan = dtool.plan("ddim", steps=2)
+    assert Work(plan, guidance, False, 3).doubled(3) == rows
+
+
+# ---------------------------------------------------------------------------------------------- all together
+
+
+def _times(found: Benchmark) -> dict[tuple[str, int], Timing]:
+    return {(t.name, t.batch): t for t in found.timings}
+
+
+def test_everyone_at_every_batch_and_the_ratios_are_of_one_round(stub):
+    told = []
+    found = bench(stub, "ddpm", steps=3, batches=(1, 4), rounds=3, batch_size=2, progress=lambda *a: told.append(a))
+    times = _times(found)
+    for n in (1, 4):
+        assert {(BARE, n), (ONE_BATCH, n), (HOST, n)} <= times.keys()
+        reference = times[found.reference, n].seconds
+        for (_, batch), timing in times.items():
+            if batch == n:
+                assert len(timing.seconds) == 3
+                assert timing.ratios == pytest.approx([a / b for a, b in zip(timing.seconds, reference, strict=True)])
+                assert timing.images_per_second == pytest.approx(n / sorted(timing.seconds)[1])
+    assert found.reference == BARE
+    assert BOUND not in {t.name for t in found.timings}  # arrays need no binding
+    assert "cannot be exported" in found.skipped["the fused file"]
+    assert (found.calls, found.images_at_a_time, found.device) == (3, 2, "cpu")
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == told[-1][1] == len(times) // 2 * (1 + 4) * 4
+
+
+def test_all_make_as_many_network_calls(monkeypatch):
+    calls = []
+    inner = network()
+
+    def fn(x, t, label):
+        calls.append(len(x))
+        return inner.fn(x, t, label)
+
+    counting = type(inner)(fn, inner.spec)
+    monkeypatch.setattr("dtool.bench.entrants.installed", lambda: False)
+    for guidance, rows in ((None, 2), (1.5, 4)):
+        calls.clear()
+        bench(counting, "heun", steps=3, batches=[5], rounds=1, batch_size=2, guidance=guidance)
+        own = dtool.plan("heun", steps=3).rows
+        # bare and dtool.sample in three micro-batches, one batch at once; each once to warm up and once timed
+        assert sorted(calls) == sorted(2 * (2 * 3 * own * [rows] + own * [5 * rows // 2]))
+
+
+EQUAL = ["ddim", "ddim/leading", "dpmpp-2m", "dpmpp-2m:variant=heun"]
+
+
+@needs_diffusers
+@pytest.mark.parametrize("guidance", [None, 2.0])
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("recipe", EQUAL)
+def test_diffusers_draws_the_same_images(recipe, clip, guidance):
+    found = bench(network(), recipe, steps=20, batches=[3], rounds=1, clip=clip, guidance=guidance)
+    [timing] = [t for t in found.timings if t.name.startswith("diffusers")]
+    assert timing.difference is not None
+    assert timing.difference < 2e-4
+    assert any("without clipping" in note for note in found.notes) == (clip and recipe.startswith("dpmpp"))
+
+
+@needs_diffusers
+@pytest.mark.parametrize("prediction", ["x0", "v"])
+@pytest.mark.parametrize("recipe", ["ddim", "dpmpp-2m"])
+def test_and_so_it_does_for_networks_that_predict_otherwise(recipe, prediction):
+    def fn(x, t):
+        return 0.5 * np.tanh(x) + 0.1 * np.sin(x + t[:, None] / 300)
+
+    found = bench(dtool.network(fn, shape=(6,), prediction=prediction), recipe, steps=10, batches=[4], rounds=1)
+    [timing] = [t for t in found.timings if t.name.startswith("diffusers")]
+    assert timing.difference < 1e-4
+
+
+@needs_diffusers
+@pytest.mark.parametrize("recipe", ["ddpm", "ddpm:sigma=beta", "ddim:eta=0.5", "dpmpp-2m-sde", "dpmpp-2m/karras"])
+def test_with_noise_of_its_own_nothing_is_compared(recipe):
+    found = bench(network(), recipe, steps=4, batches=[2], rounds=2)
+    [timing] = [t for t in found.timings if t.name.startswith("diffusers")]
+    assert (timing.difference is None) == (recipe != "dpmpp-2m/karras")
+    assert len(timing.seconds) == 2
+
+
+@needs_diffusers
+@needs_torch
+def test_diffusers_runs_on_tensors_where_the_network_does():
+    from dtool.backends.torch_backend import TorchNetwork
+
+    def fn(x, t, label):
+        return 0.3 * x + 0.01 * (t + label)[:, None]
+
+    spec = dtool.NetworkSpec(shape=(5,), schedule="linear", classes=3)
+    found = bench(TorchNetwork(fn, spec, "cpu"), "ddim", steps=10, batches=[4], rounds=1, guidance=3.0, backend="torch")
+    [timing] = [t for t in found.timings if t.name.startswith("diffusers")]
+    assert timing.difference < 1e-3
+    assert found.backend == "torch"
+
+
+SCHEDULERS = {
+    "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "clip_sample": False}),
+    "ddpm": ("DDPMScheduler", {"variance_type": "fixed_small"}),
+    "ddpm:sigma=beta": ("DDPMScheduler", {"variance_type": "fixed_large"}),
+    "dpmpp-2m/karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True, "algorithm_type": "dpmsolver++"}),
+    "dpmpp-2m-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_type": "midpoint"}),
+}
+
+
+@pytest.mark.parametrize("recipe", SCHEDULERS)
+def test_the_equivalent_recipe(recipe):
+    kind, part = SCHEDULERS[recipe]
+    found = equivalent(Recipe.parse(recipe), network(), 20, clip=False)
+    assert found.kind == kind
+    assert part.items() <= {k: v for k, v in found.config.items() if k != "trained_betas"}.items()
+    assert np.allclose(found.config["trained_betas"], network().schedule.betas)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "clip", "reason"),
+    [
+        ("heun", {}, False, "has no heun"),
+        ("ddpm:sigma=none", {}, False, "has no ddpm:sigma=none"),
+        ("dpmpp-2m-sde:eta=0.5", {}, False, "has no dpmpp-2m-sde"),
+        ("ddim@cosine", {}, False, "the schedule that the network was trained on"),
+        ("ddim/karras", {}, False, "no spacing karras"),
+        ("ddim/quadratic", {}, False, "no spacing quadratic"),
+        ("dpmpp-2m/leading", {}, False, "no spacing leading"),
+        ("ddim", {"prediction": "flow"}, False, "eps, x0 or v"),
+        ("ddim", {"learned_variance": True}, False, "variance not learned"),
+        ("ddim", {"data_range": (0.0, 1.0)}, True, "clip to -1"),
+    ],
+)
+def test_what_diffusers_does_not_have_is_said(recipe, more, clip, reason):
+    net = dtool.network(lambda x, t: x, shape=(4,), **more)
+    with pytest.raises(NoEquivalentError, match=reason):
+        equivalent(Recipe.parse(recipe), net, 20, clip=clip)
+
+
+def test_a_difference_is_the_largest_and_nan_is_not_hidden():
+    one = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    other = one.copy()
+    other[1, 2] += 0.25
+    assert difference(one, other) == pytest.approx(0.25)
+    other[0, 0] = np.nan
+    assert np.isnan(difference(one, other))
+    assert difference(None, one) is None
+
+
+def test_images_that_are_others_are_noted(monkeypatch, stub):
+    far = type(stub)(lambda x, t, label: stub.fn(x, t, label) + 0.3, stub.spec)
+    monkeypatch.setattr("dtool.bench.entrants._exported", lambda *_, **__: far)
+    found = bench(stub, "ddim", steps=5, batches=[2], rounds=1)
+    assert _times(found)[FUSED, 2].difference > 0.01
+    assert any(note.startswith("fused file: its images are up to") for note in found.notes)
+
+
+def test_unsteady_figures_are_not_final(stub):
+    def found(seconds):
+        timings = (Timing(BARE, 1, seconds, (1.0,) * len(seconds)),)
+        return Benchmark(_machine(0.0), "m", "numpy", "cpu", "ddim", "", 1, 1, 3, None, 1, BARE, timings)
+
+    assert found((1.0, 1.01, 1.02)).warnings == []
+    assert "quartiles of the reference's own times are 50% apart" in found((1.0, 1.0, 2.0)).warnings[0]
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A small U-Net with random weights, as a file."""
+    torch = pytest.importorskip("torch")
+    from dtool.networks.checkpoint import save
+    from dtool.networks.unet import UNet, UNetConfig
+
+    torch.manual_seed(1)
+    config = UNetConfig(channels=1, width=8, multipliers=(1,), classes=3)
+    module = UNet(config)
+    for weight in module.parameters():
+        torch.nn.init.normal_(weight, std=0.05)
+    spec = dtool.NetworkSpec(shape=(1, 8, 8), schedule="linear", prediction="v", classes=3)
+    return save(tmp_path_factory.mktemp("m") / "m.pt", spec=spec, config=config, state_dict=module.state_dict())
+
+
+@needs_onnx
+@needs_torch
+def test_a_checkpoint_is_exported_and_pytorch_stands_beside_it(checkpoint):
+    found = bench(dtool.load(checkpoint, device="cpu"), "dpmpp-2m", steps=4, batches=[2], rounds=2, source=checkpoint)
+    assert found.backend == "onnxruntime"
+    times = _times(found)
+    assert {(name, 2) for name in (BARE, BOUND, HOST, FUSED, EAGER, EAGER_HOST)} <= times.keys()
+    assert times[FUSED, 2].difference < 1e-4
+    assert times[EAGER_HOST, 2].difference < 1e-4
+    assert times[EAGER, 2].difference is None
+
+
+@needs_torch
+def test_it_stays_on_pytorch_if_that_was_asked_for(checkpoint):
+    found = bench(dtool.load(checkpoint, device="cpu"), "ddim", steps=2, batches=[1], rounds=1, backend="torch")
+    names = {t.name for t in found.timings}
+    assert found.backend == "torch"
+    assert not {FUSED, EAGER, EAGER_HOST} & names
+    assert "the backend torch was asked for" in found.skipped["the fused file"]
+
+
+@needs_onnx
+@needs_torch
+def test_without_onnx_the_rest_is_measured(monkeypatch, checkpoint):
+    whole = importlib.util.find_spec
+    hidden = ("onnx", "diffusers")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in hidden else whole(name, *a))
+    found = bench(dtool.load(checkpoint, device="cpu"), "ddim", steps=2, batches=[1], rounds=1)
+    assert found.backend == "torch"
+    assert {t.name for t in found.timings} == {BARE, ONE_BATCH, HOST} or {t.name for t in found.timings} == {BARE, HOST}
+    assert "onnx is needed" in found.skipped["ONNX Runtime"]
+    assert "onnx is needed" in found.skipped["the fused file"]
+    assert "not installed" in found.skipped["diffusers"]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A tiny network in an ONNX file: F = x·t/1000 + label."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    floats, names = onnx.TensorProto.FLOAT, ["batch", 3]
+    values = {"thousandth": np.full((1,), 1e-3, np.float32), "column": np.array([-1, 1])}
+    nodes = [
+        helper.make_node("Mul", ["t", "thousandth"], ["part"]),
+        helper.make_node("Reshape", ["part", "column"], ["time"]),
+        helper.make_node("Mul", ["x", "time"], ["scaled"]),
+        helper.make_node("Cast", ["label"], ["number"], to=floats),
+        helper.make_node("Reshape", ["number", "column"], ["class"]),
+        helper.make_node("Mul", ["class", "thousandth"], ["small"]),
+        helper.make_node("Add", ["scaled", "small"], ["output"]),
+    ]
+    inputs = [helper.make_tensor_value_info(n, floats, d) for n, d in (("x", names), ("t", ["batch"]))]
+    inputs.append(helper.make_tensor_value_info("label", onnx.TensorProto.INT64, ["batch"]))
+    outputs = [helper.make_tensor_value_info("output", floats, names)]
+    initializers = [numpy_helper.from_array(v, name) for name, v in values.items()]
+    graph = helper.make_graph(nodes, "network", inputs, outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    spec = dtool.NetworkSpec(shape=(3,), schedule="linear", classes=4)
+    helper.set_model_props(model, {"dtool": json.dumps({"format": 1, "spec": json.loads(spec.model_dump_json())})})
+    path = tmp_path_factory.mktemp("o") / "net.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@needs_onnx
+@pytest.mark.parametrize("guidance", [None, 2.0])
+@pytest.mark.parametrize("recipe", ["ddpm", "heun", "dpmpp-2m/karras"])
+def test_the_fused_file_draws_the_same_images(exported, recipe, guidance):
+    net = dtool.load(exported, device="cpu")
+    batches = (1, 5)
+    found = bench(net, recipe, steps=6, batches=batches, rounds=1, batch_size=2, guidance=guidance, source=exported)
+    times = _times(found)
+    assert found.skipped.keys() <= {"diffusers"}
+    assert all(times[FUSED, n].difference < 1e-4 for n in batches)
+    assert all((BOUND, n) in times for n in batches)
+
+
+@needs_onnx
+def test_a_sampler_s_file_is_taken_or_refused(exported, tmp_path, capsys):
+    mine, other = tmp_path / "app.onnx", tmp_path / "other.onnx"
+    dtool.export(exported, mine, plan="dpmpp-2m", steps=4, check=False)
+    dtool.export(None, other, plan="ddim", steps=4, check=False)
+    args = ("bench", exported, "ddim", "--steps", 3, "--batch", 2, "--rounds", 1, "--json")
+    [fused] = [t for t in json.loads(ran(capsys, *args, "--fused", mine).out)["timings"] if t["name"] == FUSED]
+    assert fused["difference"] < 1e-4
+    failed(ran(capsys, *args, "--fused", other), 2, "draws samples of shape (1, 28, 28)", "the network that the file")
+    failed(ran(capsys, *args, "--fused", exported), 2, "holds a network alone", "dtool export --recipe")
+    failed(ran(capsys, *args, "--fused", tmp_path / "none.onnx"), 1, "there is no file")
+    failed(ran(capsys, "bench", mine), 2, "holds a whole sampler", "--fused")
+
+
+@needs_onnx
+def test_the_package_s_network_beside_its_fused_file(capsys):
+    result = ran(
+        capsys, "bench", "dpmpp-2m", "--steps", 2, "--batch", "1,2", "--rounds", 1, "--device", "cpu", "--json"
+    )
+    found = json.loads(result.out)
+    fused = [t for t in found["timings"] if t["name"] == FUSED]
+    assert [t["batch"] for t in fused] == [1, 2]
+    assert max(t["difference"] for t in fused) < 1e-4
+    assert found["machine"]["versions"]["onnxruntime"]
+    assert found["device"] == "cpu"
+
+
+# ---------------------------------------------------------------------------------------------- the command
+
+
+def test_the_table_on_a_pipe(capsys, stub):
+    result = ran(capsys, "bench", "ddpm", *SHORT, "--batch", "1,3")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["date", "machine", "versions", "load"]
+    head = next(i for i, line in enumerate(lines) if line.startswith("batch "))
+    assert lines[head].split() == ["batch", "way", "ms", "quartiles", "images/s", "ratio", "quartiles", "differs", "by"]
+    ways = [re.split(r"  +", line)[:2] for line in lines[head + 1 :]]
+    assert ["batch 1", HOST] in ways
+    assert ["batch 3", BARE] in ways
+    assert "without the fused file: a FunctionNetwork cannot be exported" in result.err
+    assert f"ratio: to the {BARE}" in result.err
+
+
+def test_json_and_quiet(capsys, stub):
+    result = ran(capsys, "bench", *SHORT, "--batch", 2, "--guidance", 1.5, "--json", "-q")
+    found = json.loads(result.out)
+    assert result.err == ""
+    assert (found["recipe"], found["steps"], found["guidance"], found["rounds"]) == ("ddim", 2, 1.5, 1)
+    assert {t["name"] for t in found["timings"]} >= {BARE, HOST}
+    for timing in found["timings"]:
+        assert timing["seconds"].keys() == timing["ratio"].keys() == {"low", "median", "high"}
+        assert len(timing["rounds"]) == 1
+
+
+@pytest.mark.parametrize("name", ["figures.md", "figures.json"])
+def test_a_file_of_it(capsys, stub, tmp_path, name):
+    result = ran(capsys, "bench", *SHORT, "--batch", 1, "-o", name, "-q")
+    assert result.out.splitlines()[-1] == name
+    text = Path(name).read_text(encoding="utf-8")
+    if name.endswith(".json"):
+        assert json.loads(text)["reference"] == BARE
+    else:
+        assert f"| 1 | {HOST} |" in text
+        assert text.startswith("- date: ")
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "cause", "hint"),
+    [
+        (["ddmp"], 2, "there is no sampler 'ddmp'", "did you mean ddpm"),
+        (["missing.pt"], 1, "there is no file missing.pt", ""),
+        (["ddim", "--batch", "0"], 2, "--batch 0: not a list of whole numbers from 1", "10,20,50"),
+        (["ddim", "--batch", "4,x"], 2, "--batch 4,x", "10,20,50"),
+        (["ddim", "--steps", "0"], 2, "'--steps'", ""),
+        (["ddim", "--steps", "2000"], 2, "2000 steps cannot be had", "1 to 1000"),
+        (["ddim", "--rounds", "0"], 2, "'--rounds'", ""),
+        (["ddim", "--batch-size", "0"], 2, "'--batch-size'", ""),
+        (["ddim", "--guidance", "-1"], 2, "'--guidance'", ""),
+        (["ddim-inversion"], 2, "ddim-inversion leads from an image to its noise", "time another"),
+        (["ddpm:sigma=learned"], 2, "takes the variance of its noise from the network", "sigma=tilde"),
+        (["ddim", "-o", "figures.txt"], 2, "figures.txt: neither Markdown nor JSON", ".md or .json"),
+        (["ddim", "-o", "no/figures.md"], 1, "can't be written", "folder"),
+        (["ddim", "--sigma", "beta"], 2, "dtool bench has no option --sigma", ""),
+        (["ddim", "--fused", "none.onnx"], 1, "there is no file none.onnx", ""),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(capsys, stub, tmp_path, args, code, cause, hint):
+    failed(ran(capsys, "bench", *args), code, cause, hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_guidance_needs_classes(capsys, monkeypatch):
+    monkeypatch.setattr(dtool, "default_network", lambda device="auto": dtool.network(lambda x, t: x, shape=(3,)))
+    failed(ran(capsys, "bench", "--guidance", 2), 2, "guidance needs a conditional network", "leave out guidance")
+
+
+@pytest.mark.parametrize("arguments", [{"batches": []}, {"batches": [0]}, {"rounds": 0}, {"batch_size": 0}])
+def test_nothing_to_time(arguments):
+    with pytest.raises(UsageError, match="nothing to time"):
+        bench(network(), "ddim", **arguments)
+
+
+def test_an_interruption_leaves_nothing(capsys, monkeypatch, tmp_path):
+    inner, left = network(), [5]
+
+    def fn(x, t, label):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return inner.fn(x, t, label)
+
+    monkeypatch.setattr(dtool, "default_network", lambda device="auto": type(inner)(fn, inner.spec))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    failed(ran(capsys, "bench", *SHORT, "--batch", 3, "-o", "figures.md"), 130, "interrupted")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------- the scripts
+
+
+@pytest.mark.skipif(not INSTALLED["onnxruntime"], reason="needs onnxruntime")
+@pytest.mark.parametrize(
+    ("script", "args", "wanted"),
+    [
+        ("overhead.py", ["--rounds", "1", "--steps", "2"], r"side by side \d"),
+        ("cold_start.py", ["--rounds", "1", "--diffusers-python", "/bin/false"], r"dtool sample +\d"),
+    ],
+)
+def test_the_scripts_in_benchmarks_run(script, args, wanted):
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *args]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain_environment(), timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(wanted, done.stdout)
+    assert "versions" in done.stdout

@@ -1,0 +1,171 @@
+"""benchmarks/gpu.py, as far as a machine without a GPU can tell: on the CPU it runs, and its checks can fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import dtool
+
+pytest.importorskip("onnxruntime")
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SHORT = ("--device", "cpu", "--steps", "2", "--batch", "1", "--rounds", "1", "--pixels", "8", "--recipes", "ddim")
+
+
+@pytest.fixture
+def suite(monkeypatch):
+    """The scripts as modules."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import gpu
+    import gpu_checks
+
+    return SimpleNamespace(gpu=gpu, checks=gpu_checks)
+
+
+def small(suite, tmp_path, network, **more):
+    """A suite whose network, on every device, is `network`."""
+    made = suite.checks.Suite(tmp_path / "none.onnx", "cpu", tmp_path, steps=3, **more)
+    made.__dict__ |= {"here": network, "there": network}
+    return made
+
+
+def test_the_whole_suite_on_the_cpu_claims_nothing_of_a_gpu(suite, monkeypatch, tmp_path, capsys):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 100 MiB, 555.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    path = tmp_path / "cpu.md"
+    assert suite.gpu.main([*SHORT, "-o", str(path)]) == 0, capsys.readouterr().out
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# On the CPU: a trial of the suite, no figures of a GPU\n")
+    assert "NVIDIA" not in text
+    assert "cuda" not in text.lower()
+    passed = int(re.search(r"(\d+) passed, 0 failed", text)[1])
+    assert text.count("| pass |") == passed >= 6
+    for name in ("date", "machine", "versions", "## Checks", "## Speed", "| 1 | dtool.sample |", "onnxruntime on cpu"):
+        assert name in text
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("torch"):
+        assert passed >= 23
+        assert "| 1 | fused file |" in text
+        assert "| 1 | PyTorch eager, bare |" in text
+        assert "torch on cpu" in text
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in __import__("onnxruntime").get_available_providers(), reason="has CUDA")
+def test_without_cuda_it_says_so_and_writes_nothing(suite, tmp_path, capsys):
+    assert suite.gpu.main(["-o", str(tmp_path / "gpu.md")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: device cuda is not there")
+    assert lines[1].startswith("hint: ")
+    assert len(lines) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_found_out_first(suite, tmp_path, capsys):
+    assert suite.gpu.main([*SHORT, "-o", str(tmp_path / "no" / "cpu.md")]) == 1
+    assert "can't be written" in capsys.readouterr().err
+
+
+def test_a_failed_check_is_written_and_told_by_the_exit_code(suite, monkeypatch, tmp_path):
+    def shifted(self):
+        original = dtool.load(self.model, device="cpu")
+        inner = original.predict
+        original.predict = lambda *a: inner(*a) + 0.01
+        original.bound = lambda like, label=None: lambda x, t: original.predict(x, t, label)
+        return original
+
+    monkeypatch.setattr(suite.checks.Suite, "here", property(shifted))
+    monkeypatch.setattr(suite.checks, "CHECKS", [("host loop", (), suite.checks.host_loop)])
+    path = tmp_path / "cpu.md"
+    assert suite.gpu.main([*SHORT, "--no-speed", "-o", str(path)]) == 3
+    text = path.read_text(encoding="utf-8")
+    assert "0 passed, 3 failed" in text
+    assert "## Speed" not in text
+
+
+def statuses(results):
+    return [result.status for result in results]
+
+
+def test_a_check_that_breaks_down_has_failed_and_one_without_its_packages_is_skipped(suite, monkeypatch):
+    def broken(_, name):
+        raise dtool.DtoolError("it broke", "mend it")
+        yield
+
+    checks = [("a", (), broken), ("b", ("no_such_module",), broken)]
+    monkeypatch.setattr(suite.checks, "CHECKS", checks)
+    first, second = suite.checks.examine(None)
+    assert (first.status, second.status) == ("fail", "skip")
+    assert "it broke" in first.detail
+    assert "no_such_module not installed" in second.detail
+
+
+def test_what_is_far_or_not_a_number_fails(suite):
+    within, equal = suite.checks.within, suite.checks.equal
+    assert [within("", far, "").status for far in (0.0, 1e-3, 1.1e-3, float("nan"))] == ["pass", "pass", "fail", "fail"]
+    values = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    other = values.copy()
+    assert equal("", other, values).status == "pass"
+    other[2, 3] = np.nextafter(other[2, 3], np.float32(9))
+    assert equal("", other, values).figure == "1 of 20"
+    assert equal("", other, values).status == equal("", values[:3], values).status == "fail"
+    assert equal("", np.float32(-0.0), np.float32(0.0)).status == "fail"  # bits, not values
+
+
+def test_images_that_depend_on_their_company_are_found(suite, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None)  # of the file nothing is asked here
+    alone = dtool.network(lambda x, t: 0.1 * x, shape=(4,))
+    crowd = dtool.network(lambda x, t: 0.1 * x - 0.1 * x.mean(axis=0, keepdims=True), shape=(4,))
+    run = suite.checks.batches
+    assert statuses(run(small(suite, tmp_path, alone), "")) == ["pass"] * 3
+    assert statuses(run(small(suite, tmp_path, crowd), "")) == ["fail"] * 3
+    both = small(suite, tmp_path, alone, torch_network=lambda device: crowd)
+    assert statuses(run(both, "")) == ["pass"] * 3 + ["fail"] * 3
+
+
+def test_noise_that_is_another_is_found(suite, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    made = small(suite, tmp_path, None, torch_network=lambda device: None)
+    assert statuses(suite.checks.torch_noise(made, "")) == ["pass"] * 2
+    honest = suite.checks.normals
+    monkeypatch.setattr(suite.checks, "normals", lambda seed, *a: honest(seed + 1, *a))
+    assert statuses(suite.checks.torch_noise(made, "")) == ["fail"] * 2
+
+
+def test_noise_of_the_file_that_is_another_is_found(suite, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    from importlib.resources import as_file, files
+
+    with as_file(files("dtool.networks") / "digits.onnx") as inside:
+        made = suite.checks.Suite(inside, "cpu", tmp_path, steps=2)
+        assert statuses(suite.checks.fused_noise(made, "")) == ["pass"] * 3
+        honest = suite.checks.normals
+        monkeypatch.setattr(suite.checks, "normals", lambda *a: honest(*a) + np.float32(1e-6))
+        assert statuses(suite.checks.fused_noise(made, "")) == ["fail"] * 3
+
+
+def test_operators_that_fell_back_are_counted(suite):
+    def events(*nodes):
+        made = [{"cat": "Node", "args": {"op_name": op, "provider": f"{p}ExecutionProvider"}} for op, p in nodes]
+        return [*made, {"cat": "Session", "args": {}}, {"cat": "Node", "args": {}}]
+
+    placed = suite.checks.placed
+    shapes = placed("", events(("Conv", "CUDA"), ("Shape", "CPU"), ("Shape", "CPU")), "cuda")
+    assert (shapes.status, shapes.figure) == ("info", "2 of 3")
+    assert "2 Shape" in shapes.detail
+    assert placed("", events(("Conv", "CPU"), ("Mul", "CUDA")), "cuda").status == "fail"
+    assert placed("", events(), "cuda").status == "fail"  # nothing ran: nothing is known
+
+
+def test_the_script_starts_by_itself():
+    assert "--device" in __import__("subprocess").run(
+        [sys.executable, str(BENCHMARKS / "gpu.py"), "--help"], capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
