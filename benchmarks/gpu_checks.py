@@ -123,7 +123,7 @@ def fused_noise(suite: Suite, name: str) -> Iterator[CheckResult]:
     from dtool.plan.packed import COLUMNS
 
     session = raw_session(suite)
-    shape, ids = suite.there.shape, np.array([0, 1, 77, 2**32 - 1, *range(500, 756)], dtype=np.uint64)
+    shape, ids = suite.there.shape, np.array([0, 1, 77, 2**32 - 1, *range(500, 500 + 4 * suite.n)], dtype=np.uint64)
     table = next(node for node in session.get_overridable_initializers() if node.name == "table")
     rows = np.zeros((3, table.shape[1]), dtype=np.float32)
     rows[:, COLUMNS.index("c")] = 1

@@ -49,3 +49,19 @@ def test_every_piece_of_python_runs(code: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not [line for line in done.stdout.splitlines() if line.startswith("fail")], done.stdout
+
+
+def test_the_file_is_used_as_its_page_says(tmp_path: Path) -> None:
+    """docs/file.md: its Python, with nothing but numpy and ONNX Runtime, on a sampler's file; the inputs that it lists."""
+    for module in ("onnx", "torch", "onnxruntime"):
+        pytest.importorskip(module)
+    page = (Path(__file__).parent.parent / "docs" / "file.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    words = "dtool export --recipe dpmpp-2m/karras --steps 3 --no-check -o app.onnx"
+    subprocess.run([sys.executable, "-m", *words.split()], cwd=tmp_path, capture_output=True, check=True)
+    script = tmp_path / "page.py"
+    ending = "assert images.shape == (4, 1, 28, 28)\nprint(*[node.name for node in session.get_inputs()])\n"
+    script.write_text(code + ending, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))

@@ -114,7 +114,10 @@ class FusedNetwork(HostNetwork):
             )
         if limit is not None and limit.quantile != self.form.quantile:
             raise UsageError(
-                f"this file was made with threshold={self.form.quantile}, not {limit.quantile}", "export it again"
+                f"this file has dynamic thresholding at {self.form.quantile}, not {limit.quantile}"
+                if self.form.quantile
+                else "this file clips, and has no dynamic thresholding",
+                f"export it again with threshold={limit.quantile} (--threshold {limit.quantile})",
             )
         packed = pack(job.plan, limit is not None, self.form.history)
         settings: dict[str, Any] = {

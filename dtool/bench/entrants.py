@@ -41,16 +41,16 @@ def gather(
     Raises DtoolError if `fused` cannot be loaded, or is for another kind of network.
     """
     skipped: dict[str, str] = {}
-    main, beside = network, None
+    main, beside, origin = network, None, source if network.backend == "onnxruntime" else network
     if network.backend == "torch" and not keep:
-        main = _exported(network, folder / "network.onnx", ONNX, skipped, network.device) or network
-        beside = network if main is not network else None
+        file = folder / "network.onnx"
+        main = _exported(network, file, ONNX, skipped, network.device) or network
+        beside, origin = (network, file) if main is not network else (None, network)
     if fused is not None:
         whole: Network | None = _loaded(fused, main)
     elif keep and network.backend == "torch":
         whole, skipped[FUSED] = None, "it runs on ONNX Runtime, and the backend torch was asked for"
     else:
-        origin = source if network.backend == "onnxruntime" else network
         whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, main.device, plan=plan)
     return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped)
 

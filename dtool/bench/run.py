@@ -50,7 +50,10 @@ def bench(
     if not batches or min(batches) < 1 or rounds < 1 or (batch_size is not None and batch_size < 1):
         raise UsageError(f"batches {list(batches)}, {rounds} rounds: there is nothing to time", "use 1 or more of each")
     if isinstance(network, FusedNetwork):
-        raise UsageError(f"{source} holds a whole sampler, not a network alone", "give the network itself, and this file with --fused")
+        raise UsageError(
+            f"{source} holds a whole sampler, not a network alone",
+            "give the network itself, and this file with --fused",
+        )
     if guidance is not None and not network.classes:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
     wanted = recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)

@@ -6,7 +6,8 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Annotated, Any, Literal, get_origin
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 import annotated_types
 import typer
@@ -14,6 +15,9 @@ import typer
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.samplers.rule import Rule
+
+if TYPE_CHECKING:
+    from dtool.plan import Plan
 
 DEFAULT_SAMPLER = "ddpm"
 
@@ -24,14 +28,29 @@ def flag(name: str) -> str:
 
 
 def chosen_sampler(args: Sequence[str]) -> Rule:
-    """The rule that --sampler or --recipe names in `args`, before they are parsed; ddpm if neither does."""
+    """The rule that --sampler or --recipe names in `args`, before they are parsed; if neither does, the one in the
+    sampler's file that is named, or ddpm.
+    """
+    from dtool.plan.recipe import Recipe
+
     for option in ("--sampler", "--recipe"):
         token = _value_of(option, args)
         if token:
-            from dtool.plan.recipe import Recipe
-
             return Recipe.parse(token).rule
-    return sampler(DEFAULT_SAMPLER)
+    files = (word for word in args if word.endswith(".onnx"))
+    held = next((plan for plan in map(_held, files) if plan is not None), None)
+    return sampler(DEFAULT_SAMPLER) if held is None else Recipe.parse(held.recipe).rule
+
+
+def _held(name: str) -> Plan | None:
+    """The plan in a sampler's file; None for any other."""
+    from dtool.backends.fused import plan_in
+    from dtool.errors import DtoolError
+
+    try:
+        return plan_in(Path(name)) if Path(name).is_file() else None
+    except DtoolError:
+        return None
 
 
 def _value_of(option: str, args: Sequence[str]) -> str | None:

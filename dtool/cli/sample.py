@@ -150,11 +150,18 @@ def _plan(
     from dtool.plan.api import plan as make_plan
 
     if net.plan is not None and sampler is None and recipe is None:
-        if options == {} and (scheduler, spacing, steps, points) == (None,) * 4:
+        if options == _defaults(net.plan.recipe) and (scheduler, spacing, steps, points) == (None,) * 4:
             return net.plan
         recipe, steps = net.plan.recipe, (net.plan.steps if steps is None and points is None else steps)
     wanted = _recipe(sampler, recipe, options)
     return make_plan(wanted, scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net)
+
+
+def _defaults(recipe: str) -> dict[str, Any]:
+    """A recipe's options, as the flags have them if none is given."""
+    from dtool.plan import Recipe
+
+    return {name: value for name, value in Recipe.parse(recipe).rule.options if value is not None}
 
 
 def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:

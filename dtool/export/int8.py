@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from math import prod
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from dtool.backends.sampling import sample
 from dtool.errors import DtoolError, UsageError
+from dtool.export.watched import Feeds, Watched
 from dtool.networks.network import Network
+from dtool.networks.spec import NetworkSpec
 from dtool.plan.plan import Plan
 
-Feeds = dict[str, NDArray[Any]]
 ROOM = 1 << 28  # bytes of network inputs that are held at a time
+CHUNK = 16  # images that are sampled at a time
+OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def int8(proto: onnx.ModelProto, spec: NetworkSpec, batches: Iterable[Feeds]) -> onnx.ModelProto:
+    """`proto`, a network `F(x, t[, label])` on float32, with its larger products in eight bits (QDQ, default domain).
+
+    batches: what it is given in use, x `(B, *spec.shape)`, t `(B,)` and label `(B,)`: see `calibration`. Activations
+    are uint8 over the range from the least to the greatest value seen, so the file is good for times like those.
+    Weights are int8, symmetric, with a scale for each channel. Inputs, outputs and metadata stay. `proto` is not
+    changed. Raises DtoolError if it has nothing to make smaller or cannot be quantised, UsageError without batches.
+    """
+    feeds = _feeds(proto, spec, batches)
+    first = next(feeds, None)
+    if first is None:
+        raise UsageError("there is nothing to calibrate with", "give at least one batch of network inputs")
+    plain = onnx.ModelProto()
+    plain.CopyFrom(proto)
+    del plain.graph.value_info[:]  # with those that exporters write, the quantiser's own inference is at odds
+    made = _quantized(plain, _chosen(plain, first), chain([first], feeds))
+    del made.metadata_props[:], made.opset_import[:], made.graph.value_info[:]
+    made.metadata_props.extend(proto.metadata_props)
+    made.opset_import.extend(proto.opset_import)
+    made.ir_version, made.graph.name = proto.ir_version, proto.graph.name
+    made.producer_name, made.producer_version = proto.producer_name, proto.producer_version
+    onnx.checker.check_model(made, full_check=True)
+    return made
 
 
 def calibration(
@@ -39,26 +72,158 @@ def calibration(
     if images < 1:
         raise UsageError(f"{images} images calibrate nothing", "use 1 or more; 16 are usual")
     image = 2 * (4 * prod(network.shape) + 16)
-    chunk = max(1, min(images, 16, room // image))
-    rows = max(1, min(plan.rows, room // (chunk * image)))
-    classes = [labels] * images if isinstance(labels, int) else labels
+    chunk = max(1, min(images, CHUNK, room // image))
+    rows = max(1, room // (chunk * image))
     for first in range(0, images, chunk):
         ids = range(first, min(first + chunk, images))
-        own = None if classes is None else classes[first : ids.stop]
+        own = labels if labels is None or isinstance(labels, int) else labels[first : ids.stop]
         for row in range(0, plan.rows, rows):
-            recorder = _Recorder(network, range(row, row + rows))
-            sample(recorder, plan, seed=seed, ids=ids, labels=own, guidance=guidance, batch_size=len(ids))
-            yield from recorder.seen
+            keeper = _Keeper(row, row + rows)
+            watched = Watched(network, keeper)
+            sample(watched, plan, seed=seed, ids=ids, labels=own, guidance=guidance, batch_size=len(ids))
+            yield from keeper.seen
 
 
-class _Recorder(Network):
-    """A network that remembers what it was given in some of its calls."""
+class _Keeper:
+    """Keeps what a network was given in its calls from `first` to before `last`."""
 
-    backend: ClassVar[str] = "recorder"
-
-    def __init__(self, network: Network, calls: range) -> None:
-        super().__init__(network.spec)
-        self.network, self.device, self.calls, self.count = network, network.device, calls, 0
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last, self.calls = first, last, 0
         self.seen: list[Feeds] = []
-        self.array, self.numpy = network.array, network.numpy
-        self.concatenate, self.noise = network.concatenate, network.noise
+
+    def __call__(self, feeds: Feeds, _: Any) -> None:
+        if self.first <= self.calls < self.last:
+            self.seen.append({name: values.copy() for name, values in feeds.items()})
+        self.calls += 1
+
+
+def _feeds(proto: onnx.ModelProto, spec: NetworkSpec, batches: Iterable[Feeds]) -> Iterator[Feeds]:
+    """The batches under the names and in the types of the graph's inputs: x, t and label, in this order."""
+    inputs = list(proto.graph.input)[: 3 if spec.classes else 2]
+    for batch in batches:
+        named = dict(zip((value.name for value in inputs), ("x", "t", "label"), strict=False))
+        missing = [key for key in named.values() if key not in batch]
+        if missing or batch["x"].shape[1:] != spec.shape or not np.isfinite(batch["x"]).all():
+            shape = "no x" if "x" in missing else f"x of shape {batch['x'].shape}"
+            raise UsageError(
+                f"a batch to calibrate with holds {', '.join(batch)}, {shape}; it takes {', '.join(named.values())}",
+                f"give finite x of shape (B, {', '.join(str(n) for n in spec.shape)}), t (B,) and, with classes, label",
+            )
+        kinds = [helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in inputs]
+        yield {name: batch[key].astype(kind) for (name, key), kind in zip(named.items(), kinds, strict=True)}
+
+
+def _chosen(proto: onnx.ModelProto, feed: Feeds) -> list[str]:
+    """The products that are made smaller; they are given names if they have none.
+
+    Not those that never see x (the embedding of time and label: one vector an image, no work, much harm), not the
+    first and the last, and none at the finest resolution, unless that is most of the network. In the package's network
+    (dpmpp-2m/karras, 20 steps; mean relative error of a call, worst, and size against 3.01 MB):
+        every convolution           9.2 %   82 %   1.14 MB      without the finest level         0.46 %   2.1 %   1.20 MB
+        without first and last      5.5 %   48 %   1.14 MB      the same, with the embedding     0.87 %   3.1 %   1.04 MB
+    Alone, each layer of the finest level loses 0.3 to 7 % (71 % at the last time, where the noise is fainter than a
+    step of uint8), each of the next level 0.1 to 0.2 %, each below 0.02 %; percentiles and entropy instead of the
+    extremes change nothing.
+    """
+    for i, node in enumerate(proto.graph.node):
+        node.name = node.name or f"node_{i}"
+    weights = {t.name: prod(t.dims) for t in proto.graph.initializer if t.data_type == TensorProto.FLOAT}
+    nodes = [n for n in proto.graph.node if n.op_type in OPERATORS and n.input[1] in weights]
+    seeing, ends = _ends(proto.graph, {node.name for node in nodes})
+    layers = [node for node in nodes if node.name in seeing]
+    if not layers:
+        raise DtoolError("the network has no convolution or product with weights", "export it without --int8")
+    inner = [node for node in layers if node.name not in ends]
+    sizes = _resolutions(proto, layers, feed)
+    finest = max(sizes.values())
+    coarse = [node for node in inner if sizes[node.name] < finest]
+    enough = 2 * sum(weights[n.input[1]] for n in coarse) >= sum(weights[n.input[1]] for n in layers)
+    return [node.name for node in (coarse if enough else inner or layers)]
+
+
+def _ends(graph: onnx.GraphProto, products: set[str]) -> tuple[set[str], set[str]]:
+    """The products that see x at all, and of these the first and the last on any way from x to the output."""
+    before, after, seeing, ends = {graph.input[0].name}, {v.name for v in graph.output}, set[str](), set[str]()
+    reached = set(before)
+    for node in graph.node:
+        if not reached.isdisjoint(node.input) and node.op_type not in ("Shape", "Size"):
+            reached.update(node.output)
+            seeing.add(node.name)
+            if node.name not in products:
+                before.update(() if before.isdisjoint(node.input) else node.output)
+            elif not before.isdisjoint(node.input):
+                ends.add(node.name)
+    for node in reversed(graph.node):
+        if not after.isdisjoint(node.output):
+            if node.name in products:
+                ends.add(node.name)
+            else:
+                after.update(node.input)
+    return seeing & products, ends
+
+
+def _resolutions(proto: onnx.ModelProto, layers: Sequence[onnx.NodeProto], feed: Feeds) -> dict[str, int]:
+    """For each layer the places (pixels, tokens) of what it reads or makes, whichever is more: seen in a run."""
+    import onnxruntime
+
+    names = dict.fromkeys(name for node in layers for name in (node.input[0], node.output[0]))
+    shown = onnx.ModelProto()
+    shown.CopyFrom(proto)
+    known = {value.name for value in proto.graph.output}
+    shown.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in known)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    one = {name: values[:1] for name, values in feed.items()}
+    shapes = {name: values.shape for name, values in zip(names, session.run(list(names), one), strict=True)}
+    found = {}
+    for node in layers:
+        places = slice(2, None) if node.op_type.startswith("Conv") else slice(1, -1)
+        found[node.name] = max(prod(shapes[name][places]) for name in (node.input[0], node.output[0]))
+    return found
+
+
+def _quantized(proto: onnx.ModelProto, nodes: list[str], feeds: Iterator[Feeds]) -> onnx.ModelProto:
+    """ONNX Runtime's static quantisation of these nodes.
+
+    Weights have seven bits: where a processor has no VNNI, two products of eight bits saturate the sum of sixteen. So
+    the file gives the same everywhere; with eight bits and without VNNI, the package's images lose twice as much.
+    """
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> Feeds | None:
+            return next(feeds, None)
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "small.onnx"
+        try:
+            quantization.quantize_static(
+                proto,
+                path,
+                Reader(),
+                quant_format=quantization.QuantFormat.QDQ,
+                op_types_to_quantize=list(OPERATORS),
+                nodes_to_quantize=nodes,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+            )
+        except DtoolError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise DtoolError(f"ONNX Runtime cannot quantise the network ({reason})", "export without --int8") from error
+        return onnx.load(path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser logs advice on the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

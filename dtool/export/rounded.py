@@ -1,6 +1,6 @@
 """What a half-precision network computes, on a machine that has no half precision.
 
-ONNX Runtime's CPU provider runs most fp16 nodes in float32 and drops the rounding between them: 300·300·1e-4 is 9 there,
+The CPU provider of ONNX Runtime runs most fp16 nodes in float32, without rounding in between: 300·300·1e-4 is 9 there,
 and infinity in half precision. Here every result is rounded, so that loss and overflow are seen on any machine.
 """
 

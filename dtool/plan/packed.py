@@ -37,7 +37,8 @@ def pack(plan: Plan, limited: bool, history: int | None = None) -> Packed:
     """
     if plan.inverse:
         raise UsageError(
-            f"{plan.recipe} starts from an image of yours, and an exported sampler from noise", "run it here"
+            f"{plan.recipe} starts from an image of yours, and an exported sampler from noise",
+            "use dtool.sample(network, plan, x=…)",
         )
     made = table(plan, limited)
     room = made.history if history is None else history

@@ -1,0 +1,119 @@
+"""`dtool export --recipe`, and what the other commands do with the file, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import dtool
+from tests.commandline import ran
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+pytest.importorskip("torch")
+
+from tests.small_networks import write
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "net.onnx", shape=(1, 6, 5), classes=3, guidance=1.5, clip=True)
+    return tmp_path
+
+
+def exported(capsys, *words):
+    done = ran(capsys, "export", "net.onnx", "-o", "app.onnx", *words)
+    assert done.code == 0, done.err
+    return done
+
+
+def test_export_sample_plan_check(folder, capsys):
+    done = exported(capsys, "--recipe", "dpmpp-2m/karras", "--steps", 6)
+    assert done.out.strip() == "app.onnx"
+    assert "the file's defaults" in done.err
+    assert ran(capsys, "sample", "app.onnx", "-n", 5, "--seed", 4, "--npz", "own.npz").code == 0
+    words = ("--recipe", "dpmpp-2m/karras", "--steps", 6, "-n", 5, "--seed", 4, "--npz", "host.npz")
+    assert ran(capsys, "sample", "net.onnx", *words).code == 0
+    assert np.abs(np.load("own.npz")["x0"] - np.load("host.npz")["x0"]).max() < 1e-5
+    plan = dtool.Plan.from_json(ran(capsys, "plan", "app.onnx", "--json").out)
+    assert plan == dtool.load("app.onnx").plan
+    assert "6 network calls" in ran(capsys, "plan", "app.onnx").err
+    again = ran(capsys, "export", "--check", "app.onnx", "--json")
+    assert json.loads(again.out)["largest"] < 1e-4
+
+
+@pytest.mark.parametrize("words", [("--sampler", "ddim", "--steps", 8), ("--steps", 3), ("--scheduler", "cosine")])
+def test_another_plan_in_the_files_place(folder, capsys, words):
+    exported(capsys, "--recipe", "ddpm:sigma=beta", "--steps", 4)
+    assert ran(capsys, "sample", "app.onnx", *words, "--npz", "own.npz", "--trace", "-o", "own.png").code == 0
+    recipe = () if "--sampler" in words else ("--sampler", "ddpm", "--sigma", "beta")
+    steps = () if "--steps" in words else ("--steps", 4)
+    assert ran(capsys, "sample", "net.onnx", *recipe, *steps, *words, "--npz", "host.npz").code == 0
+    assert np.abs(np.load("own.npz")["x0"] - np.load("host.npz")["x0"]).max() < 1e-5
+
+
+def test_the_files_own_options_are_flags(folder, capsys):
+    exported(capsys, "--recipe", "ddpm:sigma=beta", "--steps", 4)
+    assert ran(capsys, "sample", "app.onnx", "--sigma", "none", "--npz", "none.npz").code == 0
+    assert ran(capsys, "sample", "app.onnx", "--npz", "beta.npz").code == 0
+    assert np.abs(np.load("none.npz")["x0"] - np.load("beta.npz")["x0"]).max() > 1e-2
+
+
+def test_a_sampler_runs_without_pytorch_and_onnx(folder, capsys):
+    exported(capsys, "--recipe", "ddpm", "--steps", 3)
+    code = (
+        "import sys; from dtool.cli import main; code = main(['sample', 'app.onnx', '-q']);"
+        "sys.exit(code or any(name in sys.modules for name in ('torch', 'onnx', 'onnxscript')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("export",), 2, "nothing to export"),
+        (("export", "--freeze"), 2, "for a sampler's file"),
+        (("export", "net.onnx"), 1, "net.onnx is not a sampler"),
+        (("export", "net.onnx", "--recipe", "dpm"), 2, "did you mean"),
+        (("export", "net.onnx", "--recipe", "ddim", "--steps", 5000), 2, "5000"),
+        (("export", "net.onnx", "--recipe", "ddim", "-o", "net.txt"), 2, ".onnx"),
+        (("export", "net.onnx", "--recipe", "ddim", "-o", "no/such/folder.onnx"), 1, "can't be written"),
+        (("export", "net.onnx", "--recipe", "ddim", "--threshold", "1.5"), 2, "not a share"),
+        (("export", "net.onnx", "--recipe", "ddim", "--threshold", "0.9", "--no-clip"), 2, "clip is off"),
+        (("export", "net.onnx", "--recipe", "ddim-inversion"), 2, "from noise"),
+        (("export", "net.onnx", "--recipe", "ddpm:sigma=learned"), 2, "variance"),
+        (("export", "net.onnx", "--recipe", "dpmpp-3m", "--history", "1"), 2, "remembers 2"),
+        (("export", "gone.onnx", "--recipe", "ddim"), 1, "cannot read gone.onnx"),
+        (("plan", "net.onnx"), 1, "holds no plan"),
+        (("plan", "gone.onnx"), 1, "cannot read"),
+    ],
+)
+def test_bad_input(folder, capsys, words, code, says):
+    before = sorted(p.name for p in folder.iterdir())
+    done = ran(capsys, *words)
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+    assert len(done.err.strip().splitlines()) == 2, done.err
+    assert sorted(p.name for p in folder.iterdir()) == before
+
+
+def test_what_a_sampler_cannot_do_is_refused(folder, capsys):
+    exported(capsys, "--recipe", "ddim", "--steps", 3, "--freeze", "--seed", 7)
+    assert (folder / "config.pbtxt").is_file()
+    assert ran(capsys, "sample", "app.onnx", "--seed", 7).code == 0
+    for words in (("--seed", 8), ("--steps", 5), ("--guidance", 3), ("--trace",)):
+        done = (
+            ran(capsys, "sample", "app.onnx", "--seed", 7, *words)
+            if "--seed" not in words
+            else ran(capsys, "sample", "app.onnx", *words)
+        )
+        assert done.code == 2
+        assert "frozen" in done.err
+    done = ran(capsys, "plan", "app.onnx", "--steps", 5)
+    assert done.code == 2
+    assert "as it is" in done.err
