@@ -60,7 +60,10 @@ def test_the_file_is_used_as_its_page_says(tmp_path: Path) -> None:
     words = "dtool export --recipe dpmpp-2m/karras --steps 3 --no-check -o app.onnx"
     subprocess.run([sys.executable, "-m", *words.split()], cwd=tmp_path, capture_output=True, check=True)
     script = tmp_path / "page.py"
-    ending = "assert images.shape == (4, 1, 28, 28)\nprint(*[node.name for node in session.get_inputs()])\n"
+    ending = (
+        "assert images.shape == (4, 1, 28, 28)\n"
+        "print(*[n.name for n in [*session.get_inputs(), *session.get_overridable_initializers()]])\n"
+    )
     script.write_text(code + ending, encoding="utf-8")
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
