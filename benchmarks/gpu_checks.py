@@ -22,6 +22,7 @@ from dtool.testing.result import CheckResult
 RECIPES = ("ddim", "ddpm", "dpmpp-2m/karras")
 DEFAULT = "dpmpp-2m/karras"  # has room for what the others need
 BAR = 1e-3
+HALF = 1e-2  # fp16 rounds to 5e-4, some fifty times one after another
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -155,6 +156,27 @@ def batches(suite: Suite, name: str) -> Iterator[CheckResult]:
             yield equal(f"{name}, {what}, image {image}", alone[0], together[image])
 
 
+def half(suite: Suite, name: str) -> Iterator[CheckResult]:
+    """The network in half precision: what a call of it is off, relative to what it says; and what the images are."""
+    import onnx
+
+    from dtool.export.half import half as halved
+
+    path = suite.folder / "half.onnx"
+    onnx.save(halved(onnx.load(suite.model)), path)
+    net, exact = dtool.load(path, device=suite.device), suite.there
+    random, last = np.random.default_rng(2), exact.schedule.T - 1
+    for t in (0, last // 2, last):
+        x = random.standard_normal((8, *exact.shape), dtype=np.float32)
+        arguments = [x, np.full(8, t, np.float32), *([np.arange(8) % exact.classes] if exact.classes else [])]
+        said, wanted = (np.asarray(network.predict(*arguments), np.float64) for network in (net, exact))
+        off = float(np.sqrt(np.mean((said - wanted) ** 2) / np.mean(wanted**2)))
+        yield within(f"{name}, a call at t = {t}", off, "root mean square, relative", HALF)
+    apart = suite.images(net, DEFAULT) - suite.images(exact, DEFAULT)
+    figure = f"{np.sqrt(np.mean(apart**2)):.1e}"
+    yield CheckResult(f"{name}, {DEFAULT}", "info", figure, "root mean square difference of the images from float32's")
+
+
 def operators(suite: Suite, name: str) -> Iterator[CheckResult]:
     """Which operators of the exported sampler do not run on the device: a figure, and the network's must."""
     session = raw_session(suite, profile=suite.folder / "profile")
@@ -219,5 +241,6 @@ CHECKS: tuple[tuple[str, tuple[str, ...], Check], ...] = (
     ("noise made by PyTorch", ("torch",), torch_noise),
     ("noise made in the file", ("onnx",), fused_noise),
     ("an image alone and among 64", (), batches),
+    ("half precision", ("onnx",), half),
     ("operators of the fused file", ("onnx",), operators),
 )

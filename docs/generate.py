@@ -19,7 +19,8 @@ from dtool.plugins.registry import Catalogue, registry
 
 DOCS = Path(__file__).parent
 COMMANDS = (
-    "sample", "compare", "export", "train", "plan", "check", "schedulers", "samplers", "spacings", "forward", "plugins",
+    "sample", "compare", "export",
+    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "forward", "plugins",
     "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,14 +16,9 @@ from commandline import failed, network, plain_environment, ran
 
 import dtool
 from dtool.bench import bench
-from dtool.bench.bare import bare, bound
-from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH, Work, difference
-from dtool.bench.diffusers_loop import NoEquivalentError, equivalent
-from dtool.bench.machine import Machine, header, machine
-from dtool.bench.measure import in_turns, quartiles, ratios, spread
+from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH
 from dtool.bench.result import Benchmark, Timing
 from dtool.errors import UsageError
-from dtool.plan import Recipe
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("diffusers", "torch", "onnx", "onnxruntime")}
@@ -41,133 +35,6 @@ def stub(monkeypatch, tmp_path):
     monkeypatch.setattr(dtool, "default_network", lambda device="auto": net)
     monkeypatch.chdir(tmp_path)
     return net
-
-
-# ---------------------------------------------------------------------------------------------- measuring
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_the_order_is_reversed_every_round_and_preparing_is_not_timed(rounds):
-    seen = []
-    functions = [lambda k=k: seen.append(k) for k in range(3)]
-    times = in_turns(functions, rounds, before=lambda k: seen.append(-1 - k))
-    turns = [[0, 1, 2] if i % 2 == 0 else [2, 1, 0] for i in range(rounds)]
-    assert seen == [0, 1, 2, *(word for turn in turns for k in turn for word in (-1 - k, k))]
-    assert [len(t) for t in times] == [rounds] * 3
-    assert min(min(t) for t in times) >= 0
-
-
-def test_without_a_warm_up_every_call_is_timed():
-    seen = []
-    assert len(in_turns([lambda: seen.append(0)], 4, warm=False)[0]) == len(seen) == 4
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_quartiles_are_numpy_s(seed):
-    values = np.random.default_rng(seed).uniform(1, 9, size=3 + 4 * seed).tolist()
-    assert np.allclose(quartiles(values), np.percentile(values, [25, 50, 75]))
-    assert quartiles(values[:1]) == (values[0],) * 3
-    assert ratios([v * 3 for v in values], values) == pytest.approx([3] * len(values))
-    assert spread([0.001, 0.002, 0.003]) == "2 ms (1.5 … 2.5)"
-
-
-def _machine(load: float | None) -> Machine:
-    return Machine("2000-01-01", "a processor", 2, "Linux", "3.11", (), {"numpy": "2.0"}, load)
-
-
-def test_a_busy_machine_is_named():
-    assert ("load", "0.2") in _machine(0.2).lines()
-    assert not _machine(0.2).busy
-    assert not _machine(None).busy
-    [busy] = [text for what, text in _machine(3.0).lines() if what == "load"]
-    assert busy.startswith("3.0 - BUSY")
-    assert _machine(3.0).to_dict()["busy"] is True
-
-
-def test_the_header_says_date_versions_and_what_is_absent():
-    text = header(["numpy", "no-such-package"])
-    assert f"numpy {np.__version__}, no-such-package absent" in text
-    assert re.search(r"date +\d{4}-\d\d-\d\d", text)
-    assert "no-such-package" not in machine().versions
-
-
-def test_a_gpu_is_named_only_when_it_was_measured(monkeypatch, tmp_path):
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 100 MiB, 555.1'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert machine().gpus == ()
-    assert machine(gpu=True).gpus == ("NVIDIA X, 100 MiB, driver 555.1",)
-    tool.write_text("#!/bin/sh\nexit 9\n")
-    assert machine(gpu=True).gpus == ()
-
-
-# ---------------------------------------------------------------------------------------------- the bare network
-
-
-@pytest.mark.parametrize(("calls", "batch"), [(1, 1), (3, 2), (7, 5)])
-def test_the_bare_network_is_called_as_often_as_it_should(calls, batch):
-    seen = []
-
-    def fn(x, t, label):
-        seen.append((x.shape, t.shape, label.shape))
-        return 0 * x
-
-    net = dtool.network(fn, shape=(2, 3), classes=4)
-    for made in (bare(net, calls, batch), bound(net, calls, batch)):
-        seen.clear()
-        made()
-        assert seen == [((batch, 2, 3), (batch,), (batch,))] * calls
-
-
-@pytest.mark.skipif(not INSTALLED["onnxruntime"], reason="needs onnxruntime")
-def test_on_onnxruntime_it_is_the_session_and_nothing_is_left_changed():
-    net = dtool.default_network("cpu")
-    session = net.session
-    runs = []
-
-    class Counting:
-        def run(self, names, feed, *options):
-            runs.append({name: value.shape for name, value in feed.items()})
-            return session.run(names, feed, *options)
-
-    net.session = Counting()
-    try:
-        made = bare(net, 3, 2)
-        runs.clear()
-        made()
-    finally:
-        net.session = session
-    assert len(runs) == 3
-    assert (2, 1, 28, 28) in runs[0].values()
-    before = net.predict(*(np.zeros(s, d) for s, d in (((1, 1, 28, 28), "f4"), (1, "f4"), (1, "i8"))))
-    bare(net, 1, 1)()
-    bound(net, 1, 1)()
-    assert net.session is session
-    after = net.predict(*(np.zeros(s, d) for s, d in (((1, 1, 28, 28), "f4"), (1, "f4"), (1, "i8"))))
-    assert np.array_equal(before, after)
-
-
-@needs_torch
-def test_on_pytorch_it_is_the_module():
-    import torch
-
-    shapes = []
-
-    class Module(torch.nn.Module):
-        def forward(self, x, t):
-            shapes.append((tuple(x.shape), tuple(t.shape), torch.is_inference_mode_enabled()))
-            return x
-
-    net = dtool.load(Module(), spec=dtool.NetworkSpec(shape=(4,), schedule="linear"), device="cpu")
-    bare(net, 5, 3)()
-    assert shapes == [((3, 4), (3,), True)] * 5
-
-
-@pytest.mark.parametrize(("guidance", "rows"), [(None, 3), (1.0, 3), (0.0, 3), (2.5, 6)])
-def test_guidance_doubles_what_the_bare_network_is_given(guidance, rows):
-    plan = dtool.plan("ddim", steps=2)
-    assert Work(plan, guidance, False, 3).doubled(3) == rows
 
 
 # ---------------------------------------------------------------------------------------------- all together
@@ -266,70 +133,12 @@ def test_diffusers_runs_on_tensors_where_the_network_does():
     assert found.backend == "torch"
 
 
-SCHEDULERS = {
-    "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "clip_sample": False}),
-    "ddpm": ("DDPMScheduler", {"variance_type": "fixed_small"}),
-    "ddpm:sigma=beta": ("DDPMScheduler", {"variance_type": "fixed_large"}),
-    "dpmpp-2m/karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True, "algorithm_type": "dpmsolver++"}),
-    "dpmpp-2m-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_type": "midpoint"}),
-}
-
-
-@pytest.mark.parametrize("recipe", SCHEDULERS)
-def test_the_equivalent_recipe(recipe):
-    kind, part = SCHEDULERS[recipe]
-    found = equivalent(Recipe.parse(recipe), network(), 20, clip=False)
-    assert found.kind == kind
-    assert part.items() <= {k: v for k, v in found.config.items() if k != "trained_betas"}.items()
-    assert np.allclose(found.config["trained_betas"], network().schedule.betas)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "more", "clip", "reason"),
-    [
-        ("heun", {}, False, "has no heun"),
-        ("ddpm:sigma=none", {}, False, "has no ddpm:sigma=none"),
-        ("dpmpp-2m-sde:eta=0.5", {}, False, "has no dpmpp-2m-sde"),
-        ("ddim@cosine", {}, False, "the schedule that the network was trained on"),
-        ("ddim/karras", {}, False, "no spacing karras"),
-        ("ddim/quadratic", {}, False, "no spacing quadratic"),
-        ("dpmpp-2m/leading", {}, False, "no spacing leading"),
-        ("ddim", {"prediction": "flow"}, False, "eps, x0 or v"),
-        ("ddim", {"learned_variance": True}, False, "variance not learned"),
-        ("ddim", {"data_range": (0.0, 1.0)}, True, "clip to -1"),
-    ],
-)
-def test_what_diffusers_does_not_have_is_said(recipe, more, clip, reason):
-    net = dtool.network(lambda x, t: x, shape=(4,), **more)
-    with pytest.raises(NoEquivalentError, match=reason):
-        equivalent(Recipe.parse(recipe), net, 20, clip=clip)
-
-
-def test_a_difference_is_the_largest_and_nan_is_not_hidden():
-    one = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
-    other = one.copy()
-    other[1, 2] += 0.25
-    assert difference(one, other) == pytest.approx(0.25)
-    other[0, 0] = np.nan
-    assert np.isnan(difference(one, other))
-    assert difference(None, one) is None
-
-
 def test_images_that_are_others_are_noted(monkeypatch, stub):
     far = type(stub)(lambda x, t, label: stub.fn(x, t, label) + 0.3, stub.spec)
     monkeypatch.setattr("dtool.bench.entrants._exported", lambda *_, **__: far)
     found = bench(stub, "ddim", steps=5, batches=[2], rounds=1)
     assert _times(found)[FUSED, 2].difference > 0.01
     assert any(note.startswith("fused file: its images are up to") for note in found.notes)
-
-
-def test_unsteady_figures_are_not_final(stub):
-    def found(seconds):
-        timings = (Timing(BARE, 1, seconds, (1.0,) * len(seconds)),)
-        return Benchmark(_machine(0.0), "m", "numpy", "cpu", "ddim", "", 1, 1, 3, None, 1, BARE, timings)
-
-    assert found((1.0, 1.01, 1.02)).warnings == []
-    assert "quartiles of the reference's own times are 50% apart" in found((1.0, 1.0, 2.0)).warnings[0]
 
 
 # ---------------------------------------------------------------------------------------------- files

@@ -215,3 +215,17 @@ def test_a_file_that_was_changed_is_found_out(name, tmp_path):
     (tmp_path / "app.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(DtoolError, match="from the host's loop"):
         recheck(tmp_path / "app.onnx")
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
+def test_every_micro_batch_has_its_labels(guidance, tmp_path):
+    """The host's loop keeps its labels from one micro-batch to the next: each image is what it is alone."""
+    write(tmp_path / "net.onnx", shape=(1, 24, 24), classes=5)
+    net = dtool.load(tmp_path / "net.onnx")
+    labels = [4, 0, 3, 1, 2, 4]
+    many = dtool.sample(net, "ddpm", steps=40, n=6, labels=labels, guidance=guidance).x0
+    for i, label in enumerate(labels):
+        junk = [np.full(1, i, np.int64) for i in range(500)]  # what freed memory would be filled with
+        alone = dtool.sample(net, "ddpm", steps=40, ids=[i], labels=label, guidance=guidance).x0
+        assert (alone[0] == many[i]).all()
+        del junk

@@ -52,7 +52,7 @@ def test_every_piece_of_python_runs(code: str, tmp_path: Path) -> None:
 
 
 def test_the_file_is_used_as_its_page_says(tmp_path: Path) -> None:
-    """docs/file.md: its Python, with nothing but numpy and ONNX Runtime, on a sampler's file; the inputs that it lists."""
+    """docs/file.md: its Python, with numpy and ONNX Runtime alone, on a sampler's file; the inputs that it lists."""
     for module in ("onnx", "torch", "onnxruntime"):
         pytest.importorskip(module)
     page = (Path(__file__).parent.parent / "docs" / "file.md").read_text(encoding="utf-8")

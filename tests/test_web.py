@@ -252,6 +252,7 @@ def test_a_wrong_field_says_so_and_nothing_is_drawn(drawn, page):
         said = page.evaluate(f"document.getElementById('{field}-error').textContent")
         assert said == f"A whole number, {'1 to 64' if field == 'count' else f'0 to {2**64 - 1}'}."
         assert page.evaluate(f"document.getElementById('{field}').getAttribute('aria-invalid')") == "true"
+        assert page.evaluate(f"getComputedStyle(document.getElementById('{field}')).borderTopWidth") == "2px"
         assert page.evaluate(DRAWN) == before
     assert page.complaints == []
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LOOK, GRACE = 0.1, 5.0  # seconds between looks at the clock, and for a call that was told to stop
+LOOK, GRACE = 0.1, 2.0  # seconds between looks at the clock, and for a call that was told to stop
 
 
 def guarded(work: Callable[[], T], stop: Callable[[], None], limit: float) -> T:
     """`work()`, in a thread of its own; what it raises is raised here.
 
     After `limit` seconds TimeoutError is raised, and KeyboardInterrupt when the user presses Ctrl-C;
-    `stop()` is called first, which tells the work to end. Work that does not end within 5 seconds is left behind: it
+    `stop()` is called first, which tells the work to end. Work that does not end within 2 seconds is left behind: it
     goes on until its current operation ends, or the process does.
     """
     answer: list[T] = []

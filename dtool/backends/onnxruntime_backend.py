@@ -130,12 +130,12 @@ class OnnxNetwork(HostNetwork):
         binding.bind_output(called.output.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
         if label is not None:
             inputs[2][:] = label
-        x_in, t_in = inputs[0], inputs[1].reshape(-1)
 
         def predict(x: Any, t: Any) -> NDArray[Any]:
             if self._guard:
                 return self.predict(x, t, label)
-            x_in[:], t_in[:] = x, t  # the binding knows addresses only: this also keeps the arrays alive
+            # The binding knows addresses only: naming all of them here keeps the arrays alive.
+            inputs[0][:], inputs[1].reshape(-1)[:] = x, t
             started = time.perf_counter()
             try:
                 self.session.run_with_iobinding(binding)

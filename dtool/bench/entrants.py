@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.load import load
@@ -32,26 +34,28 @@ class Entrants:
 
 def gather(
     network: Network, source: Path | str | None, recipe: Recipe, plan: Plan, *,
-    clip: bool, fused: Path | str | None, keep: bool, folder: Path,
+    clip: bool, fused: Path | str | None, keep: bool, folder: Path, where: Mapping[str, Any],
 ) -> Entrants:  # fmt: skip
     """Everyone who can be had, with exports in `folder`.
 
     source: the file of a network on ONNX Runtime; None for the package's own. fused: an exported sampler that is there
-    already. keep: leave a PyTorch network on PyTorch.
+    already. keep: leave a PyTorch network on PyTorch. where: arguments of `dtool.load`, beside the
+    network's device.
     Raises DtoolError if `fused` cannot be loaded, or is for another kind of network.
     """
     skipped: dict[str, str] = {}
+    where = {"device": network.device} | dict(where)
     main, beside, origin = network, None, source if network.backend == "onnxruntime" else network
     if network.backend == "torch" and not keep:
         file = folder / "network.onnx"
-        main = _exported(network, file, ONNX, skipped, network.device) or network
+        main = _exported(network, file, ONNX, skipped, where) or network
         beside, origin = (network, file) if main is not network else (None, network)
     if fused is not None:
-        whole: Network | None = _loaded(fused, main)
+        whole: Network | None = _loaded(fused, main, where)
     elif keep and network.backend == "torch":
         whole, skipped[FUSED] = None, "it runs on ONNX Runtime, and the backend torch was asked for"
     else:
-        whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, main.device, plan=plan)
+        whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, where, plan=plan)
     return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped)
 
 
@@ -60,7 +64,7 @@ def _exported(
     path: Path,
     name: str,
     skipped: dict[str, str],
-    device: str,
+    where: Mapping[str, Any],
     plan: Plan | None = None,
 ) -> Network | None:
     """The network, or with a plan the whole sampler, as an ONNX file on the device; None if that cannot be had."""
@@ -68,15 +72,15 @@ def _exported(
 
     try:
         export(origin, path, plan=plan, check=False)
-        return load(path, device=device)
+        return load(path, **where)
     except DtoolError as error:
         skipped[name] = _reason(error)
         return None
 
 
-def _loaded(path: Path | str, main: Network) -> Network:
+def _loaded(path: Path | str, main: Network, where: Mapping[str, Any]) -> Network:
     """The exported sampler in a file that the user named."""
-    whole = load(path, device=main.device)
+    whole = load(path, **where)
     if not isinstance(whole, FusedNetwork):
         raise UsageError(f"{path} holds a network alone, no sampler", "make one with: dtool export --recipe …")
     if (whole.shape, whole.classes) != (main.shape, main.classes):

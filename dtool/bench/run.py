@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def bench(
     fused: Path | str | None = None,
     backend: str | None = None,
     source: Path | str | None = None,
+    where: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Time the bare network, `dtool.sample`, the fused file and, where they are installed, PyTorch and diffusers.
@@ -44,6 +45,7 @@ def bench(
     batches: numbers of images to draw. rounds: timed runs of each. guidance: default none; clip: the network's own.
     batch_size: images at a time, default what suits the device. fused: an exported sampler, instead of one that is
     exported for this. source: the file that a network on ONNX Runtime was loaded from; None for the package's own.
+    where: arguments of `dtool.load` for exported files, if the network's device does not say it all: provider=…
     progress(done, total): after every run, in images.
     Raises UsageError for what cannot be had.
     """
@@ -63,7 +65,8 @@ def bench(
     clipped = network.spec.clip if clip is None else clip
     with tempfile.TemporaryDirectory(prefix="dtool-bench-") as folder:
         entrants = gather(
-            network, source, wanted, plan, clip=clipped, fused=fused, keep=backend == "torch", folder=Path(folder)
+            network, source, wanted, plan, clip=clipped, fused=fused, keep=backend == "torch", folder=Path(folder),
+            where=where or {},
         )  # fmt: skip
         main = entrants.main
         scale = (1.0 if guidance is None else guidance) if main.classes else None

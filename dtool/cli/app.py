@@ -19,7 +19,7 @@ from dtool.errors import UsageError, did_you_mean
 PICTURES, TABLES, NETWORKS, ABOUT = "Pictures", "Samplers as tables", "Networks", "About"
 COMPARE_HELP = "Compare recipes: time, quality, pictures from the same noise."
 TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
-BENCH_HELP = "Measure speed, side by side with the bare network and others."
+BENCH_HELP = "Time the ways of sampling from a network, beside the bare network."
 EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
 HELP = {"help_option_names": ["-h", "--help"]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,11 @@ from dtool.cli.arguments import (
     BatchSize,
     Clip,
     Device,
+    Opening,
     is_model,
     open_network,
     progress_bar,
+    with_opening,
 )  # fmt: skip
 from dtool.cli.output import AsJson, Column, Quiet, grouped_table, remark, say, say_json
 from dtool.errors import UsageError
@@ -31,6 +33,7 @@ EXAMPLES = (
 DEFAULT_RECIPE = "ddim"
 
 
+@with_opening
 def bench(
     model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     recipe: Annotated[
@@ -58,8 +61,10 @@ def bench(
     batch_size: BatchSize = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    *,
+    opening: Opening,
 ) -> None:
-    """Measure how fast a network is sampled from, beside the bare network called as often.
+    """Time the ways of sampling from a network, beside the bare network.
 
     In one run, in turns: the bare network, dtool.sample, the fused file, PyTorch if the network is a checkpoint, and
     diffusers with the same network, where they are installed. Times are medians with their quartiles; ratios are of
@@ -75,11 +80,12 @@ def bench(
         require_writable(output)
     model, recipe = _told_apart(model, recipe)
     batches = counts(batch, "--batch")
-    net = open_network(model, device, backend)
+    net = open_network(model, device, backend, opening)
     with progress_bar("measuring", quiet) as show:
         found = measured(
             net, recipe or DEFAULT_RECIPE, steps=steps, batches=batches, rounds=rounds, guidance=guidance, clip=clip,
-            batch_size=batch_size, fused=fused, backend=backend, source=model, progress=show,
+            batch_size=batch_size, fused=fused, backend=backend, source=model, where=_where(device, opening),
+            progress=show,
         )  # fmt: skip
     if output is not None:
         text = found.document() if output.suffix.lower() == ".md" else found.to_json()
@@ -97,6 +103,14 @@ def _told_apart(model: str | None, recipe: str | None) -> tuple[str | None, str 
     if model is None or recipe is not None or is_model(model):
         return model, recipe
     return None, model
+
+
+def _where(device: str, opening: Opening) -> dict[str, Any]:
+    """How what is exported shall be loaded: where the network was."""
+    said = {"device": None if device == "auto" else device}
+    if opening.provider is not None:
+        said = {"device": "auto", "provider": opening.provider}
+    return {name: value for name, value in (said | {"time_limit": opening.time_limit}).items() if value is not None}
 
 
 def _show(found: Benchmark, quiet: bool) -> None:

@@ -125,7 +125,8 @@ def _refusal(error: BaseException) -> DtoolError:
         )
     if "DataDependent" in "".join(type(e).__name__ for e in chain):
         return DtoolError(
-            f"the network decides by the values it is given, which no graph can{where}", "use torch.where instead of if"
+            f"the network decides by the values it is given, which no graph can{where}",
+            "use torch.where instead of if, and a fixed number of rounds instead of while",
         )
     if "static shape" in text:
         return DtoolError(
@@ -178,6 +179,8 @@ def _examine_node(node: onnx.NodeProto) -> None:
             f"the network draws random numbers ({node.op_type}), so no two calls agree",
             "take the noise out of its forward; samplers add their own",
         )
+    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
+        raise DtoolError("the network drops out at random (Dropout in training mode)", "export it in eval mode")
     if node.domain not in ("", "ai.onnx"):
         raise DtoolError(
             f"the graph uses {node.op_type} of {node.domain}, which other programs may lack",

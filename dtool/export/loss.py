@@ -19,9 +19,10 @@ from dtool.export.watched import Feeds, Watched
 from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 
-# Allowed RMSE of the images, as a part of their span (see `Loss.relative`). Half precision loses some 0.1 %, so 1 % is
-# a fault; int8 some 1 %, and 5 % (PSNR 26 dB) is where it shows: twice the steps move the package's images by 3 %.
-ALLOWED = {"half": 0.01, "int8": 0.05}
+# Allowed RMSE of the images, as a part of their span (see `Loss.relative`): 30 dB. With the package's network and 20
+# steps of dpmpp-2m/karras, half precision loses 0.09 %, int8 1.0 %, and 20 steps themselves 0.9 % against 40: this is
+# three times what one accepts for speed anyway, and what int8 exceeds where its layers are badly chosen (to 7.5 %).
+ALLOWED = 0.03
 Array = NDArray[np.float32]
 
 
@@ -96,13 +97,11 @@ class Loss:
             )
             took, takes = self.milliseconds
             lines.append(f"  {took:.3g} ms a call, now {takes:.3g} ms (batch {self.batch}, {self.device}{note})")
-        how = ", fp16 emulated" if self.emulated else ""
+        worst = f"the median image {self.median / self.span:.2%}, the worst {self.worst / self.span:.2%}"
+        how = f"{self.n} of {self.recipe}, same noise{', fp16 emulated' if self.emulated else ''}"
         lines += [
-            f"  images: RMSE {self.relative:.2%} of their span ({self.psnr:.1f} dB), the median image"
-            f" {self.median / self.span:.2%}, the worst {self.worst / self.span:.2%}, largest difference"
-            f" {self.largest:.2g} ({self.n} of {self.recipe}, same noise{how})",
-            f"  one call: relative error {self.call:.2%} on average, at worst {self.worst_call:.2%}"
-            f" (t = {self.worst_time:.4g})",
+            f"  images: RMSE {self.relative:.2%} of their span ({self.psnr:.1f} dB), {worst} ({how})",
+            f"  one call: relative error {self.call:.2%}, at worst {self.worst_call:.2%} (t = {self.worst_time:.4g})",
         ]
         if self.quality is not None:
             q = self.quality
@@ -157,13 +156,12 @@ def measure(
     )  # fmt: skip
 
 
-def require(loss: Loss, allowed: float | None = None) -> None:
-    """Raise GateError if the images are off by more than `allowed` of their span; by default `ALLOWED` for its kind."""
-    limit = ALLOWED[loss.kind] if allowed is None else allowed
-    if not loss.relative <= limit:
+def require(loss: Loss, allowed: float = ALLOWED) -> None:
+    """Raise GateError if the images are off by more than `allowed` of their span; infinity allows all."""
+    if not loss.relative <= allowed:
         raise GateError(
             f"{loss.kind} moves the images by {loss.relative:.2%} of their span (RMSE over {loss.n} of {loss.recipe});"
-            f" allowed are {limit:.2%}",
+            f" allowed are {allowed:.2%}",
             f"write it all the same with --allow-loss, or leave out --{loss.kind}",
         )
 
@@ -210,7 +208,7 @@ def _require_finite(feeds: Feeds, output: NDArray[Any]) -> None:
     if not np.isfinite(output).all():
         raise DtoolError(
             f"the small network gives numbers that are not finite, at t = {float(feeds['t'][0]):.4g}",
-            "its values are too large for half precision: export it without --half",
+            "with --half, its values grow beyond 65504: leave that out; else look at the plan",
         )
 
 

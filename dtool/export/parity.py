@@ -65,4 +65,5 @@ def _call(network: Network, *arguments: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def _largest(one: NDArray[Any], other: NDArray[Any]) -> float:
-    return float(np.abs(one - other).max())
+    """The largest difference; of numbers above 1, as a share of the largest."""
+    return float(np.abs(one - other).max() / max(1.0, np.abs(one).max()))

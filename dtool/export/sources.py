@@ -51,7 +51,9 @@ def source(net: Any) -> Source:
     from dtool.export.graph import to_onnx
 
     module, spec = _module(net)
-    module = copy.deepcopy(module).to("cpu").float().eval().requires_grad_(False)
+    module = copy.deepcopy(module).to("cpu").float().eval()
+    for weight in module.parameters():  # not the module's own way, which one that is scripted in part does not have
+        weight.requires_grad_(False)
     return Source(to_onnx(module, spec), spec, module)
 
 
