@@ -152,7 +152,8 @@ def test_what_forward_cannot_do(capsys, tmp_path, args, code, cause, hint):
 
 
 def test_export_refuses_what_is_no_checkpoint(capsys, tmp_path):
-    failed(ran(capsys, "export", "model.onnx"), 2, "model.onnx: not a checkpoint", ".safetensors")
+    failed(ran(capsys, "export", "model.txt"), 2, "model.txt: not a checkpoint", ".safetensors")
+    failed(ran(capsys, "export", "model.onnx"), 1, "no file model.onnx")
     failed(ran(capsys, "export", "model.pt", "-o", "model.txt"), 2, "an export is an ONNX file", ".onnx")
     failed(ran(capsys, "export", "missing.pt"), 1, "missing.pt")
     assert list(tmp_path.iterdir()) == []

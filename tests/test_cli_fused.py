@@ -14,7 +14,6 @@ from tests.commandline import ran
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
-pytest.importorskip("torch")
 
 from tests.small_networks import write
 

@@ -15,7 +15,6 @@ from tests.rules import configurations
 
 pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("torch")  # dtool.export.metadata names its version
 
 import onnxruntime as ort  # noqa: E402
 

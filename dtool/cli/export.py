@@ -20,7 +20,7 @@ EXAMPLES = (
     "dtool export --recipe ddpm --steps 50 --freeze -o app.onnx",
     "dtool export --check app.onnx",
 )
-SAMPLER = "A sampler in the file"
+SAMPLER, SMALLER = "A sampler in the file", "A smaller file"
 
 
 def export(
@@ -73,6 +73,13 @@ def export(
         int | None,
         typer.Option(min=1, help="images that are run at a time [default: by size]", rich_help_panel=SAMPLER),
     ] = None,
+    half: Annotated[bool, typer.Option("--half", help="in fp16, for CUDA", rich_help_panel=SMALLER)] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="larger products in eight bits, for CPUs", rich_help_panel=SMALLER)
+    ] = False,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="write it whatever it loses", rich_help_panel=SMALLER)
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,24 +87,28 @@ def export(
 
     The network's file holds the weights and what dtool must know of them; it is compared with PyTorch. With --recipe
     the file holds the plan, the loop and the noise too, and any program with ONNX Runtime can draw images from it; it
-    is compared with the host's loop. If the two differ by more than 1e-4 nothing is written.
+    is compared with the host's loop. If the two differ by more than 1e-4 nothing is written. Of a smaller file it is
+    measured what it loses, and how fast it is here.
     """
     from dtool.export.api import export as export_network
 
+    small = {"half": half, "int8": int8, "allow_loss": allow_loss}
     options = {
         "freeze": freeze or None, "history": history, "seed": seed, "guidance": guidance, "clip": clip,
         "threshold": threshold, "micro_batch": micro_batch,
     }  # fmt: skip
+    if allow_loss and not (half or int8):
+        raise UsageError("--allow-loss is for a smaller file", "add --half or --int8")
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     onnx_file = model is not None and model.suffix.lower() == ".onnx"
-    if onnx_file and recipe is None and output is None and check and not given:
+    if onnx_file and recipe is None and output is None and check and not given and not half and not int8:
         _show(_again(model), as_json, quiet)
         return
     if given and recipe is None:
         raise UsageError(f"--{min(given).replace('_', '-')} is for a sampler's file", "say which one, with --recipe")
     _require_kind(model, recipe)
     out = output or _named(model, recipe)
-    _show(export_network(model, out, plan=recipe, steps=steps, check=check, **given), as_json, quiet)
+    _show(export_network(model, out, plan=recipe, steps=steps, check=check, **small, **given), as_json, quiet)
 
 
 def _again(model: Path | None) -> ExportReport:

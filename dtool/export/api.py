@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtool.backends.fused import Form
+from dtool.backends.limit import Limit
+from dtool.backends.load import load
+from dtool.backends.noise import key
 from dtool.errors import UsageError
 from dtool.export.report import Comparison, ExportReport
 from dtool.export.sources import Source, require_packages, source
-from dtool.files import require_writable, write_atomically
+from dtool.files import require_writable, scratch_file, write_atomically
 from dtool.networks.network import rows_for, schedule_of
 from dtool.plan.api import plan as make_plan
+from dtool.plan.packed import pack
 from dtool.plan.plan import Plan
 from dtool.plan.prediction import for_network
+from dtool.samplers.rule import Prediction
+from dtool.schedulers.schedule import Schedule
 
 if TYPE_CHECKING:
-    from dtool.export.sampler import Sampler
+    from dtool.export.small import Kind
 
 MICRO_BATCH = 512  # numbers that are run at a time, as on the CPU in every backend
 
@@ -49,6 +55,9 @@ def export(
     plan: Plan | str | None = None,
     steps: int = 50,
     check: bool = True,
+    half: bool = False,
+    int8: bool = False,
+    allow_loss: bool = False,
     **options: Any,
 ) -> ExportReport:
     """Write a network as one ONNX file with a dynamic batch, or with a `plan` a whole sampler, and check the file.
@@ -60,6 +69,9 @@ def export(
     are classes, where `classes` itself means no class; one output like x; and metadata under "dtool".
     plan: a Plan, or a recipe of `steps` steps; `dtool.export.fused` says what the sampler's file has. `options` are
     then those of `SamplerOptions`.
+    half, int8: a smaller network, in fp16 for CUDA, or with its larger products in eight bits, calibrated on what it
+    sees in a run of the plan (without one, of `steps` steps of DDIM). What it loses is measured; allow_loss: write it
+    even if that is more than `dtool.export.loss.ALLOWED`, which raises GateError otherwise.
     check: compare the network with PyTorch at several batch sizes and times, and over a run of `steps` steps of DDIM
     (at most the schedule's T); the sampler with the host's loop. Raises DtoolError if something cannot be exported,
     differs by more than 1e-4, or cannot be written; then no file is left, or the old one.
@@ -76,20 +88,51 @@ def export(
         raise UsageError(
             f"{word} is not an option of {'this export' if unknown else 'a network alone'}", "leave it out"
         )
+    if half and int8:
+        raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
     require_writable(path)
-    if check:
+    if check or half or int8:
         require_packages("onnxruntime")
-    if plan is None:
-        if net is None or str(net).endswith(".onnx"):
-            raise UsageError(
-                f"{net or 'the network inside the package'} is an ONNX file already", "give a checkpoint, or a plan"
-            )
-        return _network(source(net), path, check, steps, started)
-    return _sampler(source(net), path, plan, steps, SamplerOptions(**options), check, started)
+    small: Kind | None = "half" if half else "int8" if int8 else None
+    job = _Job(path, steps, check, small, allow_loss, started)
+    if plan is not None:
+        return _sampler(source(net), job, plan, SamplerOptions(**options))
+    if net is None or str(net).endswith(".onnx"):
+        what = net or "the network inside the package"
+        raise UsageError(f"{what} is an ONNX file already", "give a checkpoint, or a plan")
+    return _network(source(net), job)
 
 
-def _network(found: Source, path: Path, check: bool, steps: int, started: float) -> ExportReport:
-    from dtool.export.graph import OPSET
+@dataclass(frozen=True)
+class _Job:
+    """What every export is told."""
+
+    path: Path
+    steps: int
+    check: bool
+    small: Kind | None
+    allow_loss: bool
+    started: float
+
+    def report(
+        self, size: int, document: dict[str, Any], comparisons: tuple[Comparison, ...], recipe: str | None, loss: Any
+    ) -> ExportReport:
+        """What the export says of itself."""
+        seconds = time.perf_counter() - self.started
+        opset, digest = document["opset"], document["weights_sha256"]
+        return ExportReport(self.path, size, opset, digest, comparisons, seconds, recipe, loss)
+
+    def shrunk(self, found: Source, plan: Plan) -> tuple[Source, Any]:
+        """The network as small as was asked for, and what that loses."""
+        if self.small is None:
+            return found, None
+        from dtool.export.small import smaller
+
+        proto, loss = smaller(found.proto, found.spec, plan, self.small, self.allow_loss)
+        return replace(found, proto=proto), loss
+
+
+def _network(found: Source, job: _Job) -> ExportReport:
     from dtool.export.metadata import describe
     from dtool.export.parity import compared
 
@@ -97,43 +140,47 @@ def _network(found: Source, path: Path, check: bool, steps: int, started: float)
     module, spec = found.module, found.spec
     document = describe(found.proto, spec)
     content: bytes = found.proto.SerializeToString(deterministic=True)
-    comparisons = _written(path, content, (lambda file: compared(file, module, spec, steps)) if check else None)
-    seconds = time.perf_counter() - started
-    return ExportReport(path, len(content), OPSET, document["weights_sha256"], comparisons, seconds)
+    loss = None
+    comparisons: tuple[Comparison, ...] = ()
+    if job.check:
+        with scratch_file(".onnx", content) as file:
+            comparisons = compared(file, module, spec, job.steps)
+    if job.small is not None:
+        trained = _Trained(schedule_of(spec), spec.prediction)
+        plan = make_plan("ddim", steps=min(job.steps, trained.schedule.T), network=trained)
+        found, loss = job.shrunk(found, plan)
+        document = describe(found.proto, spec)
+        content = found.proto.SerializeToString(deterministic=True)
+    _write(job.path, content)
+    return job.report(len(content), document, comparisons, None, loss)
 
 
-def _sampler(
-    found: Source, path: Path, plan: Plan | str, steps: int, options: SamplerOptions, check: bool, started: float
-) -> ExportReport:
+def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions) -> ExportReport:
+    from dtool.export.sampler import build
     from dtool.export.sampler_check import compared
     from dtool.export.triton import config
 
-    sampler = _fused(found, plan, steps, options)
+    found, plan, form, size = _settled(found, plan, job.steps, options)
+    found, loss = job.shrunk(found, plan)
+    sampler = build(found.proto, found.spec, plan, form, size)
+    if loss is not None:
+        sampler.document.update(precision=job.small, loss=asdict(loss))
     comparisons: tuple[Comparison, ...] = ()
-    if check:
-        from dtool.files import scratch_file
-
+    if job.check:
         with scratch_file(".onnx", sampler.content([])) as file:
             comparisons = compared(file, sampler)
-    content = sampler.content([{"what": c.what, "difference": c.difference} for c in comparisons])
-    _written(path, content, None)
+    content = sampler.content([asdict(comparison) for comparison in comparisons])
+    _write(job.path, content)
     if options.freeze:
-        text = config(path.stem, sampler.spec)
-        write_atomically(path.with_name("config.pbtxt"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    seconds = time.perf_counter() - started
-    document = sampler.document
-    return ExportReport(
-        path, len(content), document["opset"], document["weights_sha256"], comparisons, seconds, sampler.plan.recipe
-    )
+        _write(job.path.with_name("config.pbtxt"), config(job.path.stem, found.spec).encode())
+    return job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
 
 
-def _fused(found: Source, plan: Plan | str, steps: int, options: SamplerOptions) -> Sampler:
-    """The sampler, its defaults those of `options`; raises UsageError for a plan that cannot be put into a file."""
-    from dtool.backends.fused import Form
-    from dtool.backends.limit import Limit
-    from dtool.backends.noise import key
-    from dtool.export.sampler import build
+def _settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions) -> tuple[Source, Plan, Form, int]:
+    """The network with the defaults of `options`, the plan made for it, the form, and the micro-batch.
 
+    Raises UsageError for a plan that cannot be put into a file.
+    """
     key(options.seed)
     spec = found.spec
     if options.threshold is not None and options.clip is False:
@@ -144,18 +191,14 @@ def _fused(found: Source, plan: Plan | str, steps: int, options: SamplerOptions)
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
     guidance = spec.guidance if options.guidance is None else options.guidance
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
-    levels = schedule_of(spec)
+    trained = _Trained(schedule_of(spec), spec.prediction)
     if isinstance(plan, str):
-        plan = make_plan(plan, steps=steps, network=_Trained(levels, spec.prediction))
+        plan = make_plan(plan, steps=steps, network=trained)
     else:
-        plan = for_network(plan, levels, spec.prediction)
+        plan = for_network(plan, trained.schedule, spec.prediction)
+    pack(plan, clip, options.history)
     if plan.learned and not spec.learned_variance:
         raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")
-    if options.history is not None and options.history < plan.history - 1:
-        raise UsageError(
-            f"{plan.recipe} remembers {plan.history - 1} older predictions", f"history={plan.history - 1} or more"
-        )
-    size = options.micro_batch or rows_for(spec.shape, MICRO_BATCH)
     form = Form(
         history=plan.history - 1 if options.history is None else options.history,
         saved=bool(plan.save.any()) or options.history is not None,
@@ -163,24 +206,24 @@ def _fused(found: Source, plan: Plan | str, steps: int, options: SamplerOptions)
         frozen=options.freeze,
         seed=options.seed,
     )
-    return build(found.proto, spec, plan, form, size)
+    size = options.micro_batch or rows_for(spec.shape, MICRO_BATCH)
+    return replace(found, spec=spec), plan, form, size
 
 
 @dataclass(frozen=True)
 class _Trained:
     """What `dtool.plan` wants to know of a network."""
 
-    schedule: Any
-    prediction: Any
+    schedule: Schedule
+    prediction: Prediction
 
 
 def recheck(path: Path) -> ExportReport:
     """Compare a sampler's file with the host's loop again; raises DtoolError as `export` does, or for another file."""
-    started = time.perf_counter()
+    job = _Job(path, 0, True, None, False, time.perf_counter())
     require_packages("onnx", "onnxruntime")
     import onnx
 
-    from dtool.backends.load import load
     from dtool.export.sampler import read
     from dtool.export.sampler_check import compared
 
@@ -188,23 +231,8 @@ def recheck(path: Path) -> ExportReport:
     data = path.read_bytes()
     sampler = read(onnx.load_model_from_string(data), str(path))
     comparisons = compared(path, sampler)
-    document, seconds = sampler.document, time.perf_counter() - started
-    return ExportReport(
-        path, len(data), document["opset"], document["weights_sha256"], comparisons, seconds, sampler.plan.recipe
-    )
+    return job.report(len(data), sampler.document, comparisons, sampler.plan.recipe, None)
 
 
-def _written(
-    path: Path, content: bytes, check: Callable[[Path], tuple[Comparison, ...]] | None
-) -> tuple[Comparison, ...]:
-    """Write the file if it passes the check."""
-    comparisons: tuple[Comparison, ...] = ()
-
-    def write(temporary: Path) -> None:
-        nonlocal comparisons
-        temporary.write_bytes(content)
-        if check is not None:
-            comparisons = check(temporary)
-
-    write_atomically(path, write)
-    return comparisons
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))

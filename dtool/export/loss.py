@@ -136,18 +136,18 @@ def measure(
     """
     judged = emulation or small
     errors = _Errors(judged)
+    chunk = max(size for size in range(1, max(1, min(n, original.micro_batch)) + 1) if n % size == 0)  # none is padded
 
     def run(network: Network) -> Array:
-        return np.asarray(sample(network, plan, n=n, seed=seed, labels=labels, guidance=guidance).x0, np.float32)
+        made = sample(network, plan, n=n, seed=seed, labels=labels, guidance=guidance, batch_size=chunk)
+        return np.asarray(made.x0, np.float32)
 
     images = run(Watched(original, errors))
     others = run(Watched(judged, _require_finite))
     apart = others.astype(np.float64) - images
     each = np.sqrt(np.square(apart).reshape(n, -1).mean(axis=1))
     calls, times = errors.relative()
-    took = None
-    if repeats:
-        took = _times(original, small, batch, repeats)
+    took = _times(original, small, batch, repeats) if repeats else None
     return Loss(
         kind, plan.recipe, n, seed, float(np.sqrt(np.square(each).mean())), float(np.median(each)), float(each.max()),
         float(np.abs(apart).max()), _span(images, original.spec.data_range), float(calls.mean()), float(calls.max()),

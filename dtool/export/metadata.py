@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import onnx
-import torch
 from onnx import numpy_helper
 
 from dtool.networks.spec import NetworkSpec
@@ -19,7 +19,7 @@ KEY = "dtool"
 
 def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
     """Write the metadata into `proto`, replacing what was there; returns the JSON document under the key "dtool"."""
-    versions = {"dtool": __version__, "torch": torch.__version__, "onnx": onnx.__version__}
+    versions = {"dtool": __version__, "torch": _version("torch"), "onnx": onnx.__version__}
     document = {
         "format": FORMAT,
         "spec": json.loads(spec.model_dump_json()),
@@ -36,6 +36,14 @@ def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {KEY: json.dumps(document), **plain})
     return document
+
+
+def _version(package: str) -> str | None:
+    """The version of a package that need not be there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def weights_sha256(proto: onnx.ModelProto) -> str:

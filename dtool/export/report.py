@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dtool.export.loss import Loss
 
 TOLERANCE = 1e-4
+SMALL_TOLERANCE = 1e-2  # of fp16 and int8, where a last bit more or less in float32 may be a whole step
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class ExportReport:
     """One exported file: its `size` in bytes, `opset`, the hash of its weights, and how far it is from the original.
 
     The original is PyTorch for a network, and the host's loop for a sampler, which has a `recipe`. `comparisons` is
-    empty if the file was not checked. `str(report)` is what `dtool export` prints.
+    empty if the file was not checked. `loss`: of a smaller network, against that in float32.
+    `str(report)` is what `dtool export` prints.
     """
 
     path: Path
@@ -31,6 +37,7 @@ class ExportReport:
     comparisons: tuple[Comparison, ...] = ()
     seconds: float = 0.0
     recipe: str | None = None
+    loss: Loss | None = None
 
     @property
     def largest(self) -> float | None:
@@ -40,7 +47,9 @@ class ExportReport:
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.size / 1e6:.2f} MB, opset {self.opset}, weights {self.weights_sha256[:16]}"]
         lines += [f"  {c.difference:.1e}  {c.what}" for c in self.comparisons]
+        lines += [] if self.loss is None else [str(self.loss)]
         original = "PyTorch" if self.recipe is None else "the host's loop"
         if self.largest is None:
             return "\n".join([*lines, f"not compared with {original}"])
-        return "\n".join([*lines, f"largest difference from {original} {self.largest:.1e}, allowed {TOLERANCE:.0e}"])
+        allowed = TOLERANCE if self.loss is None else SMALL_TOLERANCE
+        return "\n".join([*lines, f"largest difference from {original} {self.largest:.1e}, allowed {allowed:.0e}"])

@@ -17,7 +17,7 @@ from dtool.backends.fused import FusedNetwork
 from dtool.backends.load import load
 from dtool.backends.sampling import Samples, sample
 from dtool.errors import DtoolError
-from dtool.export.report import TOLERANCE, Comparison
+from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison
 from dtool.export.sampler import Sampler
 from dtool.files import scratch_file
 from dtool.networks.network import Network
@@ -39,9 +39,10 @@ def compared(path: Path, sampler: Sampler) -> tuple[Comparison, ...]:
         assert isinstance(file, FusedNetwork)
         found = [_defaults(host, file), *_runs(host, file), _alone(file), _reference(sampler)]
     worst = max(found, key=lambda c: np.nan_to_num(c.difference, nan=np.inf))
-    if not worst.difference <= TOLERANCE:
+    allowed = TOLERANCE if "precision" not in sampler.document else SMALL_TOLERANCE
+    if not worst.difference <= allowed:
         raise DtoolError(
-            f"the sampler is {worst.difference:.1e} from the host's loop ({worst.what}); allowed {TOLERANCE:.0e}",
+            f"the sampler is {worst.difference:.1e} from the host's loop ({worst.what}); allowed {allowed:.0e}",
             "report this with the network's shape and the recipe; dtool sample on the network's own file is right",
         )
     return tuple(found)

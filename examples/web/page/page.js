@@ -1,0 +1,218 @@
+// The controls, the pictures, and what is said about them. The sampler itself runs in worker.js.
+
+import { PageError } from "./onnx.js";
+import { paint, picture, size } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+const MOST_IMAGES = 64;
+const LARGEST_SEED = 2n ** 64n - 1n;
+const ALL = "all"; // the class of image i is then i, from the first again after the last, as in dtool.sample
+
+const asked = new URLSearchParams(location.search);
+let worker;
+let spec;
+let samplers;
+let run = 0;
+let job; // what is being drawn, or was drawn last
+
+/** Whole number of a text field, or null, and then the field says why. */
+function whole(field, least, most) {
+  const written = field.value.trim();
+  const value = /^\d{1,20}$/.test(written) ? BigInt(written) : null;
+  const right = value !== null && value >= least && value <= most;
+  field.setAttribute("aria-invalid", String(!right));
+  $(`${field.id}-error`).textContent = right ? "" : `A whole number, ${least} to ${most}.`;
+  return right ? value : null;
+}
+
+/** The controls as a job; null if a field is wrong. */
+function wish() {
+  const seed = whole($("seed"), 0n, LARGEST_SEED);
+  const count = whole($("count"), 1n, BigInt(MOST_IMAGES));
+  if (seed === null || count === null) return null;
+  const sampler = samplers[$("sampler").selectedIndex];
+  const ids = Array.from({ length: Number(count) }, (_, id) => id);
+  const chosen = document.querySelector("input[name=class]:checked")?.value;
+  const labels = spec.classes ? ids.map((id) => (chosen === ALL ? id % spec.classes : Number(chosen))) : null;
+  const plan = sampler.plans[$("steps").value];
+  return { seed: String(seed), ids, labels, chosen, sampler, plan, images: [], times: [] };
+}
+
+function draw() {
+  if (!spec) return; // not yet, or there is nothing to draw with
+  const next = wish();
+  if (!next) return;
+  job = { ...next, run: ++run };
+  remember(job);
+  $("error").hidden = true;
+  $("numbers")?.remove();
+  const pictures = [...$("images").children];
+  pictures.slice(job.ids.length).forEach((old) => old.remove());
+  pictures.forEach((old) => old.classList.add("old"));
+  for (let place = pictures.length; place < job.ids.length; place++) $("images").append(picture(spec.shape));
+  busy(true);
+  const { seed, ids, labels, plan } = job;
+  worker.postMessage({ type: "draw", run, seed, ids, labels, plan });
+}
+
+function stop() {
+  worker.postMessage({ type: "stop", run: ++run });
+  say(`Stopped: ${job.times.length} of ${counted(job.ids.length)} drawn.`);
+  busy(false);
+}
+
+function busy(yes) {
+  $("stop").disabled = !yes;
+  $("progress").classList.toggle("idle", !yes);
+  $("progress").max = job.ids.length;
+  $("progress").value = job.times.length;
+  if (yes) say("Drawing…");
+}
+
+const counted = (images) => `${images} image${images === 1 ? "" : "s"}`;
+
+function say(words) {
+  $("status").textContent = words;
+}
+
+/** The address says what is drawn, so that it can be kept or sent. */
+function remember({ seed, ids, chosen, sampler, plan }) {
+  const now = { seed, count: ids.length, sampler: sampler.recipe, steps: plan.steps };
+  if (chosen !== undefined) now.class = chosen;
+  if (asked.has("test")) now.test = asked.get("test");
+  history.replaceState(null, "", `?${new URLSearchParams(now)}`);
+}
+
+const heard = {
+  ready({ about, columns }) {
+    size(about.spec); // throws if this page cannot draw such images
+    const width = samplers[0].plans[0].table.length / samplers[0].plans[0].times.length;
+    if (width !== columns) {
+      throw new PageError("plans.json was not made for this app.onnx: their tables differ", "Build the page again.");
+    }
+    spec = about.spec;
+    classButtons();
+    for (const id of ["draw", "random"]) $(id).disabled = false;
+    draw();
+  },
+
+  image({ run: of, place, values, milliseconds }) {
+    if (of !== run) return;
+    const label = job.labels && (spec.class_names[job.labels[place]] ?? String(job.labels[place]));
+    const name = `image ${job.ids[place]}${label === null ? "" : `, class ${label}`}`;
+    paint($("images").children[place], values, spec, name, label ?? `${job.ids[place]}`);
+    job.images.push(values);
+    job.times.push(milliseconds);
+    $("progress").value = job.times.length;
+  },
+
+  done({ run: of }) {
+    if (of !== run) return;
+    const total = job.times.reduce((sum, time) => sum + time, 0);
+    const { length } = job.times;
+    const calls = `${job.plan.times.length} network calls each`;
+    say(`${counted(length)} in ${(total / 1000).toFixed(1)} s: ${Math.round(total / length)} ms an image, ${calls}.`);
+    busy(false);
+    if (asked.has("test")) writeNumbers();
+  },
+
+  error({ message, hint }) {
+    fail(new PageError(message, hint));
+  },
+};
+
+/** For tests (?test=1): the numbers of what was drawn, as JSON in the page. */
+function writeNumbers() {
+  const { seed, ids, labels, sampler, plan } = job;
+  const script = document.createElement("script");
+  script.type = "application/json";
+  script.id = "numbers";
+  const images = job.images.map((values) => Array.from(values));
+  script.textContent = JSON.stringify({ seed, ids, labels, recipe: sampler.recipe, steps: plan.steps, images });
+  document.body.append(script);
+}
+
+function fail(error) {
+  run++;
+  const known = error instanceof PageError;
+  const words = known ? error.message : `The page failed: ${error?.message ?? error}`;
+  $("error").textContent = error?.hint ? `${words}. ${error.hint}` : words;
+  $("error").hidden = false;
+  $("stop").disabled = true;
+  $("progress").classList.add("idle");
+  say("");
+  if (!known) console.error(error);
+}
+
+function classButtons() {
+  if (!spec.classes) return;
+  $("classes").hidden = false;
+  const names = Array.from({ length: spec.classes }, (_, k) => [String(k), spec.class_names[k] ?? String(k)]);
+  for (const [value, name] of [[ALL, "all"], ...names]) {
+    const label = document.createElement("label");
+    const input = Object.assign(document.createElement("input"), { type: "radio", name: "class", value });
+    input.checked = value === (names.some(([k]) => k === asked.get("class")) ? asked.get("class") : ALL);
+    label.append(input, Object.assign(document.createElement("span"), { textContent: name }));
+    $("class-buttons").append(label);
+  }
+}
+
+function stepSlider(steps) {
+  const { plans } = samplers[$("sampler").selectedIndex];
+  const place = plans.findIndex((plan) => plan.steps >= steps);
+  $("steps").max = plans.length - 1;
+  $("steps").value = place === -1 ? plans.length - 1 : place;
+  showSteps();
+}
+
+const stepsNow = () => samplers[$("sampler").selectedIndex].plans[$("steps").value].steps;
+
+function showSteps() {
+  $("steps-shown").value = stepsNow();
+  $("steps").setAttribute("aria-valuetext", `${stepsNow()} steps`);
+}
+
+async function start() {
+  const answer = await fetch("./plans.json", { cache: "no-cache" });
+  if (!answer.ok) throw new PageError("plans.json is not beside this page", "Build it: python build.py");
+  const plans = await answer.json();
+  samplers = plans.samplers;
+  $("sampler").replaceChildren(...samplers.map(({ recipe, title }) => new Option(title, recipe)));
+  const sampler = samplers.findIndex(({ recipe }) => recipe === asked.get("sampler"));
+  $("sampler").selectedIndex = Math.max(0, sampler);
+  $("seed").value = asked.get("seed") ?? "0";
+  $("count").value = asked.get("count") ?? $("count").value;
+  let shown = Number(asked.get("steps")) || plans.steps;
+  stepSlider(shown);
+
+  $("controls").addEventListener("submit", (event) => {
+    event.preventDefault();
+    draw();
+  });
+  $("controls").addEventListener("change", draw);
+  $("sampler").addEventListener("change", () => stepSlider(shown));
+  $("steps").addEventListener("input", () => {
+    shown = stepsNow();
+    showSteps();
+  });
+  $("random").addEventListener("click", () => {
+    $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0] % 1000000;
+    draw();
+  });
+  $("stop").addEventListener("click", stop);
+
+  worker = new Worker("./worker.js", { type: "module" });
+  worker.onerror = ({ message }) => {
+    fail(new PageError(`The part that computes did not start: ${message ?? "worker.js"}`, "Build the page again."));
+  };
+  worker.onmessage = ({ data }) => {
+    try {
+      heard[data.type](data);
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+addEventListener("unhandledrejection", (event) => fail(event.reason));
+start().catch(fail);
