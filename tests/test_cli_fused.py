@@ -116,3 +116,43 @@ def test_what_a_sampler_cannot_do_is_refused(folder, capsys):
     done = ran(capsys, "plan", "app.onnx", "--steps", 5)
     assert done.code == 2
     assert "as it is" in done.err
+
+
+@pytest.mark.parametrize("kind", ["half", "int8"])
+def test_a_smaller_file(kind, tmp_path, monkeypatch, capsys):
+    """The package's network: smaller, still a sampler, and its loss is said and kept in the file."""
+    monkeypatch.chdir(tmp_path)
+    done = ran(capsys, "export", "--recipe", "ddim", "--steps", 4, f"--{kind}", "-o", "small.onnx", "--json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["size"] < 0.6 * 3.0e6
+    assert 0 < report["loss"]["rmse"] < 0.1
+    assert ran(capsys, "sample", "small.onnx", "-n", 4, "--npz", "small.npz").code == 0
+    assert ran(capsys, "sample", "--sampler", "ddim", "--steps", 4, "-n", 4, "--npz", "host.npz").code == 0
+    assert 0 < np.abs(np.load("small.npz")["x0"] - np.load("host.npz")["x0"]).mean() < 0.05
+    again = ran(capsys, "export", "--check", "small.onnx")
+    assert again.code == 0, again.err
+
+
+def test_a_loss_that_is_too_large_is_refused(tmp_path, monkeypatch, capsys):
+    from dtool.export import small
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(small, "ALLOWED", 1e-6)
+    words = ("export", "--recipe", "ddim", "--steps", 2, "--half", "-o", "small.onnx", "--no-check")
+    done = ran(capsys, *words)
+    assert done.code == 3
+    assert "--allow-loss" in done.err
+    assert list(tmp_path.iterdir()) == []
+    assert ran(capsys, *words, "--allow-loss").code == 0
+    assert ran(capsys, "export", "--recipe", "ddim", "--half", "--int8").code == 2
+    assert ran(capsys, "export", "--recipe", "ddim", "--allow-loss").code == 2
+
+
+def test_a_sampler_of_an_onnx_file_is_exported_without_pytorch(folder):
+    code = (
+        "import sys; sys.modules['torch'] = None; from dtool.cli import main;"
+        "sys.exit(main(['export', 'net.onnx', '--recipe', 'ddim', '--steps', '3', '-o', 'app.onnx', '-q']))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
+    assert (folder / "app.onnx").is_file()

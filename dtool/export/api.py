@@ -12,7 +12,7 @@ from dtool.backends.limit import Limit
 from dtool.backends.load import load
 from dtool.backends.noise import key
 from dtool.errors import UsageError
-from dtool.export.report import Comparison, ExportReport
+from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportReport
 from dtool.export.sources import Source, require_packages, source
 from dtool.files import require_writable, scratch_file, write_atomically
 from dtool.networks.network import rows_for, schedule_of
@@ -120,7 +120,8 @@ class _Job:
         """What the export says of itself."""
         seconds = time.perf_counter() - self.started
         opset, digest = document["opset"], document["weights_sha256"]
-        return ExportReport(self.path, size, opset, digest, comparisons, seconds, recipe, loss)
+        allowed = SMALL_TOLERANCE if recipe and "precision" in document else TOLERANCE
+        return ExportReport(self.path, size, opset, digest, comparisons, seconds, recipe, loss, allowed)
 
     def shrunk(self, found: Source, plan: Plan) -> tuple[Source, Any]:
         """The network as small as was asked for, and what that loses."""

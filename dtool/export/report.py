@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dtool.export.loss import Loss
 
 TOLERANCE = 1e-4
-SMALL_TOLERANCE = 1e-2  # of fp16 and int8, where a last bit more or less in float32 may be a whole step
+SMALL_TOLERANCE = 1e-2  # of fp16 and int8, root mean square: a last bit of float32 may decide a whole step there
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ExportReport:
     """One exported file: its `size` in bytes, `opset`, the hash of its weights, and how far it is from the original.
 
     The original is PyTorch for a network, and the host's loop for a sampler, which has a `recipe`. `comparisons` is
-    empty if the file was not checked. `loss`: of a smaller network, against that in float32.
+    empty if the file was not checked. `loss`: of a smaller network, against that in float32. `allowed`: the tolerance.
     `str(report)` is what `dtool export` prints.
     """
 
@@ -38,6 +38,7 @@ class ExportReport:
     seconds: float = 0.0
     recipe: str | None = None
     loss: Loss | None = None
+    allowed: float = TOLERANCE
 
     @property
     def largest(self) -> float | None:
@@ -51,5 +52,5 @@ class ExportReport:
         original = "PyTorch" if self.recipe is None else "the host's loop"
         if self.largest is None:
             return "\n".join([*lines, f"not compared with {original}"])
-        allowed = TOLERANCE if self.loss is None else SMALL_TOLERANCE
-        return "\n".join([*lines, f"largest difference from {original} {self.largest:.1e}, allowed {allowed:.0e}"])
+        verdict = f"largest difference from {original} {self.largest:.1e}, allowed {self.allowed:.0e}"
+        return "\n".join([*lines, verdict])
