@@ -17,10 +17,10 @@ from dtool.networks.spec import NetworkSpec
 HIDDEN = 16
 
 
-def write(path: Path, *, seed: int = 0, opset: int = 20, **fields: Any) -> NetworkSpec:
+def write(path: Path, *, seed: int = 0, opset: int = 20, waves: bool = False, **fields: Any) -> NetworkSpec:
     """Write a network of this spec (`shape` at least) and return the spec.
 
-    The batch is a dimension of the matrix products: where bits depend on the batch, they do here.
+    waves: sines of t too. The batch is a dimension of the matrix products: where bits depend on it, they do here.
     """
     spec = NetworkSpec(**{"schedule": "linear", **fields})
     rng = np.random.default_rng(seed)
@@ -32,6 +32,10 @@ def write(path: Path, *, seed: int = 0, opset: int = 20, **fields: Any) -> Netwo
     flat = graph("Reshape", "x", graph.ints(0, prod(spec.shape)))
     time = graph("Unsqueeze", graph("Mul", "t", graph.constant(1e-3, np.float32)), graph.ints(1))
     terms = [graph("MatMul", flat, weight(prod(spec.shape), HIDDEN)), graph("Mul", time, weight(1, HIDDEN))]
+    if waves:
+        terms.append(
+            graph("Mul", graph("Sin", graph("Mul", time, graph.constant(37.3, np.float32))), weight(1, HIDDEN))
+        )
     if spec.classes:
         terms.append(graph("Gather", weight(spec.classes + 1, HIDDEN), "label", axis=0))
     hidden = graph("Tanh", graph.total(*terms))

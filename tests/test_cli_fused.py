@@ -101,6 +101,15 @@ def test_bad_input(folder, capsys, words, code, says):
     assert sorted(p.name for p in folder.iterdir()) == before
 
 
+def test_a_name_with_a_dot_keeps_it():
+    from pathlib import Path
+
+    from dtool.cli.export import _named
+
+    assert _named(Path("model.v1.pt"), None) == Path("model.v1.onnx")
+    assert _named(Path("a/model.v1.pt"), "ddim") == Path("a/model.v1-ddim.onnx")
+
+
 def test_what_a_sampler_cannot_do_is_refused(folder, capsys):
     exported(capsys, "--recipe", "ddim", "--steps", 3, "--freeze", "--seed", 7)
     assert (folder / "config.pbtxt").is_file()

@@ -228,3 +228,78 @@ def test_every_micro_batch_has_its_labels(guidance, tmp_path):
         alone = dtool.sample(net, "ddpm", steps=40, ids=[i], labels=label, guidance=guidance).x0
         assert (alone[0] == many[i]).all()
         del junk
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6), (3, 8, 4), (1, 7, 7), (5,)])
+def test_an_image_does_not_depend_on_its_place(shape, tmp_path):
+    """Sines are computed some at a time: a network of sin(t) told the same t in each place must answer the same."""
+    write(tmp_path / "net.onnx", shape=shape, waves=True)
+    dtool.export(tmp_path / "net.onnx", tmp_path / "app.onnx", plan="ddim", steps=5, check=False)
+    for path in ("net.onnx", "app.onnx"):
+        net = dtool.load(tmp_path / path)
+        assert net.micro_batch & (net.micro_batch - 1) == 0
+        many = dtool.sample(net, "ddim", steps=5, n=64).x0
+        for k in range(0, 64, 3):
+            assert (dtool.sample(net, "ddim", steps=5, ids=[k]).x0[0] == many[k]).all()
+
+
+def test_the_files_own_micro_batch_is_used(tmp_path):
+    _, fused = both(tmp_path, "ddim", shape=(9,), options={"micro_batch": 2}, check=True)
+    assert fused.micro_batch == 2
+
+
+def test_a_step_that_magnifies_is_no_error(tmp_path):
+    """heun on cosine multiplies F by a thousand in its second call, and a last bit with it."""
+    both(tmp_path, "heun", check=True, shape=(2, 3), schedule="cosine")
+
+
+@pytest.mark.parametrize("seed", [2**64, -1])
+def test_seeds_and_ids_out_of_range(seed, tmp_path):
+    for net in both(tmp_path, "ddim", shape=(9,)):
+        with pytest.raises(UsageError, match="out of range"):
+            dtool.sample(net, "ddim", steps=2, n=1, seed=seed)
+        with pytest.raises(UsageError, match="image ids"):
+            dtool.sample(net, "ddim", steps=2, ids=[seed])
+
+
+def test_a_network_that_decides_inside(tmp_path):
+    """Graphs inside nodes read weights of the graph around them."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+    class Deciding(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.early, self.late = torch.nn.Linear(6, 6), torch.nn.Linear(6, 6)
+
+        def forward(self, x, t):
+            return torch.cond(t.max() > 500, lambda x: self.late(x), lambda x: self.early(x), (x,))
+
+    torch.manual_seed(0)
+    spec = dtool.NetworkSpec(shape=(6,), schedule="linear")
+    dtool.export((Deciding(), spec), tmp_path / "app.onnx", plan="ddim", steps=4)
+
+
+def test_inputs_in_another_order(tmp_path):
+    write(tmp_path / "net.onnx", shape=(2, 3))
+    model = onnx.load(tmp_path / "net.onnx")
+    turned = list(reversed(model.graph.input))
+    del model.graph.input[:]
+    model.graph.input.extend(turned)
+    (tmp_path / "turned.onnx").write_bytes(model.SerializeToString())
+    for name in ("net", "turned"):
+        dtool.export(tmp_path / f"{name}.onnx", tmp_path / f"{name}-app.onnx", plan="ddpm", steps=3)
+    images = [dtool.sample(dtool.load(tmp_path / f"{name}-app.onnx"), n=3).x0 for name in ("net", "turned")]
+    assert (images[0] == images[1]).all()
+
+
+def test_bounds_without_end(tmp_path):
+    both(tmp_path, "ddim", shape=(9,), options={"threshold": 0.9})
+    session = ort.InferenceSession(tmp_path / "app.onnx")
+    feed = {"ids": np.arange(3, dtype=np.uint64)}
+    images = [
+        session.run(["images"], feed | {"bounds": np.array([-far, far], np.float32)})[0] for far in (1e38, 3e38, np.inf)
+    ]
+    assert np.isfinite(images[0]).all()
+    assert (images[0] == images[1]).all()
+    assert (images[0] == images[2]).all()

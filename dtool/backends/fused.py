@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dtool.backends.batches import Job
 from dtool.backends.loop import Steps
+from dtool.backends.noise import key
 from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import inspect
 from dtool.errors import DtoolError, UsageError
@@ -30,7 +31,7 @@ class Form(BaseModel):
     """What an exported sampler has room for, and so which plans it can run.
 
     `history` older predictions; `saved`: an x that is kept; `quantile`: dynamic thresholding in the place of clipping;
-    `frozen`: the plan that it was made with, and `seed`, alone.
+    `frozen`: the plan that it was made with, and `seed`, alone. `micro_batch`: how many images it runs at a time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Form(BaseModel):
     quantile: float | None = None
     frozen: bool = False
     seed: int = 0
+    micro_batch: int | None = None
 
 
 def held(metadata: dict[str, str], source: str) -> tuple[Plan, Form] | None:
@@ -79,7 +81,8 @@ class FusedNetwork(HostNetwork):
         self.plan: Plan = plan
         self.form, self.device = form, device
         self.threshold = form.quantile
-        self.micro_batch = rows_for(self.shape, 512) if device == "cpu" else max(16, rows_for(self.shape, 8192))
+        usual = rows_for(self.shape, 512) if device == "cpu" else max(16, rows_for(self.shape, 8192))
+        self.micro_batch = form.micro_batch if form.micro_batch and (device == "cpu" or form.frozen) else usual
         self.execute = execute
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:  # noqa: ARG002 - it cannot
@@ -92,6 +95,7 @@ class FusedNetwork(HostNetwork):
         self, job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, chunk: int
     ) -> Iterator[tuple[Any, Steps | None]]:
         """The images of these ids, some at a time; raises UsageError if the file cannot do the job."""
+        key(seed)  # refuses one that is out of range
         settings = self._baked(job, seed) if self.form.frozen else self._settings(job, seed, chunk)
         names = ["images", *(("trace_x", "trace_x0") if job.want_trace else ())]
         together = chunk * max(1, TOGETHER // chunk)

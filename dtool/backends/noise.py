@@ -8,7 +8,9 @@ ones. Image i is then the same whatever the batch, the order, the number of work
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,8 +139,9 @@ def normals(
     return Normals(seed, ids, shape, count)(draw)
 
 
-def checked_ids(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """`ids` as counters hold them; raises UsageError for one that is negative or too large."""
-    if ids.ndim != 1 or ids.size == 0 or (ids < 0).any() or (ids >= 2**32).any():
+def checked_ids(ids: Sequence[int] | NDArray[Any]) -> NDArray[np.uint64]:
+    """`ids` as counters hold them; raises UsageError for one that is no whole number, negative or too large."""
+    values = np.asarray(ids)
+    if values.ndim != 1 or values.dtype.kind not in "iu" or (values < 0).any() or (values >= 2**32).any():
         raise UsageError("image ids must be a list of whole numbers in 0 … 2^32-1", "e.g. ids=[0, 1, 2]")
-    return ids.astype(np.uint64)
+    return values.astype(np.uint64)

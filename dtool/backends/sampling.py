@@ -94,7 +94,7 @@ def sample(
     if x is None:
         if noise is not None:
             raise UsageError("noise is given without a start", "give x= too")
-        names = checked_ids(np.arange(count) if ids is None else np.asarray(ids, dtype=np.int64))
+        names = checked_ids(np.arange(count) if ids is None else ids)
         run = network.generated if isinstance(network, FusedNetwork) else generated
         parts = run(job, seed, names, classes, chunk)
     else:
@@ -173,7 +173,7 @@ def _labels(
             raise UsageError("this network is not conditional", "leave out the classes")
         return None
     if labels is None:
-        return (np.arange(count) if ids is None else np.asarray(ids, dtype=np.int64)) % network.classes
+        return (np.arange(count) if ids is None else checked_ids(ids).astype(np.int64)) % network.classes
     values = np.asarray(labels, dtype=np.int64)
     values = np.full(count, values) if values.ndim == 0 else values
     if values.shape != (count,):

@@ -133,7 +133,7 @@ def _named(model: Path | None, recipe: str | None) -> Path:
 
     stem = model.with_suffix("") if model is not None else Path("digits")
     if recipe is None:
-        return stem.with_suffix(".onnx")
+        return stem.with_name(f"{stem.name}.onnx")
     return stem.with_name(f"{stem.name}-{Recipe.parse(recipe).rule.name}.onnx")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,6 +190,8 @@ def _settled(found: Source, plan: Plan | str, steps: int, options: SamplerOption
     Limit(*spec.data_range, options.threshold)
     if options.guidance is not None and not spec.classes:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
+    if options.guidance is not None and not 0 <= options.guidance < inf:
+        raise UsageError(f"guidance={options.guidance} is not a scale", "use 0 or more")
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
     guidance = spec.guidance if options.guidance is None else options.guidance
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
@@ -200,14 +203,15 @@ def _settled(found: Source, plan: Plan | str, steps: int, options: SamplerOption
     pack(plan, clip, options.history)
     if plan.learned and not spec.learned_variance:
         raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")
+    size = options.micro_batch or rows_for(spec.shape, MICRO_BATCH)
     form = Form(
         history=plan.history - 1 if options.history is None else options.history,
         saved=bool(plan.save.any()) or options.history is not None,
         quantile=options.threshold,
         frozen=options.freeze,
         seed=options.seed,
+        micro_batch=size,
     )
-    size = options.micro_batch or rows_for(spec.shape, MICRO_BATCH)
     return replace(found, spec=spec), plan, form, size
 
 

@@ -58,7 +58,9 @@ def fuse(
         outputs += [value(n, np.float32, ["steps", "traced", *spec.shape]) for n in ("trace_x", "trace_x0")]
     model: onnx.ModelProto = helper.make_model(
         graph.made(inputs, outputs),
-        opset_imports=network.opset_import,
+        opset_imports=[
+            helper.make_opsetid("" if o.domain == "ai.onnx" else o.domain, o.version) for o in network.opset_import
+        ],
         ir_version=network.ir_version,
         functions=network.functions,
         producer_name=network.producer_name,

@@ -46,7 +46,11 @@ def build(network: onnx.ModelProto, spec: NetworkSpec, plan: Plan, form: Form, m
     """Fuse; the spec's own `clip` and `guidance` are the file's defaults. Raises what `pack` and `fuse` raise."""
     packed = pack(plan, spec.clip, form.history)
     model = fuse(network, spec, packed, form, limited=spec.clip, micro_batch=micro_batch)
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # the checker and its shape inference have errors of their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise DtoolError(f"the network does not fit into a sampler ({reason})", "export the network again") from error
     document = describe(network, spec)
     document |= {"kind": "sampler", "form": form.model_dump(), "columns": [*COLUMNS]}
     document["columns"] += [f"b{k}" for k in range(form.history)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtool.backends.load import load
 from dtool.backends.onnx_file import inspect, refuse
+from dtool.backends.onnx_interface import interface
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec
@@ -65,11 +66,26 @@ def _from_file(path: Path) -> Source:
         data = path.read_bytes()
     except OSError as error:
         raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    refuse(inspect(data, str(path)), str(path))
+    found = inspect(data, str(path))
+    refuse(found, str(path))
+    if "dtool" not in found.metadata:
+        raise DtoolError(f"{path} does not say what network it is", "give the checkpoint, or a file of dtool export")
     network = load(path, device="cpu")
     if network.plan is not None:
         raise UsageError(f"{path} is a sampler already", "give the network's own file, or the checkpoint")
-    return Source(onnx.load_model_from_string(data), network.spec, None)
+    called = interface(found, str(path))
+    floats = called.x.kind == called.t.kind == called.output.kind == onnx.TensorProto.FLOAT
+    if not floats or called.one_time or called.batch is not None or len(called.t.dims or (0,)) != 1:
+        raise DtoolError(
+            f"{path} cannot be put into a sampler: that needs x and t in float32, t for each image, and a free batch",
+            "give the checkpoint, or a file of dtool export",
+        )
+    proto = onnx.load_model_from_string(data)
+    order = {value.name: i for i, value in enumerate((called.x, called.t, called.label)) if value is not None}
+    inputs = sorted((v for v in proto.graph.input if v.name in order), key=lambda v: order[v.name])
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    return Source(proto, network.spec, None)
 
 
 def _module(net: Any) -> tuple[nn.Module, NetworkSpec]:

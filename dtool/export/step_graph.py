@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import compose
 
-from dtool.backends.fused import Form
+from dtool.backends.fused import FREE, Form
 from dtool.errors import DtoolError
 from dtool.export.builder import Graph, value
 from dtool.export.noise_graph import normals
@@ -60,12 +60,16 @@ def body(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.GraphP
 
 def _called(graph: Graph, network: onnx.GraphProto, spec: NetworkSpec, at: dict[str, str]) -> tuple[str, str | None]:
     """The network's nodes, guided if it has classes; returns its prediction, and what it says of the variance."""
-    names = [node.name for node in network.input]
+    weights = {tensor.name for tensor in network.initializer}
+    names = [node.name for node in network.input if node.name not in weights]
     if len(names) != (3 if spec.classes else 2) or len(network.output) != 1:
-        raise DtoolError(f"the network has the inputs {', '.join(names)}", "export the network with dtool export")
+        has = f"the inputs {', '.join(names)} and the outputs {', '.join(node.name for node in network.output)}"
+        raise DtoolError(f"the network has {has}", "export the network with dtool export")
     inside: onnx.GraphProto = onnx.GraphProto()
     inside.CopyFrom(network)
-    compose.add_prefix_graph(inside, NETWORK, inplace=True)
+    # Of initializers that graphs inside nodes read it must be told; it finds them too late by itself.
+    known = {name: NETWORK + name for name in weights}
+    compose.add_prefix_graph(inside, NETWORK, inplace=True, name_map=known)
     x, t, *label = (NETWORK + name for name in names)
     scaled = graph("Mul", at["c_in"], "x")
     graph("Gather", scaled, "rows", axis=0, name=x) if spec.classes else graph("Identity", scaled, name=x)
@@ -94,6 +98,8 @@ def _limited(graph: Graph, image: str, spec: NetworkSpec, form: Form) -> str:
     low, high = graph.several("Split", "bounds", outputs=2, axis=0, num_outputs=2)
     if form.quantile is None:
         return graph("Max", graph("Min", image, high), low)
+    far = graph.constant(FREE, np.float32)  # so that their distance is still a float32
+    low, high = graph("Max", low, graph("Neg", far)), graph("Min", high, far)
     half = graph.constant(0.5, np.float32)
     middle, reach = graph("Mul", graph("Add", low, high), half), graph("Mul", graph("Sub", high, low), half)
     image = graph("Sub", image, middle)

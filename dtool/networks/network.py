@@ -104,5 +104,9 @@ def schedule_of(spec: NetworkSpec) -> Schedule:
 
 
 def rows_for(shape: Sequence[int], numbers: int) -> int:
-    """How many samples of `shape` make a micro-batch of about `numbers` numbers; at least one."""
-    return max(1, numbers // prod(shape))
+    """How many samples of `shape` make a micro-batch of about `numbers` numbers; at least one, and a power of two.
+
+    Where a runtime computes a function of t `(B,)` some values at a time, the last few of any other number would come
+    out otherwise than the same values in another place.
+    """
+    return 1 << (max(1, numbers // prod(shape)).bit_length() - 1)
