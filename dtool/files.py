@@ -39,10 +39,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 @contextlib.contextmanager
 def scratch_file(suffix: str, content: bytes) -> Iterator[Path]:
-    """A file with this content, for as long as the context lasts."""
+    """A file with this content, for as long as the context lasts; raises DtoolError if it cannot be written."""
     with tempfile.TemporaryDirectory(prefix="dtool-") as folder:
         path = Path(folder) / f"scratch{suffix}"
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise cannot_write(path, error) from error
         yield path
 
 
