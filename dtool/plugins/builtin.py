@@ -1,4 +1,4 @@
-"""dtool's own schedules, spacings and samplers, registered as any plugin registers its own."""
+"""dtool's own schedules, spacings, samplers and metrics, registered as any plugin registers its own."""
 
 from __future__ import annotations
 
@@ -117,3 +117,22 @@ def register_samplers(register: Registrar) -> None:
     register("flow-heun", "dtool.samplers.flow_heun:flow_heun", aliases=("flowmatchheundiscrete",))
     register("flow-ancestral", "dtool.samplers.flow_ancestral:flow_ancestral", aliases=("euler_ancestral_rf",))
     register("er-sde", "dtool.samplers.er_sde:er_sde", aliases=("er_sde",))
+
+
+@hookimpl
+def register_metrics(register: Registrar) -> None:
+    """The built-in metrics, and those of torch-fidelity, which is imported when they are used."""
+    register("mmd", "dtool.metrics.two_sample:mmd")
+    register("fd", "dtool.metrics.frechet:fd", aliases=("frechet",))
+    register("fd-features", "dtool.metrics.frechet:fd_features", aliases=("frechet-features",))
+    register("density", "dtool.metrics.neighbours:density")
+    register("precision", "dtool.metrics.neighbours:precision")
+    register("recall", "dtool.metrics.neighbours:recall")
+    register("coverage", "dtool.metrics.neighbours:coverage")
+    register("sliced-w2", "dtool.metrics.sliced:sliced_w2", aliases=("sw2", "sliced_w2"))
+    register("energy", "dtool.metrics.two_sample:energy")
+    register("agreement", "dtool.metrics.agreement:agreement")
+    register("fid", "dtool.metrics.fidelity:fid")
+    register("kid", "dtool.metrics.fidelity:kid")
+    register("fd-dinov2", "dtool.metrics.fidelity:fd_dinov2", aliases=("fd_dinov2",))
+    register("cmmd", "dtool.metrics.fidelity:cmmd", aliases=("clip-mmd",))

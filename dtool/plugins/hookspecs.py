@@ -1,4 +1,4 @@
-"""The hooks by which schedules, spacings and samplers enter dtool: built-in ones and a stranger's alike."""
+"""The hooks by which schedules, spacings, samplers and metrics enter dtool: built-in ones and a stranger's alike."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def register_samplers(register: Registrar) -> None:
 
     A whole recipe with a name of its own: `register.recipe("Midpoint Karras", "midpoint/karras")`.
     """
+
+
+@hookspec
+def register_metrics(register: Registrar) -> None:
+    """Register metrics of samples against data, e.g. `register("spectrum", "mypackage.spectrum:spectrum")`."""

@@ -19,7 +19,7 @@ from dtool.plugins.registrar import Entry, NamedRecipe, Provider, Registrar
 from dtool.version import __version__
 
 GROUP = "dtool"
-KINDS = ("schedulers", "spacings", "samplers")
+KINDS = ("schedulers", "spacings", "samplers", "metrics")
 
 
 class PluginWarning(UserWarning):

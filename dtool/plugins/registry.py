@@ -1,4 +1,4 @@
-"""The catalogues of schedules, spacings and samplers, filled by built-ins first and by other packages on need."""
+"""The catalogues of schedules, spacings, samplers and metrics, built-ins first, other packages on need."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ class Registry:
         self.schedulers = Catalogue("scheduler", self)
         self.spacings = Catalogue("spacing", self)
         self.samplers = Catalogue("sampler", self)
+        self.metrics = Catalogue("metric", self)
         self.recipes = Recipes()
         self.plugins: list[Plugin] = []
         self._installed_loaded = False

@@ -1,0 +1,133 @@
+"""A classifier in an ONNX file: its classes, and what its last layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dtool.backends.onnx_file import inspect, refuse
+from dtool.backends.protobuf import fields, messages, text
+from dtool.errors import DtoolError, UsageError
+
+BATCH = 500
+_LAYERS = ("Gemm", "MatMul")
+
+
+def in_batches(function: Callable[[NDArray[Any]], ArrayLike], images: NDArray[Any], size: int = BATCH) -> NDArray[Any]:
+    """`function` of images (n, …), `size` at a time. Raises UsageError if it doesn't give one row an image."""
+    parts = []
+    for i in range(0, len(images), size):
+        part = np.asarray(function(images[i : i + size]))
+        if part.ndim == 0 or len(part) != len(images[i : i + size]):
+            raise UsageError(
+                f"a function of {len(images[i : i + size])} images gave {part.shape}", "it gives one row an image"
+            )
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+class Classifier:
+    """A classifier from an ONNX file: one input (B, *shape), one output (B, classes).
+
+    Called with images (n, *shape) in `data_range` it gives scores (n, classes); `features` gives the input of the last
+    matrix product, (n, d). expects: the range that its pixels have [default: the data's own].
+    Raises DtoolError for a file that is missing or broken, or that has no such layer; ONNX Runtime is needed.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        data_range: tuple[float, float] = (-1.0, 1.0),
+        expects: tuple[float, float] | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise DtoolError(f"there is no file {self.path}", "check the path")
+        try:
+            from dtool.backends.onnxruntime_session import open_session
+        except ImportError as error:
+            raise DtoolError(
+                "a classifier in an ONNX file needs ONNX Runtime", "pip install 'dtool-diffusion[cpu]'"
+            ) from error
+        data = self.path.read_bytes()
+        found = inspect(data, str(path))
+        refuse(found, str(path))
+        self._layer = last_layer(data, str(path))
+        self._session = open_session(with_output(data, self._layer), str(path), device)
+        if len(found.inputs) != 1:
+            names = ", ".join(value.name for value in found.inputs)
+            raise DtoolError(f"{path} has the inputs {names}, not one", "give a classifier of images alone")
+        self._input, self._output = found.inputs[0].name, found.outputs[0].name
+        low, high = data_range
+        start, end = expects or data_range
+        self._scale = (end - start) / (high - low)
+        self._shift = start - low * self._scale
+
+    def __call__(self, images: ArrayLike) -> NDArray[Any]:
+        """Scores (n, classes) of images (n, *shape)."""
+        return self._run(images, self._output)
+
+    def features(self, images: ArrayLike) -> NDArray[Any]:
+        """What the last layer sees, (n, d), of images (n, *shape)."""
+        return self._run(images, self._layer)
+
+    def _run(self, images: ArrayLike, output: str) -> NDArray[Any]:
+        given = np.asarray(images, dtype=np.float32) * np.float32(self._scale) + np.float32(self._shift)
+        try:
+            made = in_batches(lambda part: self._session.run([output], {self._input: part})[0], given)
+        except DtoolError:
+            raise
+        except Exception as error:
+            raise DtoolError(
+                f"{self.path} cannot classify images of {given.shape[1:]} ({' '.join(str(error).split())[:120]})",
+                "give a classifier of such images",
+            ) from error
+        return made.reshape(len(made), -1)
+
+
+def last_layer(data: bytes, source: str) -> str:
+    """The name of what goes into the last matrix product before the first output; DtoolError if there is none."""
+    graph = next(messages(memoryview(data), 7))
+    nodes = [_node(node) for node in messages(graph, 1)]
+    made = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
+    left = [text(dict(fields(next(messages(graph, 12)))).get(1))]
+    seen: set[str] = set()
+    while left:
+        name = left.pop(0)
+        if name in seen or name not in made:
+            continue
+        seen.add(name)
+        kind, inputs = made[name]
+        if kind in _LAYERS:
+            return inputs[0]
+        left += inputs
+    raise DtoolError(f"{source} ends with no matrix product", "give its features as a function: features=")
+
+
+def with_output(data: bytes, name: str) -> bytes:
+    """The file with one more output: parts of a message that come twice are merged, so it is put at the end."""
+    tensor = b"\x0a\x02\x08\x01"  # a type: a tensor of float32
+    value = _field(1, name.encode()) + _field(2, tensor)
+    outputs = [text(dict(fields(v)).get(1)) for v in messages(next(messages(memoryview(data), 7)), 12)]
+    return data if name in outputs else data + _field(7, _field(12, value))
+
+
+def _node(data: memoryview) -> tuple[str, list[str], list[str]]:
+    parts: dict[int, list[str]] = {1: [], 2: [], 4: [""]}
+    for number, value in fields(data):
+        if number in parts:
+            parts[number].append(text(value))
+    return parts[4][-1], parts[1], parts[2]
+
+
+def _field(number: int, value: bytes) -> bytes:
+    size, length = len(value), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + value

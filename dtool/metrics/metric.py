@@ -1,0 +1,192 @@
+"""What a metric is: (samples, reference) → one number that says how far apart two sets of images are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, Field
+
+from dtool.errors import UsageError
+from dtool.metrics.pool import Array, Masks, Pool
+from dtool.options import checked, options_of, written
+
+Features = Literal["pixels", "pooled", "network", "agreement"]
+Engine = Callable[[Masks, Masks], Array]
+Extract = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered metric with its options bound. Calling it compares two sets of features, (n, d) and (m, d).
+
+    name, title: as it is written and as it is shown. better: which way is better, "lower" or "higher". unbiased:
+    whether its mean is the same for all n and m. headline: whether it is the one to look at first. features: what
+    `evaluate` makes of images: "pixels", as they are; "pooled", averaged over cells; "network", a network's features;
+    "agreement", whether a classifier sees the class that was asked for. minimum: fewest samples.
+
+    most: as many rows a side does `evaluate` use at most, chosen at random. matched: `evaluate` takes as many samples
+    as half the reference, since it is not known how the metric depends on n; if not, its mean and standard deviation
+    fall as 1/n + 1/m where the two laws are one. permutation: whether `evaluate` gives a p-value. share: whether it is
+    a share, of n. rounds: as many resamples at most. engine, spread: see `with_engine`. null, interval: instead of what
+    is found by resampling, (reference, n) → mean and standard deviation, and (samples) → low and high. extract: images
+    to features, if none of the above.
+    """
+
+    name: str
+    title: str
+    function: Callable[..., float]
+    better: Literal["lower", "higher"]
+    default_features: Features
+    model: type[BaseModel] = field(repr=False)
+    cite: str = ""
+    unbiased: bool = False
+    headline: bool = False
+    minimum: int = 2
+    most: int | None = None
+    matched: bool = True
+    permutation: bool = False
+    share: bool = False
+    rounds: int | None = None
+    engine: Callable[..., Engine] | None = field(default=None, repr=False)
+    spread: Callable[..., Engine] | None = field(default=None, repr=False)
+    null: Callable[[Array, int], tuple[float, float]] | None = field(default=None, repr=False)
+    interval: Callable[[Array], tuple[float, float]] | None = field(default=None, repr=False)
+    extract: Extract | None = field(default=None, repr=False)
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the function."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @property
+    def token(self) -> str:
+        """The metric as it is written on the command line."""
+        return written(self.name, self.model, dict(self.options))
+
+    @property
+    def features(self) -> Features:
+        """What the metric is computed on: its own choice, or that of the option `on`."""
+        chosen: Features = dict(self.options).get("on", self.default_features)
+        return chosen
+
+    @property
+    def place(self) -> str:
+        """The same for two metrics that are computed on the same features."""
+        return self.features if self.extract is None else self.token
+
+    @property
+    def ready(self) -> bool:
+        """Whether all its options have values."""
+        return set(self.model.model_fields) <= set(dict(self.options))
+
+    def bind(self, **options: Any) -> Metric:
+        """The same metric with these options; raises UsageError for what it does not have."""
+        return replace(self, options=tuple(checked(self.name, self.model, options).items()))
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        known = inspect.signature(self.function).parameters
+        return {key: value for key, value in self.options if key in known}
+
+    def __call__(self, samples: ArrayLike, reference: ArrayLike) -> float:
+        """The metric of features (n, d) and (m, d), or of images, which are flattened.
+
+        Raises UsageError for sets that do not match, that hold NaN or infinity, or that are too small.
+        """
+        x, y = rows(samples, "the samples"), rows(reference, "the reference")
+        if x.shape[1] != y.shape[1]:
+            raise UsageError(
+                f"the samples have {x.shape[1]} features, the reference {y.shape[1]}",
+                "compare with images of the same shape",
+            )
+        self.require(len(x), len(y))
+        return float(self.function(x, y, **self._own))
+
+    def require(self, n: int, m: int) -> None:
+        """Raise UsageError if n samples, or m images of the reference, are too few."""
+        for count, whose in ((n, "samples"), (m, "images of the reference")):
+            if count < self.minimum:
+                raise UsageError(
+                    f"{self.name} needs {self.minimum} {whose} or more, and has {count}", "give more, or leave it out"
+                )
+
+    def with_engine(self, pool: Pool, spread: bool = False) -> Engine:
+        """The metric on subsets of a pool: a function of masks (R, N) and (R, N) or (1, N), which gives (R,) values.
+
+        spread: one that may leave out corrections of the mean, for how much the values vary.
+        """
+        made = (self.spread or self.engine) if spread else self.engine
+        if made is not None:
+            return made(pool, **self._own)
+        return each(pool, lambda x, y: self.function(x, y, **self._own))
+
+
+def each(pool: Pool, function: Callable[[Array, Array], float]) -> Engine:
+    """The engine that calls `function` once for each pair of masks."""
+
+    def run(a: Masks, b: Masks) -> Array:
+        pairs = zip(*np.broadcast_arrays(a, b), strict=True)
+        return np.array([function(pool.points[one], pool.points[other]) for one, other in pairs])
+
+    return run
+
+
+def metric(
+    name: str, title: str, *, better: Literal["lower", "higher"] = "lower", features: Features = "pixels", **more: Any
+) -> Callable[[Callable[..., float]], Metric]:
+    """Make a metric out of `(samples, reference, *, …) -> float`; its keyword-only parameters are options.
+
+    The function gets float64 features (n, d) and (m, d), finite, at least `minimum` of each. For `more`, see `Metric`.
+    """
+
+    def wrap(function: Callable[..., float]) -> Metric:
+        shared = () if features == "agreement" or "extract" in more else (_everywhere(features),)
+        model = options_of(function, *shared)
+        defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
+        return Metric(name, title, function, better, features, model, options=defaults, **more)
+
+    return wrap
+
+
+def _everywhere(features: Features) -> Callable[..., None]:
+    """What can be asked of any metric."""
+
+    def everywhere(
+        *,
+        on: Annotated[
+            Literal["pixels", "pooled", "network"],
+            Field(description="what is compared: pixels, their averages over cells, or a network's features"),
+        ] = features,  # type: ignore[assignment]
+    ) -> None:
+        del on
+
+    return everywhere
+
+
+def rows(values: ArrayLike, whose: str) -> Array:
+    """`values` as float64 (n, d). Raises UsageError if there are none, or if they are not finite."""
+    return flat(values, whose).astype(np.float64, copy=False)
+
+
+def flat(values: ArrayLike, whose: str) -> NDArray[Any]:
+    """`values` as (n, d), of their own type, and if possible not copied. Errors as for `rows`."""
+    given = np.asarray(values)
+    if given.ndim == 0 or given.size == 0:
+        raise UsageError(f"{whose} are none", "give some")
+    if given.dtype.kind not in "biuf":
+        raise UsageError(f"{whose} are of type {given.dtype}, not numbers", "give an array of real numbers")
+    made = given.reshape(len(given), -1)
+    sums = made.sum(axis=1, dtype=np.float64)
+    if not np.isfinite(sums).all() and not np.isfinite(made).all():
+        bad = ~np.isfinite(made).all(axis=1)
+        raise UsageError(
+            f"{bad.sum()} of {whose} hold NaN or infinity, the first at {int(np.argmax(bad))}",
+            "see what made them: no metric is defined there",
+        )
+    return made
