@@ -1,105 +1,10 @@
-"""Data laws whose optimal network is known in closed form: what samplers are examined on, with no training."""
+"""The laws that the certificates examine samplers on: closed forms of `dtool.targets`, on a line."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from functools import cached_property
+from dtool.targets.line import Array, Mixture
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dtool.plan.point import Point
-
-Array = NDArray[np.float64]
-
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A mixture of Gaussians in one dimension: `weights` (they sum to 1), `means` and standard deviations `stds`.
-
-    At a noise level x = α·x0 + σ·ε it is the mixture of N(α·m, V), V = α²·s² + σ². One component is the Gaussian, and
-    one component with s = 0 a single image. Its probability-flow ODE is solved exactly by the monotone map between the
-    laws at two levels (`transport`), so that errors are measured against no fine grid.
-    """
-
-    weights: tuple[float, ...]
-    means: tuple[float, ...]
-    stds: tuple[float, ...]
-
-    def x0(self, x: Array, at: Point) -> Array:
-        """E[x0 | x] at the level `at`: what the optimal x0 network says; the shape of `x`."""
-        off, scale = self._standard(x, at)
-        inner = self._m + at.alpha * self._s**2 / scale * off
-        return np.asarray((self._share(off, scale) * inner).sum(axis=-1))
-
-    def eps(self, x: Array, at: Point) -> Array:
-        """E[ε | x] at the level `at`: what the optimal eps network says, -σ times the score; the shape of `x`."""
-        off, scale = self._standard(x, at)
-        return np.asarray((self._share(off, scale) * off * (at.sigma / scale)).sum(axis=-1))
-
-    def std(self, at: Point) -> float:
-        """The standard deviation of x at the level `at`."""
-        variance = self._w @ (self._s**2 + self._m**2) - (self._w @ self._m) ** 2
-        return float(np.hypot(at.alpha * np.sqrt(variance), at.sigma))
-
-    def transport(self, x: Array, start: Point, to: Point) -> Array:
-        """Where the probability-flow ODE takes `x` from the level `start` to the level `to`, to machine precision.
-
-        The flow keeps order, so it maps quantile to quantile. The nearer tail is compared, which loses no digits;
-        the equation is solved by bisection, and polished by Newton's method.
-        """
-        below = self._tail(x, start, 1.0) < 0.5
-        sign = np.where(below, 1.0, -1.0)
-        wanted = np.where(below, self._tail(x, start, 1.0), self._tail(x, start, -1.0))
-        reach = 12 * max(self.stds) * to.alpha + 12 * to.sigma
-        low = np.full_like(x, to.alpha * min(self.means) - reach)
-        high = np.full_like(x, to.alpha * max(self.means) + reach)
-        for _ in range(28):
-            middle = (low + high) / 2
-            short = sign * (self._tail(middle, to, sign) - wanted) < 0
-            low, high = np.where(short, middle, low), np.where(short, high, middle)
-        y = (low + high) / 2
-        for _ in range(3):
-            y = y - sign * (self._tail(y, to, sign) - wanted) / self._density(y, to)
-        return y
-
-    @cached_property
-    def _w(self) -> Array:
-        return np.array(self.weights)
-
-    @cached_property
-    def _m(self) -> Array:
-        return np.array(self.means)
-
-    @cached_property
-    def _s(self) -> Array:
-        return np.array(self.stds)
-
-    def _standard(self, x: Array, at: Point) -> tuple[Array, Array]:
-        """(x in standard deviations from each component `(…, K)`, √V of each component `(K,)`)."""
-        scale = np.sqrt((at.alpha * self._s) ** 2 + at.sigma**2)
-        return (x[..., None] - at.alpha * self._m) / scale, scale
-
-    def _share(self, off: Array, scale: Array) -> Array:
-        """The posterior shares of the components at each x, `(…, K)`."""
-        if scale.size == 1:
-            return np.ones(1)
-        log_share = np.log(self._w / scale) - off**2 / 2
-        share = np.exp(log_share - log_share.max(axis=-1, keepdims=True))
-        return np.asarray(share / share.sum(axis=-1, keepdims=True))
-
-    def _tail(self, x: Array, at: Point, sign: Array | float) -> Array:
-        """P(X ≤ x) where `sign` is 1, P(X > x) where it is -1."""
-        off, _ = self._standard(x, at)
-        return np.asarray(_erfc(-np.asarray(sign)[..., None] * off / math.sqrt(2)) @ self._w / 2)
-
-    def _density(self, x: Array, at: Point) -> Array:
-        off, scale = self._standard(x, at)
-        return np.asarray((np.exp(-(off**2) / 2) / (scale * math.sqrt(2 * math.pi))) @ self._w)
-
+__all__ = ["THREE", "Array", "Mixture", "gaussian"]
 
 THREE = Mixture((0.3, 0.5, 0.2), (-0.35, 0.1, 0.4), (0.15, 0.12, 0.1))
 

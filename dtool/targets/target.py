@@ -1,0 +1,191 @@
+"""What a closed-form target is: a law of data, its exact network, and exact answers to what samplers get wrong."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dtool.backends.numpy_backend import FunctionNetwork
+from dtool.errors import UsageError
+from dtool.networks.network import Network
+from dtool.networks.spec import NetworkSpec
+from dtool.plan.point import CLEAN, Point
+from dtool.samplers.rule import Prediction
+from dtool.schedulers import schedule as schedule_named
+from dtool.schedulers.schedule import Schedule
+from dtool.targets.wasserstein import Distance
+
+Array = NDArray[np.float64]
+
+_FLOOR_DRAWS = 4  # exact draws that `Distance.floor` is the mean of
+_ROWS = 1024  # how many images are computed at a time
+
+
+class Target(ABC):
+    """A law of data in closed form. At a noise level x = α·x0 + σ·ε, x0 from the law and ε standard Gaussian.
+
+    `shape` is that of one sample, `token` the name with options by which `dtool.targets.target` finds it again. With
+    `classes`, `label` names the part of the law that is meant; `classes` itself, or None, is the whole. Everything is
+    computed in float64, whatever dtype comes in. `solved`: whether `exact_map` is known.
+    """
+
+    token: str = ""
+    classes: int = 0
+    class_names: tuple[str, ...] = ()
+    data_range: tuple[float, float] = (-1.0, 1.0)
+    solved: bool = False
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.size = int(np.prod(shape))
+
+    def __repr__(self) -> str:
+        return f"target({self.token!r})"
+
+    @property
+    @abstractmethod
+    def mean(self) -> Array:
+        """E[x0], `(d,)`: a sample flattened."""
+
+    @property
+    @abstractmethod
+    def covariance(self) -> Array:
+        """The covariance of x0, `(d, d)`."""
+
+    @abstractmethod
+    def _predict(self, x: Array, alpha: Array, sigma: Array, label: NDArray[np.int64] | None) -> tuple[Array, Array]:
+        """(E[x0 | x], E[ε | x]) for x `(B, d)` at levels alpha, sigma `(B,)`, σ ≥ 0."""
+
+    @abstractmethod
+    def _draw(self, random: np.random.Generator, n: int, label: NDArray[np.int64] | None) -> Array:
+        """`n` exact samples, `(n, d)`."""
+
+    @abstractmethod
+    def _w2(self, samples: Array) -> tuple[float, bool, str]:
+        """(value, exact, how) of `Distance` for samples `(n, d)`."""
+
+    @abstractmethod
+    def _log_density(self, x: Array, at: Point, label: NDArray[np.int64] | None) -> Array:
+        """The logarithm of the density at the level `at`, `(B,)`, for x `(B, d)`."""
+
+    @abstractmethod
+    def _mapped(self, x: Array, start: Point, to: Point) -> Array:
+        """Where the probability-flow ODE takes x `(B, d)`; called if `solved`."""
+
+    def x0(self, x: ArrayLike, at: Point, label: ArrayLike | None = None) -> Array:
+        """E[x0 | x] for x `(B, *shape)` at a level: what the optimal x0 network says."""
+        return self._at(x, at, label)[0]
+
+    def eps(self, x: ArrayLike, at: Point, label: ArrayLike | None = None) -> Array:
+        """E[ε | x] = -σ·∇log p(x) for x `(B, *shape)` at a level (arXiv:2011.13456, eq. 3); 0 at σ = 0."""
+        return self._at(x, at, label)[1]
+
+    def predict(self, x: Array, alpha: Array, sigma: Array, label: Any, prediction: Prediction) -> Array:
+        """What the optimal network says of x `(B, *shape)`, each at its own level alpha, sigma `(B,)`."""
+        flat = np.asarray(x, dtype=np.float64).reshape(len(x), self.size)
+        image, noise = self._predict(flat, alpha, sigma, self._labels(label, len(x)))
+        if prediction == "v":
+            said = alpha[:, None] * noise - sigma[:, None] * image
+        else:
+            said = {"eps": noise, "x0": image}.get(prediction, noise - image)
+        return np.asarray(said).reshape(np.shape(x))
+
+    def network(self, schedule: str | Schedule = "linear", prediction: Prediction | None = None) -> Network:
+        """The optimal network of this law as if trained under `schedule`, on the numpy backend, unclipped.
+
+        prediction: default eps; where the last level has no signal, of which eps says nothing, v, and on a straight
+        line "flow".
+        """
+        made = schedule_named(schedule) if isinstance(schedule, str) else schedule
+        silent = "flow" if made.coordinates == "flow" else "v"
+        chosen: Prediction = prediction or ("eps" if made.alpha[-1] > 0 else silent)  # type: ignore[assignment]
+        spec = NetworkSpec(
+            shape=self.shape, schedule=made.token or "betas", betas=None if made.token else tuple(made.betas.tolist()),
+            prediction=chosen, classes=self.classes, class_names=self.class_names, data_range=self.data_range,
+            guidance=1.0, clip=False,
+        )  # fmt: skip
+        return FunctionNetwork(Optimal(self, made, chosen), spec)
+
+    def sample(self, n: int, seed: int = 0, labels: int | Sequence[int] | None = None) -> Array:
+        """`n` exact samples of the law, `(n, *shape)` float64; labels: a class for all, or one each (None: the law)."""
+        if n < 1:
+            raise UsageError(f"n={n} samples cannot be drawn", "ask for 1 or more")
+        return self._draw(np.random.default_rng(seed), n, self._labels(labels, n)).reshape(n, *self.shape)
+
+    def log_density(self, x: ArrayLike, at: Point = CLEAN, label: ArrayLike | None = None) -> Array:
+        """log p(x) in nats for x `(B, *shape)` at a level, by default the law of the data; `(B,)`.
+
+        Raises UsageError where there is no density: a law on points or on a surface has one only for σ > 0.
+        """
+        flat = self._flat(x)
+        labels = self._labels(label, len(flat))
+        parts = [
+            self._log_density(flat[i : i + _ROWS], at, None if labels is None else labels[i : i + _ROWS])
+            for i in range(0, len(flat), _ROWS)
+        ]
+        return np.concatenate(parts)
+
+    def exact_map(self, x: ArrayLike, start: Schedule | Point, to: Point = CLEAN) -> Array:
+        """Where the probability-flow ODE takes x `(B, *shape)` from `start` (of a schedule, its last level) to `to`.
+
+        Raises UsageError unless `solved`.
+        """
+        if isinstance(start, Schedule):
+            start = Point(float(start.alpha[-1]), float(start.sigma[-1]))
+        if not self.solved:
+            raise UsageError(
+                f"the probability-flow ODE of {self.token} has no closed form",
+                "use gaussian, two-diracs, sphere or gmm:d=1, or dtool.compare.reference_solution",
+            )
+        flat = self._flat(x)
+        return self._mapped(flat, start, to).reshape(-1, *self.shape)
+
+    def w2(self, samples: ArrayLike) -> Distance:
+        """The 2-Wasserstein distance of samples `(n, *shape)` to the law, or the best that can be said of it."""
+        flat = self._flat(samples)
+        value, exact, how = self._w2(flat)
+        draws = [self._w2(self._draw(np.random.default_rng(seed), len(flat), None))[0] for seed in range(_FLOOR_DRAWS)]
+        return Distance(value, exact, how, float(np.mean(draws)))
+
+    def _at(self, x: ArrayLike, at: Point, label: ArrayLike | None) -> tuple[Array, Array]:
+        flat = self._flat(x)
+        level = np.full(len(flat), at.alpha), np.full(len(flat), at.sigma)
+        image, noise = self._predict(flat, *level, self._labels(label, len(flat)))
+        return image.reshape(-1, *self.shape), noise.reshape(-1, *self.shape)
+
+    def _flat(self, x: ArrayLike) -> Array:
+        values = np.asarray(x, dtype=np.float64)
+        if values.shape[1:] != self.shape or len(values) == 0:
+            raise UsageError(f"{self.token}: samples of shape {values.shape}", f"give (n, *{self.shape})")
+        return values.reshape(len(values), self.size)
+
+    def _labels(self, label: Any, count: int) -> NDArray[np.int64] | None:
+        if label is None:
+            return None
+        values = np.broadcast_to(np.asarray(label, dtype=np.int64), (count,))
+        if (values < 0).any() or (values > self.classes).any():
+            raise UsageError(f"{self.token}: classes are 0 … {self.classes}", f"{self.classes} means no class")
+        return values
+
+
+class Optimal:
+    """The network `F(x, t[, label])` of a target under a schedule, on numpy arrays or torch tensors."""
+
+    def __init__(self, target: Target, schedule: Schedule, prediction: Prediction) -> None:
+        self.target, self.schedule, self.prediction = target, schedule, prediction
+
+    def __call__(self, x: Any, t: Any, label: Any = None) -> Any:
+        """F(x, t[, label]) for x `(B, *shape)`, t `(B,)`; in the dtype and kind of `x`."""
+        values, times = _host(x), np.clip(_host(t).astype(np.float64), 0, self.schedule.T - 1)
+        alpha, sigma = self.schedule.level(times)
+        said = self.target.predict(values, alpha, sigma, None if label is None else _host(label), self.prediction)
+        return x.new_tensor(said) if hasattr(x, "new_tensor") else said.astype(values.dtype, copy=False)
+
+
+def _host(values: Any) -> NDArray[Any]:
+    """An array of any backend as numpy's."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
