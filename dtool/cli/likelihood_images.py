@@ -1,0 +1,59 @@
+"""The images of `dtool likelihood`: which of the data, on how many levels, with which labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.cli.values import class_list
+from dtool.data.images import load
+from dtool.errors import UsageError
+from dtool.networks.network import Network
+
+MEASURED = 64  # images, at most, on which the analytic variance is measured
+
+
+class Chosen:
+    """The images that were asked for: `ids` are their places in the data, which also name their noise."""
+
+    def __init__(self, net: Network, source: str, n: int, seed: int, levels: str | None, classes: str | None) -> None:
+        self.net, self.source, self.seed = net, source, seed
+        self._data = load(source)
+        total = len(self._data)
+        if self._data.shape != net.shape:
+            raise UsageError(
+                f"{source} holds images of shape {self._data.shape}, the network's are {net.shape}", "give others"
+            )
+        if n > total:
+            raise UsageError(f"-n {n}, but {source} holds {total} images", f"ask for {total} or fewer")
+        order = np.random.default_rng(seed).permutation(total)
+        self.ids, rest = order[:n], order[n:][::-1]
+        self.others = rest[:MEASURED]
+        self.levels = _levels(levels, source)
+        asked = class_list(classes, net.spec.class_names, net.classes, total)
+        own = self._data.labels
+        fitting = net.classes > 0 and own is not None and int(own.max()) < net.classes
+        self._labels = np.asarray(asked) if asked is not None else own if fitting else None
+        self.said = {"data": source, "ids": self.ids.tolist(), "conditional": self._labels is not None}
+
+    def images(self, ids: NDArray[Any]) -> NDArray[np.float64]:
+        """Those images in the network's range, (n, *shape)."""
+        low, high = self.net.spec.data_range
+        return np.asarray((self._data.take(ids).astype(np.float64) + 1) / 2 * (high - low) + low)
+
+    def labels(self, ids: NDArray[Any]) -> Any:
+        """Their labels, or None."""
+        return None if self._labels is None else self._labels[ids]
+
+
+def _levels(text: str | None, source: str) -> int | None:
+    if text is None:
+        return 17 if source == "digits" and not Path(source).exists() else 256
+    if text == "none":
+        return None
+    if not text.isdecimal() or int(text) < 2:
+        raise UsageError(f"--levels {text}: not a number of levels", "write it as 256, or none")
+    return int(text)
