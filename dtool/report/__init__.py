@@ -1,0 +1,5 @@
+"""A comparison as one HTML page that works offline: `page(document, images, traces)`."""
+
+from dtool.report.page import page
+
+__all__ = ["page"]
