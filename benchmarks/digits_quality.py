@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import dtool
-from dtool.training.data import load
+from dtool.data.images import load
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
 TRAINING_PART = 9_000
@@ -77,7 +77,7 @@ def main() -> None:
 
     images = load(given.data)
     assert images.labels is not None, "the data need labels"
-    x, y = images.take(slice(None)), images.labels
+    x, y = torch.from_numpy(images.take()), torch.from_numpy(images.labels)
     torch.manual_seed(0)
     judge = classifier()
     train(judge, x[:TRAINING_PART], y[:TRAINING_PART], given.epochs)

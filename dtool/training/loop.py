@@ -11,11 +11,11 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor
 
+from dtool.data.images import Images
 from dtool.errors import DtoolError
 from dtool.networks.unet import UNet, UNetConfig
 from dtool.schedulers.schedule import Schedule
 from dtool.training.config import TrainConfig
-from dtool.training.data import Images
 from dtool.training.draw import Stream, draw, seed_of
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
@@ -70,7 +70,7 @@ class Trainer:
     def _one_step(self) -> Tensor:
         config, device = self.config, self.accelerator.device
         picked = draw(config.seed, self.step, config.batch_size, len(self.images), self.images.shape, self.times)
-        x0 = self.images.take(picked.index).to(device)
+        x0 = torch.from_numpy(self.images.take(picked.index.numpy())).to(device)
         t, eps = picked.t.to(device), picked.noise.to(device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
@@ -103,7 +103,7 @@ class Trainer:
         classes = self.network.config.classes
         if not classes or self.images.labels is None:
             return None
-        kept = self.images.labels[index]
+        kept = torch.from_numpy(self.images.labels[index.numpy()])
         dropped = torch.where(uniform < self.config.label_dropout, classes, kept)
         return dropped.to(self.accelerator.device)
 

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from dtool.data.images import Images, load
 from dtool.errors import DtoolError, UsageError
 from dtool.files import require_writable
 from dtool.networks import checkpoint
 from dtool.networks.spec import NetworkSpec
 from dtool.networks.unet import UNetConfig
 from dtool.training.config import TrainConfig, option_error
-from dtool.training.data import Images, load
 from dtool.training.device import accelerator
 from dtool.training.interrupt import deferred
 from dtool.training.loop import Progress, Trainer

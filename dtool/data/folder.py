@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from dtool.data.images import Images
 from dtool.errors import DtoolError
-from dtool.training.data import Images
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -33,8 +32,9 @@ def read(folder: Path, size: tuple[int, int] | None = None) -> Images:
     channels = max(array.shape[2] for array in arrays)
     pixels = np.stack([np.broadcast_to(array, (*first, channels)) for array in arrays])
     names = _names(paths, folder)
-    labels = torch.tensor([names.index(path.relative_to(folder).parts[0]) for path in paths]) if names else None
-    return Images(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, names)
+    classes = [names.index(path.relative_to(folder).parts[0]) for path in paths] if names else []
+    labels = np.array(classes, np.int64) if names else None
+    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, names)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import torch
-import torch.nn.functional as F  # noqa: N812 - the customary name
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from dtool.data.pooled import statistics
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import PixelStatistics
 
@@ -18,8 +19,8 @@ from dtool.networks.spec import PixelStatistics
 class Images:
     """A data set in memory: pixels (N, C, H, W), uint8 0 … 255 or float32 -1 … 1; labels (N,) int64 or None."""
 
-    pixels: Tensor
-    labels: Tensor | None = None
+    pixels: NDArray[Any]
+    labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -30,30 +31,21 @@ class Images:
         """One image, (C, H, W)."""
         return tuple(self.pixels.shape[1:])
 
-    def take(self, index: Tensor | slice) -> Tensor:
+    def take(self, index: Any = slice(None)) -> NDArray[np.float32]:
         """The images at `index` as float32 in [-1, 1], (B, C, H, W)."""
         part = self.pixels[index]
-        return part.float() / 127.5 - 1 if part.dtype == torch.uint8 else part
+        if part.dtype == np.uint8:
+            part = part.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return np.asarray(part, np.float32)
 
     def fingerprint(self) -> int:
         """A checksum: a run is resumed on the data that it began with."""
-        total = zlib.crc32(self.pixels.contiguous().numpy().tobytes())
-        return total if self.labels is None else zlib.crc32(self.labels.numpy().tobytes(), total)
+        total = zlib.crc32(np.ascontiguousarray(self.pixels).tobytes())
+        return total if self.labels is None else zlib.crc32(self.labels.tobytes(), total)
 
     def statistics(self) -> PixelStatistics:
         """Mean and covariance of the images pooled to at most 8x8 pixels (4x4 with several channels)."""
-        channels, height, width = self.shape
-        side = 8 if channels == 1 else 4
-        grid = (min(side, height), min(side, width))
-        parts = [F.adaptive_avg_pool2d(self.take(slice(i, i + 1024)), grid) for i in range(0, len(self), 1024)]
-        features = torch.cat(parts).flatten(1).double()
-        covariance = torch.cov(features.T).reshape(features.shape[1], features.shape[1])
-        return PixelStatistics(
-            grid=grid,
-            count=len(self),
-            mean=tuple(features.mean(0).tolist()),
-            covariance=tuple(map(tuple, covariance.tolist())),
-        )
+        return statistics(self.take())
 
 
 def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | None = None) -> Images:
@@ -79,7 +71,7 @@ def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | No
 
 
 def _read(source: str, size: tuple[int, int] | None) -> Images:
-    from dtool.training import folder, idx, npz
+    from dtool.data import folder, idx, npz
 
     path = Path(source)
     if source == "digits" and not path.exists():
@@ -106,5 +98,5 @@ def _sklearn_digits() -> Images:
     except ImportError as error:
         raise DtoolError("digits: needs scikit-learn", "pip install 'dtool-diffusion[train]'") from error
     digits = load_digits()
-    pixels = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
-    return Images(pixels, torch.tensor(digits.target, dtype=torch.int64), tuple(str(i) for i in range(10)))
+    pixels = digits.images.astype(np.float32)[:, None] / 8 - 1
+    return Images(pixels, digits.target.astype(np.int64), tuple(str(i) for i in range(10)))

@@ -9,11 +9,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from dtool.data.images import Images
 from dtool.errors import DtoolError
-from dtool.training.data import Images
 
 
 def images_in(folder: Path) -> Path | None:
@@ -30,14 +29,14 @@ def read(path: Path) -> Images:
     pixels = _array(images, 3)
     labels = _labels_beside(images)
     if labels is None:
-        return Images(torch.from_numpy(pixels)[:, None])
+        return Images(pixels[:, None])
     values = _array(labels, 1)
     if len(values) != len(pixels):
         raise DtoolError(
             f"{labels}: {len(values)} labels for {len(pixels)} images", f"give the labels that belong to {images.name}"
         )
     names = tuple(str(i) for i in range(int(values.max()) + 1))
-    return Images(torch.from_numpy(pixels)[:, None], torch.from_numpy(values).long(), names)
+    return Images(pixels[:, None], values.astype(np.int64), names)
 
 
 def _labels_beside(images: Path) -> Path | None:

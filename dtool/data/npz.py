@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from dtool.data.images import Images
 from dtool.errors import DtoolError
-from dtool.training.data import Images
 
 
 def read(path: Path) -> Images:
@@ -34,7 +32,7 @@ def read(path: Path) -> Images:
     return Images(pixels, values, tuple(str(i) for i in range(int(values.max()) + 1)))
 
 
-def _pixels(images: NDArray[Any], path: Path) -> Tensor:
+def _pixels(images: NDArray[Any], path: Path) -> NDArray[Any]:
     array = images[..., None] if images.ndim == 3 else images
     if array.ndim != 4 or 0 in array.shape:
         raise DtoolError(f"{path}: images of shape {images.shape}", "store them as (N, H, W) or (N, H, W, C)")
@@ -45,21 +43,21 @@ def _pixels(images: NDArray[Any], path: Path) -> Tensor:
             f"{path}: images of shape {images.shape} have no axis of 1 to 4 channels", "store (N, H, W, C)"
         )
     if array.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(array))
+        return np.ascontiguousarray(array)
     if not np.issubdtype(array.dtype, np.floating):
         raise DtoolError(f"{path}: images of type {array.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
     low, high = float(array.min()), float(array.max())
     if not (low >= -1 and high <= 1):  # also true of NaN
         raise DtoolError(f"{path}: pixels from {low:g} to {high:g}", "scale them to 0 … 1 or -1 … 1, or store uint8")
-    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    values = np.ascontiguousarray(array, dtype=np.float32)
     return values if low < 0 else values * 2 - 1
 
 
-def _labels(labels: NDArray[Any], count: int, path: Path) -> Tensor:
+def _labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.int64]:
     if labels.shape != (count,):
         raise DtoolError(
             f"{path}: labels of shape {labels.shape} for {count} images", "store one integer for each image"
         )
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise DtoolError(f"{path}: labels are integers from 0", "number the classes 0, 1, 2 …")
-    return torch.from_numpy(labels.astype(np.int64))
+    return labels.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Images from files, as numpy arrays: folders, IDX, .npz, and scikit-learn's digits. Needs no PyTorch."""
