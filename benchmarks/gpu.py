@@ -17,11 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import dtool
 from dtool.bench import Benchmark, bench
-from dtool.bench.machine import machine
 from dtool.files import require_writable, write_atomically
+from dtool.machine import machine
 from dtool.networks.network import Network
 from dtool.testing.result import CheckResult
 
@@ -40,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model = given.onnx or inside
             dtool.load(model, device=given.device)  # is the device there? it says what to do if not
             torch_network = _torch_network(given)
-            suite = Suite(model, given.device, Path(folder), given.steps, torch_network=torch_network)
+            suite = Suite(
+                model, given.device, Path(folder), given.steps, torch_network=torch_network, compile=given.compile
+            )
             results = [_told(result) for result in examine(suite)]
             tables = [] if given.no_speed else list(_tables(given, torch_network))
     except dtool.DtoolError as error:
@@ -62,8 +65,14 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction, help="try torch.compile, too [default: on cuda]"
+    )
     parser.add_argument("--no-speed", action="store_true", help="the checks alone")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if given.compile is None:
+        given.compile = given.device == "cuda"
+    return given
 
 
 def _torch_network(given: argparse.Namespace) -> Callable[[str], Network] | None:
@@ -96,7 +105,8 @@ def _torch_network(given: argparse.Namespace) -> Callable[[str], Network] | None
 
 def _tables(given: argparse.Namespace, torch_network: Callable[[str], Network] | None) -> Iterator[Benchmark]:
     """The speeds of each network with each recipe."""
-    settings = {"steps": given.steps, "batches": given.batch, "rounds": given.rounds}
+    settings: dict[str, Any] = {"steps": given.steps, "batches": given.batch, "rounds": given.rounds}
+    settings["cuda_graph"] = given.device == "cuda"
     network = dtool.load(given.onnx, device=given.device) if given.onnx else dtool.default_network(given.device)
     for recipe in given.recipes:
         yield _said(bench(network, recipe, source=given.onnx, **settings))
@@ -105,7 +115,8 @@ def _tables(given: argparse.Namespace, torch_network: Callable[[str], Network] |
     name = given.checkpoint or f"a U-Net of the default size for 3 x {given.pixels} x {given.pixels}, random weights"
     for recipe in given.recipes:
         for backend in (None, "torch"):  # exported, with PyTorch beside it; then diffusers on PyTorch, too
-            yield _said(bench(torch_network(given.device), recipe, source=name, backend=backend, **settings))
+            network = torch_network(given.device)
+            yield _said(bench(network, recipe, source=name, backend=backend, compile=given.compile, **settings))
 
 
 def _told(result: CheckResult) -> CheckResult:

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu_bars import equal, furthest, within
+from gpu_ways import compiled, device_loop, no_waiting, recorded_graph
 
 import dtool
 from dtool.backends.noise import normals
+from dtool.backends.onnxruntime_backend import OnnxNetwork, checked
 from dtool.errors import DtoolError
 from dtool.networks.network import Network
 from dtool.testing.result import CheckResult
 
 RECIPES = ("ddim", "ddpm", "dpmpp-2m/karras")
 DEFAULT = "dpmpp-2m/karras"  # has room for what the others need
-BAR = 1e-3
 HALF = 1e-2  # fp16 rounds to 5e-4, some fifty times one after another
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -31,6 +33,7 @@ class Suite:
     """What is examined: the network in the ONNX file `model`, and `torch_network` on PyTorch, if it is there.
 
     `device`: cpu or cuda; everything on it is compared with the CPU. `folder`: for exports. `n` images in `steps`.
+    `compile`: whether PyTorch's compiler is tried, which takes minutes.
     """
 
     model: Path
@@ -39,16 +42,29 @@ class Suite:
     steps: int = 20
     n: int = 16
     torch_network: Callable[[str], Network] | None = None
+    compile: bool = False
 
     @cached_property
     def here(self) -> Network:
-        """The network on the device."""
-        return dtool.load(self.model, device=self.device)
+        """The network on the device, called from the host."""
+        return OnnxNetwork(self.model, device=self.device)
 
     @cached_property
     def there(self) -> Network:
         """The network on the CPU."""
         return dtool.load(self.model, device="cpu")
+
+    @cached_property
+    def resident(self) -> Network:
+        """The network whose run stays on the device, which may be the CPU, too."""
+        from dtool.backends.onnx_device import DeviceNetwork
+
+        return DeviceNetwork(checked(self.model), device=self.device)
+
+    @cached_property
+    def recorded(self) -> Network | None:
+        """The same as a CUDA graph; the CPU has none."""
+        return None if self.device == "cpu" else dtool.load(self.model, device=self.device, cuda_graph=True)
 
     @cached_property
     def fused_file(self) -> Path:
@@ -216,28 +232,15 @@ def raw_session(suite: Suite, profile: Path | None = None) -> Any:
     return session
 
 
-def furthest(one: Any, other: Any) -> float:
-    """The largest difference; NaN if there is one anywhere."""
-    return float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max())
-
-
-def within(name: str, apart: float, detail: str, bar: float = BAR) -> CheckResult:
-    """Passed if `apart` is at most the bar; NaN is not."""
-    return CheckResult(name, "pass" if apart <= bar else "fail", f"{apart:.1e}", f"{detail}; allowed {bar:.0e}")
-
-
-def equal(name: str, made: Any, wanted: Any) -> CheckResult:
-    """Passed if every number has the same bits."""
-    made, wanted = np.asarray(made, np.float32), np.asarray(wanted, np.float32)
-    wrong = int((made.view(np.uint32) != wanted.view(np.uint32)).sum()) if made.shape == wanted.shape else made.size
-    return CheckResult(name, "fail" if wrong else "pass", f"{wrong} of {wanted.size}", "numbers that differ")
-
-
 Check = Callable[[Suite, str], Iterator[CheckResult]]
 CHECKS: tuple[tuple[str, tuple[str, ...], Check], ...] = (
     ("host loop on ONNX Runtime", (), host_loop),
     ("fused file", ("onnx",), fused_file),
     ("host loop on PyTorch", ("torch",), torch_loop),
+    ("a run that stays on the device", ("torch",), device_loop),
+    ("calls recorded as a graph", ("torch",), recorded_graph),
+    ("PyTorch compiled", ("torch",), compiled),
+    ("nobody waits in a step", ("torch",), no_waiting),
     ("noise made by PyTorch", ("torch",), torch_noise),
     ("noise made in the file", ("onnx",), fused_noise),
     ("an image alone and among 64", (), batches),

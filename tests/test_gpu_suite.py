@@ -53,7 +53,8 @@ def test_the_whole_suite_on_the_cpu_claims_nothing_of_a_gpu(suite, monkeypatch, 
     for name in ("date", "machine", "versions", "## Checks", "## Speed", "| 1 | dtool.sample |", "onnxruntime on cpu"):
         assert name in text
     if importlib.util.find_spec("onnx") and importlib.util.find_spec("torch"):
-        assert passed >= 23
+        assert passed >= 31
+        assert "| pass | a run that stays on the device, heun |" in text
         assert "| 1 | fused file |" in text
         assert "| 1 | PyTorch eager, bare |" in text
         assert "torch on cpu" in text
@@ -130,6 +131,89 @@ def test_images_that_depend_on_their_company_are_found(suite, tmp_path, monkeypa
     assert statuses(run(small(suite, tmp_path, crowd), "")) == ["fail"] * 3
     both = small(suite, tmp_path, alone, torch_network=lambda device: crowd)
     assert statuses(run(both, "")) == ["pass"] * 3 + ["fail"] * 3
+
+
+def settled(tmp_path, **fields):
+    """A small network's file, from the host and on the device, which is the CPU."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("torch")
+    import small_networks
+
+    from dtool.backends.onnx_device import DeviceNetwork
+    from dtool.backends.onnxruntime_backend import OnnxNetwork, checked
+
+    path = tmp_path / "net.onnx"
+    small_networks.write(path, shape=(5,), classes=3, **fields)
+    return OnnxNetwork(path, device="cpu"), DeviceNetwork(checked(path), device="cpu")
+
+
+def test_a_run_on_the_device_that_is_another_is_found(suite, tmp_path):
+    host, device = settled(tmp_path)
+    made = small(suite, tmp_path, host)
+    made.resident = device
+    results = list(suite.checks.device_loop(made, "loop"))
+    assert set(statuses(results)) == {"pass"}
+    assert len(results) == 8
+    assert any("guidance 2.0" in result.name for result in results)
+    slot_of = device._slot
+    device._slot = lambda batch: lambda *values: slot_of(batch)(*values) + 0.01
+    assert statuses(suite.checks.device_loop(made, ""))[:6] == ["fail"] * 6
+
+
+def test_a_graph_that_replays_the_wrong_thing_is_found(suite, tmp_path):
+    host, device = settled(tmp_path, seed=4)
+    made = small(suite, tmp_path, host)
+    assert statuses(suite.checks.recorded_graph(made, "")) == ["skip"]
+    made.recorded = device
+    results = list(suite.checks.recorded_graph(made, "graph"))
+    assert set(statuses(results)) == {"pass"}
+    assert {"graph, after other batch sizes", "graph, another class"} < {result.name for result in results}
+    told_once = device._slot
+
+    def stale(batch):
+        """A graph that has recorded the labels of its first call."""
+        slot = told_once(batch)
+        labels = slot.__dict__.setdefault("labels", [])
+
+        def run(x, t, label):
+            labels.append(label.clone())
+            return slot(x, t, labels[0])
+
+        return run
+
+    device._slot = stale
+    failed = [result.name for result in suite.checks.recorded_graph(made, "graph") if result.status == "fail"]
+    assert "graph, another class" in failed
+
+
+def test_compiled_images_that_are_others_are_found(suite, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def fn(x, t):
+        return 0.1 * x
+
+    def network(device):
+        return dtool.network(fn, shape=(4,), backend="torch")
+
+    made = small(suite, tmp_path, None, torch_network=network)
+    assert statuses(suite.checks.compiled(made, "")) == ["skip"]
+    made.compile = True
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    assert set(statuses(suite.checks.compiled(made, ""))) == {"pass"}
+    monkeypatch.setattr(torch, "compile", lambda module, **_: lambda x, t: module(x, t) + 0.01)
+    assert "fail" in statuses(suite.checks.compiled(made, ""))
+
+
+def test_who_waits_is_asked_of_a_gpu_alone(suite, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    host, device = settled(tmp_path)
+    made = small(suite, tmp_path, host, torch_network=lambda _: device)
+    assert statuses(suite.checks.no_waiting(made, "")) == ["skip"]
+    made.device, made.resident, modes = "cuda", device, []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    assert statuses(suite.checks.no_waiting(made, "")) == ["pass"] * 8
+    assert set(modes) == {"error", "default"}
+    assert modes[-1] == "default"
 
 
 def test_noise_that_is_another_is_found(suite, tmp_path, monkeypatch):

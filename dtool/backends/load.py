@@ -28,6 +28,8 @@ def load(
     spec: NetworkSpec | Mapping[str, Any] | None = None,
     provider: str | None = None,
     time_limit: float | None = None,
+    compile: bool = False,  # noqa: A002 - PyTorch's own word for it
+    cuda_graph: bool = False,
 ) -> Network:
     """A network, ready to sample from.
 
@@ -39,10 +41,27 @@ def load(
     provider: an execution provider of ONNX Runtime, with options, instead of a device: "OpenVINO:device_type=GPU".
     time_limit: seconds after which a call of an ONNX file is stopped; 0: never [default: 120, and 1200 for a file that
     holds a whole sampler].
+    compile: of a network on PyTorch, through `torch.compile`: CUDA graphs on CUDA, kernels of its own on the CPU.
+    cuda_graph: of an ONNX file on CUDA, with PyTorch beside it: the network's calls as one CUDA graph.
     Raises DtoolError for a file that is missing, broken, foreign or unsafe, and for a device that is not there.
     """
     if backend not in (None, "torch", "onnxruntime"):
         raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
+    if compile or cuda_graph:
+        _require_sense(source, compile, cuda_graph)
+    found = _loaded(source, device, backend, spec, provider, time_limit, cuda_graph)
+    return compiled(found) if compile else found
+
+
+def _loaded(
+    source: str | Path | Any,
+    device: str,
+    backend: str | None,
+    spec: NetworkSpec | Mapping[str, Any] | None,
+    provider: str | None,
+    time_limit: float | None,
+    cuda_graph: bool,
+) -> Network:
     if not isinstance(source, (str, Path)):
         if not isinstance(spec, NetworkSpec):
             raise UsageError("a module does not say what it predicts", "give spec=NetworkSpec(shape=…, schedule=…)")
@@ -61,13 +80,36 @@ def load(
         hint = f"dtool export {path}" if native == "torch" else "load the .pt file that it was exported from"
         raise UsageError(f"{path} runs on {native}, not on {backend}", hint)
     if native == "onnxruntime":
-        return _onnx().open_onnx(path, spec, device, provider, time_limit)  # type: ignore[no-any-return]
+        return _onnx().open_onnx(path, spec, device, provider, time_limit, cuda_graph)  # type: ignore[no-any-return]
     _for_onnx_alone(str(path), spec, provider)
     torch_backend = _torch()
     from dtool.networks import checkpoint
 
     read = checkpoint.read(path)
     return torch_backend.TorchNetwork(read.build(), read.spec, device)  # type: ignore[no-any-return]
+
+
+def compiled(network: Network) -> Network:
+    """The same network on PyTorch, compiled; raises UsageError for one that does not run there."""
+    if network.backend != "torch":
+        raise UsageError(f"the network runs on {network.backend}, and only PyTorch compiles", "leave out compile=True")
+    module: Any = getattr(network, "module")  # noqa: B009 - what a network on PyTorch has
+    return _torch().TorchNetwork(module, network.spec, network.device, compile=True)  # type: ignore[no-any-return]
+
+
+def _require_sense(source: Any, compile: bool, cuda_graph: bool) -> None:  # noqa: A002 - as above
+    """Refuse what the backend of this network does not have."""
+    onnx_file = isinstance(source, (str, Path)) and str(source).lower().endswith(".onnx")
+    if compile and onnx_file:
+        raise UsageError(
+            f"{source} runs on ONNX Runtime, and only PyTorch compiles",
+            "give the checkpoint, or leave out --compile (compile=True)",
+        )
+    if cuda_graph and not onnx_file:
+        raise UsageError(
+            "cuda_graph is for ONNX files: on PyTorch, CUDA graphs come with compiling",
+            "use --compile (compile=True), or export the network first",
+        )
 
 
 def _for_onnx_alone(name: str, spec: Any, provider: str | None) -> None:
@@ -98,10 +140,12 @@ def _from_factory(name: str, device: str) -> Network:
     raise DtoolError(f"{name} returned a {type(made).__name__}", "return dtool.network(…), or (module, NetworkSpec(…))")
 
 
-def default_network(device: str = "auto", *, provider: str | None = None, time_limit: float | None = None) -> Network:
+def default_network(
+    device: str = "auto", *, provider: str | None = None, time_limit: float | None = None, cuda_graph: bool = False
+) -> Network:
     """The small class-conditional network of handwritten digits inside the package; runs on ONNX Runtime."""
     with as_file(files("dtool.networks") / "digits.onnx") as path:
-        return load(path, device=device, provider=provider, time_limit=time_limit)
+        return load(path, device=device, provider=provider, time_limit=time_limit, cuda_graph=cuda_graph)
 
 
 def network(
@@ -162,9 +206,9 @@ def _onnx() -> Any:
         if installed():
             raise DtoolError(*breakage(str(error))) from error
         raise DtoolError("onnxruntime is needed to run ONNX files", "pip install 'dtool-diffusion[cpu]'") from error
-    from dtool.backends import fused_file
+    from dtool.backends import onnx_open
 
-    return fused_file
+    return onnx_open
 
 
 def _need(module: str, extra: str, purpose: str) -> None:

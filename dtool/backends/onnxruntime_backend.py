@@ -17,12 +17,13 @@ from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import OnnxFile, inspect, refuse
 from dtool.backends.onnx_interface import KINDS, interface
 from dtool.backends.onnx_spec import spec_of
-from dtool.backends.onnxruntime_session import device_of, failed_run, guarded_run, open_session
+from dtool.backends.onnxruntime_session import device_of, failed_run, guarded_run, offers_cuda, open_session
 from dtool.errors import DtoolError
 from dtool.networks.network import rows_for
 from dtool.networks.spec import NetworkSpec
 
 SLOW = 0.5  # seconds of a call from which on it is worth a thread that can be stopped
+CUDA_OPERATORS = frozenset({"NhwcConv", "GroupNorm", "SkipGroupNorm"})  # of com.microsoft; no CPU has them
 ROUNDED = "the network takes whole times only: those between are rounded (--spacing trailing, --steps that divide T)"
 
 
@@ -46,6 +47,16 @@ def checked(path: Path) -> Checked:
     return Checked(data, found, str(path))
 
 
+def _require_cuda(file: Checked, device: str, provider: str | None) -> None:
+    """Refuse a file that was fused for CUDA where there is none."""
+    fused = sorted(name for domain, name in file.found.operators if domain and name in CUDA_OPERATORS)
+    if fused and provider is None and (device == "cpu" or (device == "auto" and not offers_cuda())):
+        raise DtoolError(
+            f"{file.source} was fused for CUDA ({', '.join(fused)}): it runs on no CPU",
+            "load the network that it was made of, or use --device cuda",
+        )
+
+
 class OnnxNetwork(HostNetwork):
     """An ONNX file with inputs x `(B, *shape)`, t `(B,)` or `()` and, if conditional, label `(B,)`."""
 
@@ -59,8 +70,9 @@ class OnnxNetwork(HostNetwork):
         *,
         provider: str | None = None,
         time_limit: float | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Check the file and load it; for the arguments see `dtool.load`.
+        """Check the file and load it; for the arguments see `dtool.load`. settings: see `open_session`.
 
         Raises DtoolError for a file that cannot or must not be run, and if the device or provider is not there.
         """
@@ -68,7 +80,9 @@ class OnnxNetwork(HostNetwork):
         self._called = interface(file.found, file.source)
         super().__init__(spec_of(file.found, self._called, spec, file.source))
         self._limit = seconds(time_limit, CALL_SECONDS)
-        self.session = open_session(file.data, file.source, device, provider, self._limit)
+        _require_cuda(file, device, provider)
+        more = {"settings": settings} if settings else {}
+        self.session = open_session(file.data, file.source, device, provider, self._limit, **more)
         self.device = device_of(self.session)
         self.micro_batch = rows_for(self.shape, 512) if self.device == "cpu" else max(16, rows_for(self.shape, 8192))
         self.micro_batch = self._called.batch or self.micro_batch
@@ -118,7 +132,7 @@ class OnnxNetwork(HostNetwork):
         """`predict` in buffers that are bound to the session once: of a small network's call that saves some 2 %."""
         self._check(label)
         called = self._called
-        if self._endless or called.batch is not None or called.one_time or called.whole_times:
+        if not self.bindable:
             return super().bound(like, label)
         taken = [(called.x, like.shape), (called.t, called.times(np.zeros(len(like))).shape)]
         taken += [] if called.label is None else [(called.label, (len(like),))]
@@ -145,6 +159,12 @@ class OnnxNetwork(HostNetwork):
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
         return predict
+
+    @property
+    def bindable(self) -> bool:
+        """Whether it can be called in bound arrays: with any batch and any times, and without a guard at every call."""
+        called = self._called
+        return not (self._endless or called.batch is not None or called.one_time or called.whole_times)
 
     def _check(self, label: Any) -> None:
         if (label is None) != (self.classes == 0):

@@ -1,4 +1,4 @@
-"""The PyTorch backend, on the CPU and on CUDA. The only file here that imports torch."""
+"""The PyTorch backend, on the CPU and on CUDA; what all networks on tensors have in common."""
 
 from __future__ import annotations
 
@@ -11,45 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from dtool.backends.noise import Normals, key, span
+from dtool.backends.torch_compiled import compiled
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
 
 
-class TorchNetwork(Network):
-    """A callable on tensors: an `nn.Module`, moved to `device` and set to evaluation, or any function.
+class TensorNetwork(Network):
+    """What every network on tensors has in common. `place`: the device that they lie on, as PyTorch names it."""
 
-    Called as `module(x, t)`, or `module(x, t, label)` if the spec has classes.
-    """
-
-    backend: ClassVar[str] = "torch"
-
-    def __init__(self, module: Callable[..., Any], spec: NetworkSpec, device: str = "cpu") -> None:
-        super().__init__(spec)
-        self.device = chosen_device(device)
-        self.dtype: torch.dtype | None = None
-        if isinstance(module, torch.nn.Module):
-            module = module.to(self.device).eval()
-            self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
-            self.micro_batch = (
-                rows_for(spec.shape, 512) if self.device == "cpu" else max(16, rows_for(spec.shape, 8192))
-            )
-        else:
-            self.micro_batch = min(64, rows_for(spec.shape, 8192))
-        self.module = module
-
-    def predict(self, x: Any, t: Any, label: Any = None) -> Any:
-        """Call the module without gradients; computes in its own dtype, answers in that of `x`."""
-        dtype = self.dtype or x.dtype
-        arguments = (x.to(dtype), t.to(dtype)) if label is None else (x.to(dtype), t.to(dtype), label)
-        with torch.inference_mode():
-            output = self.module(*arguments)
-        self.require_shape(output, x)
-        return output.to(x.dtype)
+    place: str = "cpu"
 
     def array(self, values: NDArray[Any]) -> torch.Tensor:
         """`values` as a tensor on the device."""
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.place)
 
     def numpy(self, values: Any) -> NDArray[Any]:
         """A tensor as a numpy array on the host."""
@@ -62,37 +37,98 @@ class TorchNetwork(Network):
 
     def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], torch.Tensor]:
         """Standard normal noise, `count` draws at a time: numpy's on the CPU, elsewhere made where it is needed."""
-        if self.device == "cpu":
+        if self.place == "cpu":
             normals = Normals(seed, ids, self.shape, count)
             return lambda draw: torch.from_numpy(normals(draw))
-        return lambda draw: device_normals(seed, ids, draw, self.shape, count, self.device)
+        return DeviceNormals(seed, ids, self.shape, count, self.place)
+
+
+class TorchNetwork(TensorNetwork):
+    """A callable on tensors: an `nn.Module`, moved to `device` and set to evaluation, or any function.
+
+    Called as `module(x, t)`, or `module(x, t, label)` if the spec has classes. compile: through `torch.compile`, see
+    `dtool.backends.torch_compiled`.
+    """
+
+    backend: ClassVar[str] = "torch"
+
+    def __init__(
+        self,
+        module: Callable[..., Any],
+        spec: NetworkSpec,
+        device: str = "cpu",
+        *,
+        compile: bool = False,  # noqa: A002 - PyTorch's own word for it
+    ) -> None:
+        super().__init__(spec)
+        self.device = self.place = chosen_device(device)
+        self.dtype: torch.dtype | None = None
+        if isinstance(module, torch.nn.Module):
+            module = module.to(self.device).eval()
+            self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+            self.micro_batch = (
+                rows_for(spec.shape, 512) if self.device == "cpu" else max(16, rows_for(spec.shape, 8192))
+            )
+        else:
+            self.micro_batch = min(64, rows_for(spec.shape, 8192))
+        self.module = module
+        self._call = module
+        if compile:
+            self._call = compiled(module, self.device)
+            self.one_size = True  # trying out others would compile them
+
+    def predict(self, x: Any, t: Any, label: Any = None) -> Any:
+        """Call the module without gradients; computes in its own dtype, answers in that of `x`."""
+        dtype = self.dtype or x.dtype
+        arguments = (x.to(dtype), t.to(dtype)) if label is None else (x.to(dtype), t.to(dtype), label)
+        with torch.no_grad():  # in inference mode the output could not be changed in place, which guidance does
+            output = self._call(*arguments)
+        self.require_shape(output, x)
+        return output.to(x.dtype)
+
+
+class DeviceNormals:
+    """`dtool.backends.noise.Normals`, computed on `device`: int64 wraps as uint64 does; shifts are masked.
+
+    The ids are sent there once: a draw copies nothing from the host, so that nobody waits for the device.
+    """
+
+    def __init__(self, seed: int, ids: NDArray[np.uint64], shape: tuple[int, ...], count: int, device: str) -> None:
+        self._names = torch.from_numpy(ids.astype(np.int64)).to(device)[:, None] << 32
+        self._key, self._shape, self._count, self._device = _signed(key(seed)), shape, count, device
+
+    def __call__(self, draw: int) -> torch.Tensor:
+        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)` float32, on the device."""
+        elements, images, count = prod(self._shape), len(self._names), self._count
+        low = torch.arange(*span(draw, count, elements), device=self._device)
+        uniform = (_squares((self._names | low) * self._key, self._key).double() + 0.5) * 2.0**-32
+        radius = torch.sqrt(-2.0 * torch.log(uniform[:, 0::2]))
+        angle = (2.0 * pi) * uniform[:, 1::2]
+        pairs = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1).float()
+        by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
+        return by_draw.reshape(count, images, *self._shape).contiguous()
 
 
 def device_normals(
     seed: int, ids: NDArray[np.uint64], draw: int, shape: tuple[int, ...], count: int, device: str
 ) -> torch.Tensor:
-    """`dtool.backends.noise.normals`, computed on `device`: int64 wraps as uint64 does; shifts are masked."""
-    elements, images, mask = prod(shape), len(ids), (1 << 32) - 1
+    """`dtool.backends.noise.normals`, once, on `device`."""
+    return DeviceNormals(seed, ids, shape, count, device)(draw)
 
-    def signed(value: int) -> int:
-        return value - (1 << 64) if value >= 1 << 63 else value
 
-    def swap(v: torch.Tensor) -> torch.Tensor:
-        return ((v >> 32) & mask) | (v << 32)
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
 
-    names = torch.from_numpy(ids.astype(np.int64)).to(device) << 32
-    k = signed(key(seed))
-    y = (names[:, None] | torch.arange(*span(draw, count, elements), device=device)) * k
-    z = y + k
-    x = swap(y * y + y)
-    x = swap(x * x + z)
-    x = swap(x * x + y)
-    uniform = ((((x * x + z) >> 32) & mask).double() + 0.5) * 2.0**-32
-    radius = torch.sqrt(-2.0 * torch.log(uniform[:, 0::2]))
-    angle = (2.0 * pi) * uniform[:, 1::2]
-    pairs = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1).float()
-    by_draw = pairs.reshape(images, count, -1)[:, :, :elements].swapaxes(0, 1)
-    return by_draw.reshape(count, images, *shape).contiguous()
+
+def _squares(y: torch.Tensor, key: int) -> torch.Tensor:
+    """`dtool.backends.noise.squares` in int64: 32 random bits."""
+    mask = (1 << 32) - 1
+    z = y + key
+    x = y
+    for add in (y, z, y):
+        x = x * x + add
+        x = ((x >> 32) & mask) | (x << 32)
+    return ((x * x + z) >> 32) & mask
 
 
 def chosen_device(device: str) -> str:
@@ -108,6 +144,11 @@ def chosen_device(device: str) -> str:
         return str(torch.device(device))
     except RuntimeError as error:
         raise UsageError(f"there is no device {device!r}", "use auto, cpu or cuda") from error
+
+
+def sees_cuda() -> bool:
+    """Whether this PyTorch can compute on a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def is_tensor(value: Any) -> bool:

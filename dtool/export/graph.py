@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from dtool.errors import DtoolError
+from dtool.export.size import graph_size, require_small
 from dtool.networks.spec import NetworkSpec
 from dtool.version import __version__
 
@@ -90,7 +91,10 @@ def _exported(module: nn.Module, arguments: tuple[Tensor, ...]) -> onnx.ModelPro
             )
             assert program is not None, "the exporter that writes no file returns a program"
             proto = program.model_proto
+            require_small(graph_size(proto), "the graph")
             onnx.checker.check_model(proto, full_check=True)
+    except DtoolError:
+        raise
     except Exception as error:
         raise _refusal(error) from error
     return proto
