@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import dtool
-from dtool.bench.machine import header
 from dtool.bench.measure import in_turns, quartiles, ratios, spread
+from dtool.machine import header
 
 N, STEPS = 16, 20
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 import dtool
-from dtool.bench.machine import header
 from dtool.bench.measure import in_turns, quartiles, spread
+from dtool.machine import header
 from dtool.plan import Plan, Recipe, grid
 from dtool.plan import compile as compile_plan
 

@@ -17,6 +17,7 @@ from commandline import failed, network, plain_environment, ran
 import dtool
 from dtool.bench import bench
 from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH
+from dtool.bench.entrants import COMPILED, FROM_HOST, GRAPH
 from dtool.bench.result import Benchmark, Timing
 from dtool.errors import UsageError
 
@@ -179,6 +180,61 @@ def test_it_stays_on_pytorch_if_that_was_asked_for(checkpoint):
     assert found.backend == "torch"
     assert not {FUSED, EAGER, EAGER_HOST} & names
     assert "the backend torch was asked for" in found.skipped["the fused file"]
+
+
+@needs_torch
+@pytest.mark.parametrize("backend", ["torch", pytest.param(None, marks=needs_onnx)])
+def test_pytorch_compiled_takes_part_if_asked(monkeypatch, checkpoint, backend):
+    import torch
+
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module, **_: compiled.append(module) or module)
+    net = dtool.load(checkpoint, device="cpu")
+    found = bench(net, "ddim", steps=3, batches=[2], rounds=1, backend=backend, source=checkpoint, compile=True)
+    assert _times(found)[COMPILED, 2].difference < 1e-4
+    assert compiled == [net.module]
+
+
+def test_who_cannot_be_asked_is_named(stub):
+    found = bench(stub, "ddim", steps=2, batches=[1], rounds=1, compile=True, cuda_graph=True)
+    assert "only PyTorch compiles" in found.skipped[COMPILED]
+    assert "the network is not on it" in found.skipped[GRAPH]
+    assert FROM_HOST not in found.skipped
+
+
+@needs_onnx
+def test_a_graph_is_cuda_s(exported):
+    net = dtool.load(exported, device="cpu")
+    found = bench(net, "ddim", steps=2, batches=[1], rounds=1, source=exported, cuda_graph=True)
+    assert "it runs on CUDA alone" in found.skipped[GRAPH]
+
+
+@needs_onnx
+@needs_torch
+def test_a_run_on_the_device_is_measured_beside_that_from_the_host(exported, monkeypatch):
+    """As on a GPU, but for the device."""
+    from dtool.backends import onnxruntime_backend
+    from dtool.backends.onnx_device import DeviceNetwork
+
+    class Here(DeviceNetwork):
+        """Says that it is elsewhere."""
+
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            self.device = "cuda"
+
+    honest = onnxruntime_backend.OnnxNetwork
+    monkeypatch.setattr(onnxruntime_backend, "OnnxNetwork", lambda path, device: honest(path, device="cpu"))
+    monkeypatch.setattr(
+        "dtool.bench.entrants.load", lambda path, **where: Here(onnxruntime_backend.checked(path), device="cpu")
+    )
+    net = Here(onnxruntime_backend.checked(exported), device="cpu")
+    found = bench(net, "ddpm", steps=3, batches=[5], rounds=2, source=exported, cuda_graph=True, guidance=1.5)
+    times = _times(found)
+    for name in (FROM_HOST, GRAPH):
+        assert times[name, 5].difference < 1e-5
+    assert {(BARE, 5), (BOUND, 5), (HOST, 5)} <= times.keys()
+    assert all(timing.time.median > 0 for timing in times.values())
 
 
 @needs_onnx

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ import dtool
 from dtool.bench.bare import bare, bound
 from dtool.bench.contest import BARE, Work, difference
 from dtool.bench.diffusers_loop import NoEquivalentError, equivalent
-from dtool.bench.machine import Machine, header, machine
 from dtool.bench.measure import in_turns, quartiles, ratios, spread
 from dtool.bench.result import Benchmark, Timing
+from dtool.machine import Machine, header, machine
 from dtool.plan import Recipe
 
 INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("torch", "onnxruntime")}
@@ -200,3 +201,21 @@ def test_unsteady_figures_are_not_final():
 
     assert found((1.0, 1.01, 1.02)).warnings == []
     assert "quartiles of the reference's own times are 50% apart" in found((1.0, 1.0, 2.0)).warnings[0]
+
+
+def test_slow_calls_are_timed_too(monkeypatch, tmp_path):
+    """After a slow call the network is called in another way, which the script must not miss."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from small_networks import write
+
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    import overhead
+
+    from dtool.backends import onnxruntime_backend
+
+    write(tmp_path / "net.onnx", shape=(2, 3))
+    network = dtool.load(tmp_path / "net.onnx", device="cpu")
+    for slow in (60.0, -1.0):
+        monkeypatch.setattr(onnxruntime_backend, "SLOW", slow)
+        assert overhead._within(network, lambda: dtool.sample(network, "ddim", steps=5, n=1)) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 import dtool
 from dtool.cli.output import Column, number, plain_table
+from dtool.machine import gpus
 from dtool.plan import Plan
 from dtool.testing import CheckResult
 
@@ -156,6 +158,15 @@ def test_env_names_versions(capsys):
     assert found["packages"]["numpy"] == np.__version__
     assert found["cores"] >= 1
     assert f"numpy            {np.__version__}" in ran(capsys, "env").out
+
+
+def test_env_names_gpus_as_the_benchmarks_do(capsys, monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 100 MiB, 555.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert json.loads(ran(capsys, "env", "--json").out)["gpus"] == list(gpus()) == ["NVIDIA X, 100 MiB, driver 555.1"]
+    assert "NVIDIA X, 100 MiB, driver 555.1" in ran(capsys, "env").out
 
 
 def test_a_plain_table_is_aligned_and_never_cut():

@@ -40,11 +40,12 @@ class Job:
 
 
 def generated(
-    job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, chunk: int
+    job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, sizes: Sequence[int]
 ) -> Iterator[tuple[Any, Steps | None]]:
-    """The micro-batches of generated starts, each of exactly `chunk` images; the last one padded with its last."""
-    for first in range(0, len(ids), chunk):
-        index = np.minimum(np.arange(first, first + chunk), len(ids) - 1)
+    """The micro-batches of generated starts, each of exactly so many images; the last one padded with its last."""
+    ends = np.cumsum(sizes)
+    for first, end in zip(ends - sizes, ends, strict=True):
+        index = np.minimum(np.arange(first, end), len(ids) - 1)
         names = ids[index]
         noise = _Noise(job, seed, names)
         start = job.plan.init * noise(-1)
@@ -60,7 +61,8 @@ class _Noise:
 
     def __init__(self, job: Job, seed: int, ids: NDArray[np.uint64]) -> None:
         draws = job.plan.rows + 1 if job.plan.stochastic else 1
-        self._count = min(draws, rows_for((len(ids), *job.network.shape), 1 << 13))
+        block = 1 << (13 if job.network.device == "cpu" else 22)  # on a GPU, few launches count
+        self._count = min(draws, rows_for((len(ids), *job.network.shape), block))
         self._made = job.network.noise(seed, ids, self._count)
         self._draws = draws
         self._first = 0

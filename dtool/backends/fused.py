@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from dtool.backends.onnx_file import inspect
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import rows_for
 from dtool.networks.spec import NetworkSpec
-from dtool.plan.packed import pack
+from dtool.plan.packed import COLUMNS, pack
 from dtool.plan.plan import Plan
 
 FREE = 1e38  # bounds that keep nothing back; their distance is still a float32
@@ -32,6 +33,7 @@ class Form(BaseModel):
 
     `history` older predictions; `saved`: an x that is kept; `quantile`: dynamic thresholding in the place of clipping;
     `frozen`: the plan that it was made with, and `seed`, alone. `micro_batch`: how many images it runs at a time.
+    `even`: no image's bits depend on how many those are, so they are shared out evenly, and none is padded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,7 @@ class Form(BaseModel):
     frozen: bool = False
     seed: int = 0
     micro_batch: int | None = None
+    even: bool = False
 
 
 def held(metadata: dict[str, str], source: str) -> tuple[Plan, Form] | None:
@@ -91,25 +94,45 @@ class FusedNetwork(HostNetwork):
             "this file is a whole sampler: it makes its own start and steps", "load the network's own file"
         )
 
+    def trial(self, images: int, size: int, time: int, doubled: bool) -> NDArray[Any]:
+        """The network's outputs alone: those of a table with one row, which says x' = F(x)."""
+        if self.form.frozen:
+            raise UsageError("a frozen file runs its images as it was told to", "export it without freeze")
+        row = np.zeros((1, len(COLUMNS) + self.form.history), np.float32)
+        row[0, [COLUMNS.index(name) for name in ("c_in", "f", "ratio")]] = 1
+        feed: dict[str, Any] = {
+            "ids": np.arange(images, dtype=np.uint64), "table": row, "times": np.full(1, time, np.float32),
+            "init": np.float32(1), "steps": np.int64(1), "trace": np.int64(0), "micro_batch": np.int64(size),
+            "bounds": np.array([-FREE, FREE], np.float32),
+        }  # fmt: skip
+        if self.classes:
+            feed["label"] = np.random.default_rng(0).integers(0, self.classes + 1, images)
+            feed["guidance"] = np.float32(1.5 if doubled else 1)
+        return self.execute(["images"], {name: np.asarray(value) for name, value in feed.items()})[0]
+
     def generated(
-        self, job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, chunk: int
+        self, job: Job, seed: int, ids: NDArray[np.uint64], labels: NDArray[np.int64] | None, sizes: Sequence[int]
     ) -> Iterator[tuple[Any, Steps | None]]:
         """The images of these ids, some at a time; raises UsageError if the file cannot do the job."""
         key(seed)  # refuses one that is out of range
-        settings = self._baked(job, seed) if self.form.frozen else self._settings(job, seed, chunk)
+        settings = self._baked(job, seed) if self.form.frozen else self._settings(job, seed)
         names = ["images", *(("trace_x", "trace_x0") if job.want_trace else ())]
-        together = chunk * max(1, TOGETHER // chunk)
-        for first in range(0, len(ids), together):
-            part = slice(first, first + together)
-            feed = {"ids": ids[part], **settings}
+        first = 0
+        for chunk, count in _calls(sizes):
+            # filled up here, so that a file that runs what it is given runs calls of this size, too
+            index = np.minimum(np.arange(first, first + count), len(ids) - 1)
+            feed = {"ids": ids[index], **settings}
+            if not self.form.frozen:
+                feed["micro_batch"] = np.asarray(chunk, np.int64)
             if labels is not None:
-                feed["label"] = labels[part]
+                feed["label"] = labels[index]
             images, *traces = self.execute(names, feed)
-            for _ in range(job.plan.rows * -(-len(feed["ids"]) // chunk) if job.called else 0):
+            for _ in range(job.plan.rows * (count // chunk) if job.called else 0):
                 job.called()  # type: ignore[misc]
             yield images, _steps(job.plan, images, *traces) if traces else None
+            first += count
 
-    def _settings(self, job: Job, seed: int, chunk: int) -> dict[str, NDArray[Any]]:
+    def _settings(self, job: Job, seed: int) -> dict[str, NDArray[Any]]:
         limit = job.limit
         if job.plan.save.any() and not self.form.saved:
             raise UsageError(
@@ -126,7 +149,7 @@ class FusedNetwork(HostNetwork):
         packed = pack(job.plan, limit is not None, self.form.history)
         settings: dict[str, Any] = {
             "seed": np.uint64(seed), "table": packed.table, "times": packed.times, "init": packed.init,
-            "steps": np.int64(job.plan.rows), "trace": np.int64(job.want_trace), "micro_batch": np.int64(chunk),
+            "steps": np.int64(job.plan.rows), "trace": np.int64(job.want_trace),
             "bounds": np.array([-FREE, FREE] if limit is None else [limit.low, limit.high], np.float32),
         }  # fmt: skip
         if self.classes:
@@ -148,6 +171,15 @@ class FusedNetwork(HostNetwork):
             if wanted != held and not (name == "threshold" and limit is None):
                 raise UsageError(f"this file is frozen: its {name} is {held}, not {wanted}", "export it without freeze")
         return {}
+
+
+def _calls(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Micro-batches of one size, and how many images in them go into one call of the file: some `TOGETHER`."""
+    for size, equal in groupby(sizes):
+        count = len(list(equal))
+        most = max(1, TOGETHER // size)
+        for first in range(0, count, most):
+            yield size, size * min(most, count - first)
 
 
 def _steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> Steps:

@@ -1,22 +1,27 @@
-"""Calls into C++ that can be stopped: by Ctrl-C, which Python does not see during such a call, or by a time limit."""
+"""Calls into C++ that can be stopped: by Ctrl-C, which Python does not see in them, or by limits of time and memory."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import TypeVar
+
+from dtool.backends import memory
 
 T = TypeVar("T")
 LOOK, GRACE = 0.1, 2.0  # seconds between looks at the clock, and for a call that was told to stop
+MORE = 0.05  # of what it may take: so much more, and a call that was told to stop is given up
 
 
 def guarded(work: Callable[[], T], stop: Callable[[], None], limit: float) -> T:
     """`work()`, in a thread of its own; what it raises is raised here.
 
-    After `limit` seconds TimeoutError is raised, and KeyboardInterrupt when the user presses Ctrl-C;
-    `stop()` is called first, which tells the work to end. Work that does not end within 2 seconds is left behind: it
-    goes on until its current operation ends, or the process does.
+    After `limit` seconds TimeoutError is raised, DtoolError when the process takes more than `memory.most()`, which is
+    looked at ten times a second, and KeyboardInterrupt when the user presses Ctrl-C; `stop()` is called first, which
+    tells the work to end. Work that does not end within 2 seconds, or goes on taking memory, is left behind: it goes
+    on until its current operation ends, or the process does.
     """
     answer: list[T] = []
     failure: list[BaseException] = []
@@ -31,14 +36,17 @@ def guarded(work: Callable[[], T], stop: Callable[[], None], limit: float) -> T:
             done.set()
 
     deadline = time.monotonic() + limit
+    most = None
     try:
         threading.Thread(target=run, name="dtool", daemon=True).start()
         while not done.wait(max(0.0, min(LOOK, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 raise TimeoutError
+            most = memory.most() if most is None else most
+            memory.require_below(most)
     except BaseException:
         stop()
-        done.wait(GRACE)
+        _wait(done, inf if most is None else memory.taken() + MORE * most)
         raise
     if failure:
         try:
@@ -46,3 +54,11 @@ def guarded(work: Callable[[], T], stop: Callable[[], None], limit: float) -> T:
         finally:
             failure.clear()  # the error holds this frame, and this frame shall not hold the error
     return answer[0]
+
+
+def _wait(done: threading.Event, most: float) -> None:
+    """Wait a little for work that was told to stop, unless it takes more than `most` bytes."""
+    deadline = time.monotonic() + GRACE
+    while not done.wait(min(LOOK, GRACE)) and time.monotonic() < deadline:
+        if most < inf and memory.taken() > most:
+            return

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from dtool.backends.allowance import CALL_SECONDS, RUN_SECONDS
 from dtool.backends.guard import guarded
 from dtool.errors import DtoolError, UsageError, did_you_mean
 
+T = TypeVar("T")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _NVIDIA = (_CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
 _SUFFIX = "ExecutionProvider"
@@ -41,16 +42,23 @@ def providers() -> list[str]:
 
 
 def open_session(
-    data: bytes, source: str, device: str = "auto", provider: str | None = None, limit: float = CALL_SECONDS
+    data: bytes,
+    source: str,
+    device: str = "auto",
+    provider: str | None = None,
+    limit: float = CALL_SECONDS,
+    settings: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
     """A session on the device or provider that was asked for: ONNX Runtime would fall back to the CPU without a word.
 
     data: the file, whose path `source` is for errors. device: auto, cpu, cuda or cuda:1. provider: instead of a device,
-    any provider by ONNX Runtime's name, with its options: `OpenVINO:device_type=GPU`. limit: seconds.
+    any provider by ONNX Runtime's name, with its options: `OpenVINO:device_type=GPU`. limit: seconds. settings: further
+    options of the first provider.
     Raises UsageError for a name that is none, DtoolError if it is not there, or the file cannot be loaded in time.
     """
     place = _device(device) if provider is None else _provider(provider, device)
-    first = place.wanted[0][0]
+    first, usual = place.wanted[0]
+    place = replace(place, wanted=[(first, {**usual, **(settings or {})}), *place.wanted[1:]])
     missing = _preloaded() if first in _NVIDIA else ""
     try:
         session = _load(data, source, place, limit)
@@ -61,6 +69,11 @@ def open_session(
     if place.required and session.get_providers()[0] != first:
         raise _absent(place.asked, f"ONNX Runtime could not start its {first}{missing}", first)
     return session
+
+
+def offers_cuda() -> bool:
+    """Whether this ONNX Runtime is built with CUDA; whether there is a GPU is another question."""
+    return _CUDA in providers()
 
 
 def device_of(session: ort.InferenceSession) -> str:
@@ -80,16 +93,35 @@ def guarded_run(
     ONNX Runtime stops before its next operator. Costs a thread, some 0.1 ms. Raises DtoolError if the time is over, or
     the run fails; KeyboardInterrupt.
     """
+    return _stoppable(lambda options: list(session.run(outputs, feed, options)), run_options(), limit)
+
+
+def guarded_bound_run(
+    session: ort.InferenceSession, binding: Any, options: ort.RunOptions, limit: float = RUN_SECONDS
+) -> None:
+    """The same of a run whose arrays are bound; it is over when this returns, unless `options` say otherwise."""
+    _stoppable(lambda options: session.run_with_iobinding(binding, options), options, limit)
+
+
+def run_options(**entries: str) -> ort.RunOptions:
+    """What a run is told: to be silent, and `entries` in ONNX Runtime's words."""
     options = ort.RunOptions()
     options.log_severity_level = 4
+    for name, value in entries.items():
+        options.add_run_config_entry(name, value)
+    return options
 
+
+def _stoppable(work: Callable[[ort.RunOptions], T], options: ort.RunOptions, limit: float) -> T:
     def stop() -> None:
         options.terminate = True
 
     try:
-        return guarded(lambda: list(session.run(outputs, feed, options)), stop, limit)
+        return guarded(lambda: work(options), stop, limit)
     except TimeoutError:
         raise DtoolError(f"the network was stopped: it ran for more than {limit:g} seconds", _MORE_TIME) from None
+    except DtoolError:  # it takes too much memory
+        raise
     except Exception as error:
         raise failed_run(error) from error
 
@@ -113,6 +145,8 @@ def _load(data: bytes, source: str, place: _Place, limit: float) -> ort.Inferenc
         return guarded(load, lambda: options.set_load_cancellation_flag(True), limit)
     except TimeoutError:
         raise DtoolError(f"ONNX Runtime has not loaded {source} in {limit:g} seconds", _MORE_TIME) from None
+    except DtoolError:  # it takes too much memory
+        raise
     except Exception as error:
         hint = "install what the provider needs, or use --device cpu" if on else "export it again, at opset 20"
         raise DtoolError(f"ONNX Runtime cannot load {source}{on}: {_line(error)}", hint) from error

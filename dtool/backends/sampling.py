@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.backends import company
 from dtool.backends.batches import Job, Trace, generated, given, joined
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.limit import Limit
@@ -80,15 +81,14 @@ def sample(
     _require_fitting(network, table, x, clip, threshold)
     count = _count(n, ids, x)
     classes = _labels(network, labels, ids, count)
-    chunk = batch_size or (count if x is not None else network.micro_batch)
-    if chunk < 1:
+    if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
     scale = network.spec.guidance if guidance is None else guidance
     if guidance is not None and guidance != 1 and classes is None:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
     limit = _limit(network, table, clip, threshold)
-    total = table.rows * -(-count // chunk)
-    called = _counter(progress, total)
+    sizes = _sizes(network, table, count, scale, batch_size, given=x is not None)
+    called = _counter(progress, table.rows * len(sizes))
     job = Job(network, table, scale, limit, trace, called)
     started = time.perf_counter()
     if x is None:
@@ -96,10 +96,10 @@ def sample(
             raise UsageError("noise is given without a start", "give x= too")
         names = checked_ids(np.arange(count) if ids is None else ids)
         run = network.generated if isinstance(network, FusedNetwork) else generated
-        parts = run(job, seed, names, classes, chunk)
+        parts = run(job, seed, names, classes, sizes)
     else:
         names = None
-        parts = given(job, x, noise, classes, chunk)
+        parts = given(job, x, noise, classes, sizes[0])
     x0, steps_taken = joined(network, parts, count, as_numpy)
     samples = Samples(x0, classes, names, table, table.rows, time.perf_counter() - started, steps_taken)
     if not bool((abs(x0) < np.inf).all()):
@@ -109,6 +109,14 @@ def sample(
     return samples
 
 
+def _sizes(network: Network, plan: Plan, count: int, scale: float, batch_size: int | None, *, given: bool) -> list[int]:
+    """How many images each call of the network runs."""
+    if given or batch_size:
+        chunk = batch_size or count
+        return [chunk] * -(-count // chunk)
+    return company.sizes(network, count, plan.rows, bool(network.classes) and scale not in (0, 1))
+
+
 def _on_one_backend(network: Network, x: Any, noise: Any, as_numpy: bool) -> tuple[Network, Any, Any]:
     """The network and the user's arrays, brought together."""
     if as_numpy:
@@ -116,6 +124,9 @@ def _on_one_backend(network: Network, x: Any, noise: Any, as_numpy: bool) -> tup
     network = with_tensors(network)
     if network.backend == "torch":
         return network, x.to(network.device), None if noise is None else noise.to(network.device)
+    place = getattr(network, "place", None)
+    if place is not None:  # an ONNX file that runs where tensors are
+        return network, x.to(place), None if noise is None else noise.to(place)
     return network, x.detach().cpu().numpy(), None if noise is None else noise.detach().cpu().numpy()
 
 

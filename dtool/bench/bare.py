@@ -33,9 +33,9 @@ def bare(network: Network, calls: int, batch: int) -> Callable[[], object]:
     function itself on numpy. What is returned is complete when it ends, on a GPU too.
     """
     arrays = [network.array(value) for value in _inputs(network, batch)]
-    session: Any = getattr(network, "session", None)
-    if session is not None:
-        return _replayed(network, session, arrays, calls)
+    heard = _heard(network, arrays)
+    if heard:
+        return _replayed(network, heard, calls)
     function: Any = getattr(network, "fn", network.predict)
 
     def repeat() -> None:
@@ -47,18 +47,26 @@ def bare(network: Network, calls: int, batch: int) -> Callable[[], object]:
     return repeat
 
 
-def _replayed(network: Any, session: Any, arrays: Sequence[Any], calls: int) -> Callable[[], object]:
-    """What `predict` runs its session with, again and again."""
+def _heard(network: Any, arrays: Sequence[Any]) -> list[tuple[Sequence[str], dict[str, Any]]]:
+    """What `predict` runs its session with; nothing if there is none, or its arrays are bound."""
+    session = getattr(network, "session", None)
+    if session is None:
+        return []
     network.session = listener = _Listener(session)
     try:
         network.predict(*arrays)
     finally:
         network.session = session
+    return listener.heard
+
+
+def _replayed(network: Any, heard: Sequence[tuple[Sequence[str], dict[str, Any]]], calls: int) -> Callable[[], object]:
+    """The same runs of the session, again and again."""
 
     def run() -> None:
         for _ in range(calls):
-            for names, feed in listener.heard:
-                session.run(names, feed)
+            for names, feed in heard:
+                network.session.run(names, feed)
 
     return run
 

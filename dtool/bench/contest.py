@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.backends import company
 from dtool.backends.noise import normals
 from dtool.backends.sampling import sample
 from dtool.bench.bare import bare, bound
@@ -37,12 +39,12 @@ class Way:
 
 @dataclass(frozen=True)
 class Work:
-    """What all ways have in common: the plan, the guidance, clipping, and how many images are run at a time."""
+    """What all ways have in common: plan, guidance, clipping, and how many images are run at a time, if given."""
 
     plan: Plan
     guidance: float | None
     clip: bool
-    chunk: int
+    chunk: int | None
 
     def host(self, network: Network, n: int, *, clip: bool | None = None) -> Any:
         """The images `(n, *shape)` of a whole run of `dtool.sample`."""
@@ -58,18 +60,34 @@ class Work:
         """Images in a network call that draws `batch` of them: guidance runs each twice."""
         return batch if self.guidance in (None, 0, 1) else 2 * batch
 
+    def sizes(self, network: Network, n: int) -> Counter[int]:
+        """How many images the calls of `host` run, and how many rounds of the plan's rows there are of each size."""
+        if self.chunk:
+            return Counter({self.chunk: -(-n // self.chunk)})
+        return Counter(company.sizes(network, n, self.plan.rows, self.doubled(1) == 2))
+
 
 def ways(entrants: Entrants, work: Work, n: int) -> list[Way]:
     """Every way of drawing `n` images, the reference first."""
-    main, calls = entrants.main, work.plan.rows * -(-n // work.chunk)
-    size = work.doubled(work.chunk)
-    found = [Way(BARE, bare(main, calls, size))]
+    main, sizes = entrants.main, work.sizes(entrants.main, n)
+
+    def alone(kind: Callable[[Network, int, int], Callable[[], object]], network: Network) -> Callable[[], None]:
+        runs = [kind(network, work.plan.rows * count, work.doubled(size)) for size, count in sizes.items()]
+
+        def run() -> None:
+            for each in runs:
+                each()
+
+        return run
+
+    found = [Way(BARE, alone(bare, main))]
     if main.backend == "onnxruntime":
         # on a GPU those are the arrays that are there already
-        found.insert(1 if main.device == "cpu" else 0, Way(BOUND, bound(main, calls, size)))
-    if work.chunk != n:
+        found.insert(1 if main.device == "cpu" else 0, Way(BOUND, alone(bound, main)))
+    if set(sizes) != {n}:
         found.append(Way(ONE_BATCH, bare(main, work.plan.rows, work.doubled(n))))
     found.append(Way(HOST, partial(work.host, main, n)))
+    found += [Way(name, partial(work.host, network, n)) for name, network in entrants.others.items()]
     if entrants.fused is not None:
         found.append(Way(FUSED, partial(work.host, entrants.fused, n)))
     if entrants.equal is not None:
@@ -78,7 +96,7 @@ def ways(entrants: Entrants, work: Work, n: int) -> list[Way]:
         loop = DiffusersLoop(main, entrants.equal, work.plan.steps, labels, guidance, n)
         found.append(Way(f"diffusers {entrants.equal.kind}", loop, loop.prepare, loop))
     if entrants.beside is not None:
-        found.append(Way(EAGER, bare(entrants.beside, calls, size)))
+        found.append(Way(EAGER, alone(bare, entrants.beside)))
         found.append(Way(EAGER_HOST, partial(work.host, entrants.beside, n)))
     return found
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from dtool.backends.fused import FusedNetwork
-from dtool.backends.load import load
+from dtool.backends.load import compiled, load
 from dtool.bench.diffusers_loop import Equivalent, NoEquivalentError, equivalent, installed
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network
@@ -16,13 +18,16 @@ from dtool.plan.plan import Plan
 from dtool.plan.recipe import Recipe
 
 ONNX, FUSED, DIFFUSERS = "ONNX Runtime", "the fused file", "diffusers"
+GRAPH, FROM_HOST = "dtool.sample, CUDA graph", "dtool.sample, arrays from the host"
+COMPILED = "PyTorch compiled, dtool.sample"
 
 
 @dataclass(frozen=True)
 class Entrants:
     """`main`: the network that all ratios are about. `beside`: the same one on PyTorch, if that is not `main`.
 
-    `fused`: the exported sampler. `equal`: the plan in diffusers' words. `skipped`: who is missing, and why.
+    `others`: further ways of running it, by name. `fused`: the exported sampler. `equal`: the plan in diffusers' words.
+    `skipped`: who is missing, and why.
     """
 
     main: Network
@@ -30,17 +35,19 @@ class Entrants:
     fused: Network | None = None
     equal: Equivalent | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    others: dict[str, Network] = field(default_factory=dict)
 
 
 def gather(
     network: Network, source: Path | str | None, recipe: Recipe, plan: Plan, *,
     clip: bool, fused: Path | str | None, keep: bool, folder: Path, where: Mapping[str, Any],
+    compile: bool = False, cuda_graph: bool = False,  # noqa: A002 - PyTorch's own word for it
 ) -> Entrants:  # fmt: skip
     """Everyone who can be had, with exports in `folder`.
 
     source: the file of a network on ONNX Runtime; None for the package's own. fused: an exported sampler that is there
     already. keep: leave a PyTorch network on PyTorch. where: arguments of `dtool.load`, beside the
-    network's device.
+    network's device. compile, cuda_graph: who else takes part.
     Raises DtoolError if `fused` cannot be loaded, or is for another kind of network.
     """
     skipped: dict[str, str] = {}
@@ -56,7 +63,50 @@ def gather(
         whole, skipped[FUSED] = None, "it runs on ONNX Runtime, and the backend torch was asked for"
     else:
         whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, where, plan=plan)
-    return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped)
+    others = _from_host(main, origin, skipped)
+    if cuda_graph:
+        others |= _graph(main, origin, skipped, where)
+    if compile:
+        others |= _compiled(beside or main, skipped)
+    return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped, others)
+
+
+def _from_host(main: Network, origin: Any, skipped: dict[str, str]) -> dict[str, Network]:
+    """A network whose arrays stay on the GPU, called from the host as well."""
+    if main.backend != "onnxruntime" or main.device == "cpu" or not hasattr(main, "place"):
+        return {}
+    from dtool.backends.onnxruntime_backend import OnnxNetwork
+
+    try:
+        with _file(origin) as path:
+            return {FROM_HOST: OnnxNetwork(path, device=main.device)}
+    except DtoolError as error:
+        skipped[FROM_HOST] = _reason(error)
+        return {}
+
+
+def _graph(main: Network, origin: Any, skipped: dict[str, str], where: Mapping[str, Any]) -> dict[str, Network]:
+    try:
+        if main.backend != "onnxruntime":
+            raise DtoolError("it is for ONNX Runtime, and the network is not on it")
+        with _file(origin) as path:
+            return {GRAPH: load(path, cuda_graph=True, **where)}
+    except DtoolError as error:
+        skipped[GRAPH] = _reason(error)
+        return {}
+
+
+def _compiled(network: Network, skipped: dict[str, str]) -> dict[str, Network]:
+    try:
+        return {COMPILED: compiled(network)}
+    except DtoolError as error:
+        skipped[COMPILED] = _reason(error)
+        return {}
+
+
+def _file(origin: Path | str | None) -> AbstractContextManager[Path]:
+    """A network's file: the package's own, if there is no other."""
+    return as_file(files("dtool.networks") / "digits.onnx") if origin is None else nullcontext(Path(origin))
 
 
 def _exported(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dtool.bench.machine import Machine
 from dtool.bench.measure import Quartiles, quartiles
+from dtool.machine import Machine
 
 UNSTEADY = 0.1
 

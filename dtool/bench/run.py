@@ -11,10 +11,10 @@ from typing import Any
 from dtool.backends.fused import FusedNetwork
 from dtool.bench.contest import HOST, Way, Work, difference, ways
 from dtool.bench.entrants import Entrants, gather
-from dtool.bench.machine import machine
 from dtool.bench.measure import in_turns, ratios
 from dtool.bench.result import Benchmark, Timing
 from dtool.errors import UsageError
+from dtool.machine import machine
 from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.recipe import Recipe
@@ -36,6 +36,8 @@ def bench(
     backend: str | None = None,
     source: Path | str | None = None,
     where: Mapping[str, Any] | None = None,
+    compile: bool = False,  # noqa: A002 - PyTorch's own word for it
+    cuda_graph: bool = False,
     progress: Progress | None = None,
 ) -> Benchmark:
     """Time the bare network, `dtool.sample`, the fused file and, where they are installed, PyTorch and diffusers.
@@ -46,6 +48,7 @@ def bench(
     batch_size: images at a time, default what suits the device. fused: an exported sampler, instead of one that is
     exported for this. source: the file that a network on ONNX Runtime was loaded from; None for the package's own.
     where: arguments of `dtool.load` for exported files, if the network's device does not say it all: provider=…
+    compile: the network on PyTorch takes part compiled, too; cuda_graph: that on ONNX Runtime as a CUDA graph.
     progress(done, total): after every run, in images.
     Raises UsageError for what cannot be had.
     """
@@ -66,18 +69,18 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="dtool-bench-") as folder:
         entrants = gather(
             network, source, wanted, plan, clip=clipped, fused=fused, keep=backend == "torch", folder=Path(folder),
-            where=where or {},
+            where=where or {}, compile=compile, cuda_graph=cuda_graph,
         )  # fmt: skip
         main = entrants.main
         scale = (1.0 if guidance is None else guidance) if main.classes else None
-        work = Work(plan, scale, clipped, batch_size or main.micro_batch)
+        work = Work(plan, scale, clipped, batch_size)
         about = machine(gpu=main.device != "cpu")
         contests = {n: ways(entrants, work, n) for n in batches}
         timings = _timed(contests, entrants, work, rounds, progress)
         reference = contests[batches[0]][0].name
     return Benchmark(
         about, _name(network, source), main.backend, main.device, plan.recipe, plan.hash, plan.steps, plan.rows,
-        rounds, guidance, work.chunk, reference, tuple(timings), entrants.skipped,
+        rounds, guidance, batch_size or main.micro_batch, reference, tuple(timings), entrants.skipped,
         tuple(_notes(timings, entrants, work)),
     )  # fmt: skip
 

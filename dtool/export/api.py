@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dtool.backends.fused import Form
-from dtool.backends.limit import Limit
 from dtool.backends.load import load
-from dtool.backends.noise import key
 from dtool.errors import UsageError
 from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportReport
+from dtool.export.settled import SamplerOptions, Trained, settled
 from dtool.export.sources import Source, require_packages, source
+from dtool.export.triton import beside, config, require_free, write_both
 from dtool.files import require_writable, scratch_file, write_atomically
-from dtool.networks.network import rows_for, schedule_of
+from dtool.networks.network import schedule_of
+from dtool.networks.spec import NetworkSpec
 from dtool.plan.api import plan as make_plan
-from dtool.plan.packed import pack
 from dtool.plan.plan import Plan
-from dtool.plan.prediction import for_network
-from dtool.samplers.rule import Prediction
-from dtool.schedulers.schedule import Schedule
 
 if TYPE_CHECKING:
     from dtool.export.small import Kind
-
-MICRO_BATCH = 512  # numbers that are run at a time, as on the CPU in every backend
-
-
-@dataclass(frozen=True)
-class SamplerOptions:
-    """How a sampler is put into its file. None leaves it to the network's spec, or to the plan.
-
-    freeze: bake every default in, so that the ids (and labels) are the only inputs; a `config.pbtxt` for Triton is
-    written beside the file. seed: the default seed. history: room for so many older predictions, and for an x that is
-    kept, so that other samplers fit. clip, threshold, guidance: as in `dtool.sample`, as defaults; the threshold is
-    part of the graph. micro_batch: how many images are run at a time.
-    """
-
-    freeze: bool = False
-    seed: int = 0
-    history: int | None = None
-    clip: bool | None = None
-    threshold: float | None = None
-    guidance: float | None = None
-    micro_batch: int | None = None
 
 
 def export(
@@ -55,6 +30,7 @@ def export(
     *,
     plan: Plan | str | None = None,
     steps: int = 50,
+    spec: NetworkSpec | Mapping[str, Any] | None = None,
     check: bool = True,
     half: bool = False,
     int8: bool = False,
@@ -68,6 +44,8 @@ def export(
     exported network's path (.onnx), or None for the network inside the package.
     The network's file has inputs x `(batch, *shape)` and t `(batch,)`, float32, and label `(batch,)` int64 if there
     are classes, where `classes` itself means no class; one output like x; and metadata under "dtool".
+    spec: what such an ONNX file is, if it does not say so itself, as for `dtool.load`; it may then be called in any of
+    the ways that `dtool.load` knows, but with batches of any size.
     plan: a Plan, or a recipe of `steps` steps; `dtool.export.fused` says what the sampler's file has. `options` are
     then those of `SamplerOptions`.
     half, int8: a smaller network, in fp16 for CUDA, or with its larger products in eight bits, calibrated on what it
@@ -92,16 +70,18 @@ def export(
     if half and int8:
         raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
     require_writable(path)
+    if options.get("freeze"):
+        require_writable(beside(path))
     if check or half or int8:
         require_packages("onnxruntime")
     small: Kind | None = "half" if half else "int8" if int8 else None
     job = _Job(path, steps, check, small, allow_loss, started)
     if plan is not None:
-        return _sampler(source(net), job, plan, SamplerOptions(**options))
+        return _sampler(source(net, spec), job, plan, SamplerOptions(**options))
     if net is None or str(net).endswith(".onnx"):
         what = net or "the network inside the package"
         raise UsageError(f"{what} is an ONNX file already", "give a checkpoint, or a plan")
-    return _network(source(net), job)
+    return _network(source(net, spec), job)
 
 
 @dataclass(frozen=True)
@@ -148,7 +128,7 @@ def _network(found: Source, job: _Job) -> ExportReport:
         with scratch_file(".onnx", content) as file:
             comparisons = compared(file, module, spec, job.steps)
     if job.small is not None:
-        trained = _Trained(schedule_of(spec), spec.prediction)
+        trained = Trained(schedule_of(spec), spec.prediction)
         plan = make_plan("ddim", steps=min(job.steps, trained.schedule.T), network=trained)
         found, loss = job.shrunk(found, plan)
         document = describe(found.proto, spec)
@@ -158,13 +138,19 @@ def _network(found: Source, job: _Job) -> ExportReport:
 
 
 def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions) -> ExportReport:
+    from dtool.export.even import even
     from dtool.export.sampler import build
     from dtool.export.sampler_check import compared
-    from dtool.export.triton import config
 
-    found, plan, form, size = _settled(found, plan, job.steps, options)
+    text = config(job.path.stem, found.spec)
+    if options.freeze:
+        require_free(job.path, text)
+    found, plan, form = settled(found, plan, job.steps, options)
     found, loss = job.shrunk(found, plan)
-    sampler = build(found.proto, found.spec, plan, form, size)
+    sampler = None
+    if job.check and options.micro_batch is None and not options.freeze:
+        sampler = even(found.proto, found.spec, plan, form)
+    sampler = sampler or build(found.proto, found.spec, plan, form)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
     comparisons: tuple[Comparison, ...] = ()
@@ -172,55 +158,11 @@ def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions
         with scratch_file(".onnx", sampler.content([])) as file:
             comparisons = compared(file, sampler)
     content = sampler.content([asdict(comparison) for comparison in comparisons])
-    _write(job.path, content)
     if options.freeze:
-        _write(job.path.with_name("config.pbtxt"), config(job.path.stem, found.spec).encode())
-    return job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
-
-
-def _settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions) -> tuple[Source, Plan, Form, int]:
-    """The network with the defaults of `options`, the plan made for it, the form, and the micro-batch.
-
-    Raises UsageError for a plan that cannot be put into a file.
-    """
-    key(options.seed)
-    spec = found.spec
-    if options.threshold is not None and options.clip is False:
-        raise UsageError("threshold is a way of clipping, and clip is off", "give one of them")
-    Limit(*spec.data_range, options.threshold)
-    if options.guidance is not None and not spec.classes:
-        raise UsageError("guidance needs a conditional network", "leave out guidance")
-    if options.guidance is not None and not 0 <= options.guidance < inf:
-        raise UsageError(f"guidance={options.guidance} is not a scale", "use 0 or more")
-    clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
-    guidance = spec.guidance if options.guidance is None else options.guidance
-    spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
-    trained = _Trained(schedule_of(spec), spec.prediction)
-    if isinstance(plan, str):
-        plan = make_plan(plan, steps=steps, network=trained)
+        write_both(job.path, content, text)
     else:
-        plan = for_network(plan, trained.schedule, spec.prediction)
-    pack(plan, clip, options.history)
-    if plan.learned and not spec.learned_variance:
-        raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")
-    size = options.micro_batch or rows_for(spec.shape, MICRO_BATCH)
-    form = Form(
-        history=plan.history - 1 if options.history is None else options.history,
-        saved=bool(plan.save.any()) or options.history is not None,
-        quantile=options.threshold,
-        frozen=options.freeze,
-        seed=options.seed,
-        micro_batch=size,
-    )
-    return replace(found, spec=spec), plan, form, size
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """What `dtool.plan` wants to know of a network."""
-
-    schedule: Schedule
-    prediction: Prediction
+        _write(job.path, content)
+    return job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
 
 
 def recheck(path: Path) -> ExportReport:

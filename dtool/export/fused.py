@@ -69,43 +69,56 @@ def fuse(
     return model
 
 
-def _batches(graph: Graph, spec: NetworkSpec, one: onnx.GraphProto, form: Form) -> None:
-    """All images, `micro_batch` at a time, the last ones padded: so that an image's bits do not depend on the batch."""
+def _batches(graph: Graph, spec: NetworkSpec, batch_body: onnx.GraphProto, form: Form) -> None:
+    """All images, `micro_batch` at a time, the last ones padded: so that an image's bits do not depend on the batch.
+
+    Where they are known not to, in an even form, the images are shared out evenly, and padded by one a run at most.
+    """
     graph("Identity", seed_key(graph, "seed"), name="key")
+    graph("Cast", graph.cast("trace", np.bool_), to=onnx.TensorProto.INT64, name="tracing")
     noise_scale = graph(
         "Slice", "table", graph.ints(COLUMNS.index("c")), graph.ints(COLUMNS.index("c") + 1), graph.ints(1)
     )
     zero = graph.constant(0, np.float32)
     graph("Reshape", graph("Not", graph("Equal", noise_scale, zero)), graph.ints(-1), name="noisy")
     batch = graph("Reshape", graph("Shape", "ids"), graph.ints())  # a scalar
-    one_less = graph.constant(1, np.int64)
-    size = graph("Max", graph("Min", "micro_batch", graph.constant(2**31 - 1, np.int64)), one_less)
-    runs = graph("Div", graph("Sub", graph("Add", batch, size), one_less), size)
-    filled = graph("Range", graph.constant(0, np.int64), graph("Mul", runs, size), one_less)
-    index = graph("Min", filled, graph("Sub", batch, one_less))
+    one = graph.constant(1, np.int64)
+    size = graph("Max", graph("Min", "micro_batch", graph.constant(2**31 - 1, np.int64)), one)
+    runs = _shares(graph, batch, size)
+    if form.even:
+        size = graph("Max", _shares(graph, batch, graph("Max", runs, one)), one)
+    filled = graph("Range", graph.constant(0, np.int64), graph("Mul", runs, size), one)
+    index = graph("Min", filled, graph("Sub", batch, one))
     by_run = graph("Concat", graph.ints(-1), graph("Reshape", size, graph.ints(1)), axis=0)
     graph("Reshape", graph("Gather", "ids", index, axis=0), by_run, name="ids_by_run")
     if spec.classes:
         label = graph("Gather", "label", index, axis=0)
         none = graph.constant(spec.classes, np.int64)
-        known = graph("Where", graph("Less", label, graph.constant(0, np.int64)), none, label)
+        outside = graph("Or", graph("Less", label, graph.constant(0, np.int64)), graph("Greater", label, none))
+        known = graph("Where", outside, none, label)
         graph("Reshape", known, by_run, name="labels_by_run")
     names = ["images_by_run", *(() if form.frozen else ("x_by_run", "x0_by_run"))]
     graph.nodes.append(
-        helper.make_node("Loop", [runs, graph.constant(True, np.bool_)], names, name="batches", body=one)
+        helper.make_node("Loop", [runs, graph.constant(True, np.bool_)], names, name="batches", body=batch_body)
     )
     last = graph("Reshape", batch, graph.ints(1))
     joined = graph("Reshape", "images_by_run", graph.ints(-1, *spec.shape))
     graph("Slice", joined, graph.ints(0), last, graph.ints(0), name="images")
     if form.frozen:
         return
-    traced = graph("Mul", graph("Mul", runs, size), "trace")
+    traced = graph("Mul", graph("Mul", runs, size), "tracing")
     sizes = [graph("Reshape", n, graph.ints(1)) for n in ("steps", traced)]
     shape = graph("Concat", *sizes, graph.ints(*spec.shape), axis=0)
     for name, runs_first in (("trace_x", "x_by_run"), ("trace_x0", "x0_by_run")):
         order = [1, 0, *range(2, 3 + len(spec.shape))]
         steps_first = graph("Reshape", graph("Transpose", runs_first, perm=order), shape, allowzero=1)
         graph("Slice", steps_first, graph.ints(0), last, graph.ints(1), name=name)
+
+
+def _shares(graph: Graph, count: str, size: str) -> str:
+    """Of how many parts of at most `size` a `count` is made."""
+    rest = graph("Sub", size, graph.constant(1, np.int64))
+    return graph("Div", graph("Add", count, rest), size)
 
 
 def _one_batch(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.GraphProto:
@@ -115,7 +128,7 @@ def _one_batch(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.
     count = graph("Shape", ids, name="count")
     graph("Identity", first_counters(graph, ids, "key", spec.shape), name="counters")
     start = graph("Mul", "init", normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape))
-    graph("Mul", count, "trace", name="traced")
+    graph("Mul", count, "tracing", name="traced")
     if spec.classes:
         _guided(graph, spec, count)
     else:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.sampling import sample
-from dtool.compare.frechet import distance, floor
+from dtool.compare.frechet import distance, floors
 from dtool.compare.timing import medians
 from dtool.errors import DtoolError, GateError
 from dtool.export.watched import Feeds, Watched
@@ -175,7 +175,7 @@ def _quality(network: Network, images: Array, others: Array) -> Quality | None:
     against = network.spec.statistics
     if against is None or len(images) < 2:
         return None
-    return Quality(distance(images, against), distance(others, against), floor(against, len(images)))
+    return Quality(distance(images, against), distance(others, against), float(floors(against, len(images)).mean()))
 
 
 class _Errors:

@@ -42,8 +42,14 @@ class Sampler:
         return content
 
 
-def build(network: onnx.ModelProto, spec: NetworkSpec, plan: Plan, form: Form, micro_batch: int) -> Sampler:
-    """Fuse; the spec's own `clip` and `guidance` are the file's defaults. Raises what `pack` and `fuse` raise."""
+def build(
+    network: onnx.ModelProto, spec: NetworkSpec, plan: Plan, form: Form, micro_batch: int | None = None
+) -> Sampler:
+    """Fuse; the spec's own `clip` and `guidance` are the file's defaults, and the form's micro-batch if none is given.
+
+    Raises what `pack` and `fuse` raise.
+    """
+    micro_batch = micro_batch or form.micro_batch or 1
     packed = pack(plan, spec.clip, form.history)
     model = fuse(network, spec, packed, form, limited=spec.clip, micro_batch=micro_batch)
     try:

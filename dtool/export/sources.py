@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,6 +14,7 @@ from dtool.backends.load import load
 from dtool.backends.onnx_file import inspect, refuse
 from dtool.backends.onnx_interface import interface
 from dtool.errors import DtoolError, UsageError
+from dtool.export.size import module_size, require_small
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec
 
@@ -41,51 +43,62 @@ def require_packages(*names: str) -> None:
             raise DtoolError(f"{name} is needed for this export", hint)
 
 
-def source(net: Any) -> Source:
-    """The network that `net` names: see `dtool.export`. Raises DtoolError for what cannot be exported."""
+def source(net: Any, said: NetworkSpec | Mapping[str, Any] | None = None) -> Source:
+    """The network that `net` names: see `dtool.export`. `said`: what an ONNX file is that does not say so itself.
+
+    Raises DtoolError for what cannot be exported.
+    """
+    if isinstance(net, (str, Path)) and Path(net).suffix.lower() == ".onnx":
+        return _from_file(Path(net), said)
+    if said is not None:
+        raise UsageError(
+            f"{net or 'the network inside the package'} says itself what it was trained for",
+            "leave out --schedule, --prediction and the like (spec= in Python)",
+        )
     if net is None:
         with as_file(files("dtool.networks") / "digits.onnx") as path:
-            return _from_file(path)
-    if isinstance(net, (str, Path)) and Path(net).suffix.lower() == ".onnx":
-        return _from_file(Path(net))
+            return _from_file(path, None)
     require_packages("torch", "onnx", "onnxscript")
     from dtool.export.graph import to_onnx
 
     module, spec = _module(net)
+    require_small(module_size(module), str(net) if isinstance(net, (str, Path)) else "the network")
     module = copy.deepcopy(module).to("cpu").float().eval()
     for weight in module.parameters():  # not the module's own way, which one that is scripted in part does not have
         weight.requires_grad_(False)
     return Source(to_onnx(module, spec), spec, module)
 
 
-def _from_file(path: Path) -> Source:
+def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Source:
     require_packages("onnx")
     import onnx
 
+    from dtool.export.adapted import adapted, require_standard
+
     try:
+        require_small(path.stat().st_size, str(path))
         data = path.read_bytes()
     except OSError as error:
         raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
     found = inspect(data, str(path))
     refuse(found, str(path))
-    if "dtool" not in found.metadata:
-        raise DtoolError(f"{path} does not say what network it is", "give the checkpoint, or a file of dtool export")
-    network = load(path, device="cpu")
+    require_standard(found, str(path))
+    try:
+        network = load(path, device="cpu", spec=said)
+    except DtoolError as error:
+        if said is None and "dtool" not in found.metadata:
+            hint = error.hint.replace("dtool sample", "dtool export --recipe ddim", 1)
+            raise DtoolError(str(error), hint) from error
+        raise
     if network.plan is not None:
         raise UsageError(f"{path} is a sampler already", "give the network's own file, or the checkpoint")
     called = interface(found, str(path))
-    floats = called.x.kind == called.t.kind == called.output.kind == onnx.TensorProto.FLOAT
-    if not floats or called.one_time or called.batch is not None or len(called.t.dims or (0,)) != 1:
+    if called.batch is not None:
         raise DtoolError(
-            f"{path} cannot be put into a sampler: that needs x and t in float32, t for each image, and a free batch",
-            "give the checkpoint, or a file of dtool export",
+            f"{path} takes batches of {called.batch} only, and a sampler needs a free batch",
+            "export the network again, with a dynamic batch",
         )
-    proto = onnx.load_model_from_string(data)
-    order = {value.name: i for i, value in enumerate((called.x, called.t, called.label)) if value is not None}
-    inputs = sorted((v for v in proto.graph.input if v.name in order), key=lambda v: order[v.name])
-    del proto.graph.input[:]
-    proto.graph.input.extend(inputs)
-    return Source(proto, network.spec, None)
+    return Source(adapted(onnx.load_model_from_string(data), called), network.spec, None)
 
 
 def _module(net: Any) -> tuple[nn.Module, NetworkSpec]:

@@ -22,18 +22,21 @@ from dtool.schedulers.schedule import Schedule, from_betas
 class Network(ABC):
     """A network on a backend. Arrays named `Any` are the backend's: numpy's, or torch tensors.
 
-    `micro_batch`: how many images are run at a time, always, the last ones padded: the same image then comes out bit
-    for bit the same in any batch (equal noise alone does not give equal bits).
+    `micro_batch`: how many images are run at a time, the last ones padded: the same image then comes out bit for bit
+    the same in any batch (equal noise alone does not give equal bits). `company`: whether so many at a
+    time, guided or not, leave every bit as it is, where that is known (`dtool.backends.company`).
     """
 
     backend: ClassVar[str]
     device: str = "cpu"
     micro_batch: int = 1
+    one_size: bool = False  # it runs its micro-batch and no other number
     threshold: float | None = None  # of a sampler's file that was made with dynamic thresholding
     plan: Plan | None = None  # of a sampler's file
 
     def __init__(self, spec: NetworkSpec) -> None:
         self.spec = spec
+        self.company: dict[tuple[int, bool], bool] = {}
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -80,6 +83,17 @@ class Network(ABC):
         """
         del like  # a backend that calls in prepared buffers needs it
         return self.predict if label is None else lambda x, t: self.predict(x, t, label)
+
+    def trial(self, images: int, size: int, time: int, doubled: bool) -> NDArray[Any]:
+        """The outputs for so many random images and classes, `size` of them a call, each twice in it if `doubled`."""
+        random, times = np.random.default_rng(0), 1 + doubled
+        x = self.array(random.standard_normal((images * times, *self.shape), dtype=np.float32))
+        label = self.array(random.integers(0, self.classes + 1, images * times)) if self.classes else None
+        cuts = [slice(first, first + size * times) for first in range(0, images * times, size * times)]
+        t = self.array(np.full(size * times, time, dtype=np.float32))
+        return np.concatenate(
+            [self.numpy(self.predict(x[cut], t, None if label is None else label[cut])) for cut in cuts]
+        )
 
     @abstractmethod
     def array(self, values: NDArray[Any]) -> Any:

@@ -1,0 +1,61 @@
+"""How much memory a call may take: a graph of a few bytes can ask for all that there is, and more."""
+
+from __future__ import annotations
+
+import os
+import re
+from math import inf
+from pathlib import Path
+
+from dtool.errors import DtoolError, UsageError
+
+VARIABLE = "DTOOL_MEMORY_LIMIT"  # GB of this process; 0: no limit
+SHARE = 0.9  # of what there is
+_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_HINT = f"run fewer images at a time; or allow more, {VARIABLE}=GB in the environment"
+
+
+def most() -> float:
+    """Bytes that this process may take, as things are: what the environment says, or else nine tenths of what is left.
+
+    Infinite where that is not known: it is looked up in Linux's /proc. Raises UsageError for what is no number.
+    """
+    asked = os.environ.get(VARIABLE, "")
+    if asked:
+        if not re.fullmatch(r"\d+\.?\d*|\.\d+", asked):
+            raise UsageError(f"{VARIABLE}={asked} is no number of GB", "write it as 8, or 0 for no limit")
+        return float(asked) * 1e9 or inf
+    found = _numbers("/proc/meminfo")
+    if "MemAvailable" not in found:
+        return inf
+    left = taken() + SHARE * (found["MemAvailable"] + found.get("SwapFree", 0))
+    return min([left, *(SHARE * size for size in map(_container, _CONTAINER) if size)])
+
+
+def taken() -> int:
+    """Bytes that this process holds, files that it shares with others not counted; 0 where that is not known."""
+    return _numbers("/proc/self/status").get("RssAnon", 0)
+
+
+def require_below(limit: float) -> None:
+    """Raise DtoolError if this process holds more than `limit` bytes."""
+    if limit < inf and taken() > limit:
+        raise DtoolError(f"the network was stopped: it took more than the {limit / 1e9:.1f} GB that it may", _HINT)
+
+
+def _numbers(path: str) -> dict[str, int]:
+    """`Name:  12 kB` lines of a file, in bytes; none if it is not there."""
+    try:
+        text = Path(path).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return {}
+    return {name: int(number) * 1024 for name, number in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
+
+
+def _container(path: str) -> int:
+    """A container's limit in bytes; 0 if it has none."""
+    try:
+        text = Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,85 @@
+"""What a sampler's file is made of, settled before any work: the plan for this network, the defaults, the form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from dtool.backends.fused import Form
+from dtool.backends.limit import Limit
+from dtool.backends.noise import key
+from dtool.errors import UsageError
+from dtool.export.sources import Source
+from dtool.networks.network import rows_for, schedule_of
+from dtool.plan.api import plan as make_plan
+from dtool.plan.packed import pack
+from dtool.plan.plan import Plan
+from dtool.plan.prediction import for_network
+from dtool.samplers.rule import Prediction
+from dtool.schedulers.schedule import Schedule
+
+MICRO_BATCH = 512  # numbers that are run at a time, as on the CPU in every backend
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How a sampler is put into its file. None leaves it to the network's spec, or to the plan.
+
+    freeze: bake every default in, so that the ids (and labels) are the only inputs; a `config.pbtxt` for Triton is
+    written beside the file. seed: the default seed. history: room for so many older predictions, and for an x that is
+    kept, so that other samplers fit. clip, threshold, guidance: as in `dtool.sample`, as defaults; the threshold is
+    part of the graph. micro_batch: how many images are run at a time, the last ones padded; by default as many as on
+    the CPU no image's bits depend on, which is tried out.
+    """
+
+    freeze: bool = False
+    seed: int = 0
+    history: int | None = None
+    clip: bool | None = None
+    threshold: float | None = None
+    guidance: float | None = None
+    micro_batch: int | None = None
+
+
+def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions) -> tuple[Source, Plan, Form]:
+    """The network with the defaults of `options`, the plan made for it, and the form.
+
+    Raises UsageError for a plan that cannot be put into a file.
+    """
+    key(options.seed)
+    spec = found.spec
+    if options.threshold is not None and options.clip is False:
+        raise UsageError("threshold is a way of clipping, and clip is off", "give one of them")
+    Limit(*spec.data_range, options.threshold)
+    if options.guidance is not None and not spec.classes:
+        raise UsageError("guidance needs a conditional network", "leave out guidance")
+    if options.guidance is not None and not 0 <= options.guidance < inf:
+        raise UsageError(f"guidance={options.guidance} is not a scale", "use 0 or more")
+    clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
+    guidance = spec.guidance if options.guidance is None else options.guidance
+    spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
+    trained = Trained(schedule_of(spec), spec.prediction)
+    if isinstance(plan, str):
+        plan = make_plan(plan, steps=steps, network=trained)
+    else:
+        plan = for_network(plan, trained.schedule, spec.prediction)
+    pack(plan, clip, options.history)
+    if plan.learned and not spec.learned_variance:
+        raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")
+    form = Form(
+        history=plan.history - 1 if options.history is None else options.history,
+        saved=bool(plan.save.any()) or options.history is not None,
+        quantile=options.threshold,
+        frozen=options.freeze,
+        seed=options.seed,
+        micro_batch=options.micro_batch or rows_for(spec.shape, MICRO_BATCH),
+    )
+    return replace(found, spec=spec), plan, form
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `dtool.plan` wants to know of a network."""
+
+    schedule: Schedule
+    prediction: Prediction
