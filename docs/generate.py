@@ -19,9 +19,9 @@ from dtool.plugins.registry import Catalogue, registry
 
 DOCS = Path(__file__).parent
 COMMANDS = (
-    "sample", "compare", "export",
-    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "forward", "plugins",
-    "env",
+    "sample", "compare", "recommend", "export",
+    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "metrics", "likelihood", "forward",
+    "plugins", "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 SLACK, PIXELS = 0.11, 2.0  # of a slope, and of a place in a picture

@@ -13,15 +13,21 @@ ROOT = Path(dtool.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # From the ground up; packages of one line may import each other.
 LAYERS = [
-    {"errors", "version", "options", "_callable", "files"},
+    {"errors", "version", "options", "_callable", "files", "picture"},
     {"plugins"},
     {"schedulers", "samplers"},
     {"plan"},
     {"networks"},
+    {"data"},
     {"backends"},
+    {"machine"},
+    {"targets"},
+    {"metrics"},
+    {"likelihood"},
     {"training"},
     {"testing"},
     {"compare"},
+    {"report"},
     {"export"},
     {"bench"},
     {"cli"},
@@ -29,13 +35,22 @@ LAYERS = [
 ]
 LEVEL = {name: i for i, names in enumerate(LAYERS) for name in names}
 HEAVY = {
-    "torch": ["networks", "training", "export", "backends/torch_backend.py"],
+    "torch": [
+        "networks",
+        "training",
+        "export",
+        "likelihood/autograd.py",
+        "metrics/fidelity.py",
+        *(f"backends/{n}.py" for n in ("torch_backend", "torch_compiled", "onnx_device")),
+    ],
     "accelerate": ["training"],
     "safetensors": ["networks", "training"],
-    "sklearn": ["training"],
+    "sklearn": ["data"],
     "onnx": ["export"],
     "onnxscript": ["export"],
     "onnxruntime": ["backends/onnxruntime_session.py", "export/int8.py"],
+    "altair": ["report"],
+    "jinja2": ["report"],
     "typer": ["cli"],
     "rich": ["cli"],
 }

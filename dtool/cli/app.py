@@ -37,11 +37,16 @@ COMMANDS = {
     "sample": Lazy("dtool.cli.sample:sample", "Draw samples from a network, and write them as a picture.", PICTURES),
     "compare": Lazy("dtool.cli.compare:compare", COMPARE_HELP, PICTURES),
     "forward": Lazy("dtool.cli.forward:forward", "Show how each schedule destroys an image.", PICTURES),
+    "recommend": Lazy("dtool.cli.recommend:recommend", "Find the best recipe within a budget.", PICTURES),
     "plan": Lazy("dtool.cli.plan:plan", "Show the table that a recipe compiles to, or that is in a file.", TABLES),
     "check": Lazy("dtool.cli.check:check", "Examine a sampler: is it what it says it is?", TABLES),
     "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers by family, or show one of them.", TABLES),
     "schedulers": Lazy("dtool.cli.schedulers:schedulers", "List or draw the noise schedules.", TABLES),
     "spacings": Lazy("dtool.cli.spacings:spacings", "List the spacings: where on a schedule the steps fall.", TABLES),
+    "metrics": Lazy("dtool.cli.metrics:metrics", "List the metrics that samples are compared with data by.", TABLES),
+    "likelihood": Lazy(
+        "dtool.cli.likelihood:likelihood", "How probable a network finds images, in bits a dimension.", NETWORKS
+    ),
     "train": Lazy("dtool.cli.train:train", TRAIN_HELP, NETWORKS),
     "export": Lazy("dtool.cli.export:export", EXPORT_HELP, NETWORKS),
     "bench": Lazy("dtool.cli.bench:bench", BENCH_HELP, NETWORKS),
@@ -87,7 +92,10 @@ def command(name: str, args: list[str]) -> Any:
     if "options" in inspect.signature(function).parameters:
         from dtool.cli.options import chosen_sampler, with_options
 
-        rule = chosen_sampler(args)
+        try:
+            rule = chosen_sampler(args)
+        except UsageError:  # what a file holds runs without its sampler; what was typed is refused again here
+            rule = chosen_sampler([word for word in args if not word.endswith(".onnx")])
         function = with_options(function, rule)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     single.command(name, epilog=_escaped(f"Examples:\n\n{examples}") if examples else None, context_settings=HELP)(

@@ -90,6 +90,22 @@ class Opening:
             rich_help_panel=WHERE,
         ),
     ] = None
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="a network on PyTorch through torch.compile; with CUDA graphs on CUDA",
+            rich_help_panel=WHERE,
+        ),
+    ] = False
+    cuda_graph: Annotated[
+        bool,
+        typer.Option(
+            "--cuda-graph",
+            help="an ONNX file's calls as a CUDA graph; needs PyTorch with CUDA, too",
+            rich_help_panel=WHERE,
+        ),
+    ] = False
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -120,6 +136,12 @@ class Opening:
             metavar="LOW,HIGH", help="of its images [default: -1,1]", show_default=False, rich_help_panel=FOREIGN
         ),
     ] = None
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What else was said of where and how it runs, as `dtool.load` takes it."""
+        said = {name: getattr(self, name) for name in ("provider", "time_limit", "compile", "cuda_graph")}
+        return {name: value for name, value in said.items() if value is not None and value is not False}
 
     @property
     def spec(self) -> dict[str, Any] | None:
@@ -170,10 +192,9 @@ def open_network(model: str | None, device: str, backend: str | None, opening: O
     import dtool
 
     opening = opening or Opening()
-    spec, more = opening.spec, {"provider": opening.provider, "time_limit": opening.time_limit}
-    more = {name: value for name, value in more.items() if value is not None}
+    spec, more = opening.spec, opening.more
     if model is not None:
-        return dtool.load(model, device=device, backend=backend, spec=spec, **more)  # type: ignore[arg-type]
+        return dtool.load(model, device=device, backend=backend, spec=spec, **more)
     if backend not in (None, "torch", "onnxruntime"):
         raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
     if backend == "torch":
@@ -183,7 +204,11 @@ def open_network(model: str | None, device: str, backend: str | None, opening: O
             "the network inside the package says itself what it was trained for",
             "leave out --schedule, --prediction and the like; another schedule to sample with is --scheduler",
         )
-    return dtool.default_network(device, **more)  # type: ignore[arg-type]
+    if opening.compile:
+        raise UsageError(
+            "the network inside the package runs on onnxruntime, and only PyTorch compiles", "leave it out"
+        )
+    return dtool.default_network(device, **more)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,8 +68,9 @@ def bench(
     """Time the ways of sampling from a network, beside the bare network.
 
     In one run, in turns: the bare network, dtool.sample, the fused file, PyTorch if the network is a checkpoint, and
-    diffusers with the same network, where they are installed. Times are medians with their quartiles; ratios are of
-    the times in one round.
+    diffusers with the same network, where they are installed; with --compile PyTorch compiled, too, and
+    with --cuda-graph the network as a CUDA graph. Times are medians with their quartiles; ratios are of the times in
+    one round.
     """
     from dtool.bench import bench as measured
     from dtool.cli.values import counts
@@ -80,12 +82,12 @@ def bench(
         require_writable(output)
     model, recipe = _told_apart(model, recipe)
     batches = counts(batch, "--batch")
-    net = open_network(model, device, backend, opening)
+    net = open_network(model, device, backend, replace(opening, compile=False, cuda_graph=False))
     with progress_bar("measuring", quiet) as show:
         found = measured(
             net, recipe or DEFAULT_RECIPE, steps=steps, batches=batches, rounds=rounds, guidance=guidance, clip=clip,
             batch_size=batch_size, fused=fused, backend=backend, source=model, where=_where(device, opening),
-            progress=show,
+            compile=opening.compile, cuda_graph=opening.cuda_graph, progress=show,
         )  # fmt: skip
     if output is not None:
         text = found.document() if output.suffix.lower() == ".md" else found.to_json()

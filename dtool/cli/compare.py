@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,22 +18,19 @@ from dtool.cli.arguments import (
     Seed,
     is_model,
     open_network,
-    progress_bar,
     with_opening,
 )  # fmt: skip
-from dtool.cli.output import AsJson, Column, Quiet, number, remark, say, say_json, table
-from dtool.errors import DtoolError, UsageError
-
-if TYPE_CHECKING:
-    from dtool.compare import Comparison
-    from dtool.networks.network import Network
-    from dtool.networks.spec import PixelStatistics
+from dtool.cli.output import AsJson, Quiet, remark, say, say_json
 
 EXAMPLES = (
     "dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none --steps 10,50",
-    "dtool compare model.pt ddim dpmpp-2m@cosine/karras -n 500 --data images/ --json",
+    "dtool compare model.pt ddim dpmpp-2m@cosine/karras --budget 2m --data images/ -o report.html -o report.json",
+    "dtool compare gmm:d=2 ddim heun dpmpp-2m --steps 5,10,20 -n 2000",
+    'dtool compare model.onnx dpmpp-2m --baseline old.json --fail-if "fd>+5%"',
 )
 USUAL = ("ddpm", "ddim", "heun", "dpmpp-2m", "unipc", "dpmpp-2m-sde")
+TRACED = 8  # images whose steps a page shows
+FAILED = 3
 
 
 @with_opening
@@ -42,14 +39,20 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="MODEL RECIPE",
-            help="a network's file, if not the one inside the package, then recipes [default: "
-            + ", ".join(USUAL)
-            + "]",
+            help="a network's file or a closed form such as gmm:d=2, if not the network inside the package, then "
+            "recipes [default: " + ", ".join(USUAL) + "]",
             show_default=False,
         ),
     ] = None,
     steps: Annotated[str, typer.Option(help="one or more numbers of steps")] = "10,20",
-    n: Annotated[int, typer.Option("-n", min=1, help="how many images; a figure of quality wants hundreds")] = 16,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="how many images; quality wants hundreds [default: 16]", show_default=False),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="as many images as fit into this time: 90s, 2m, 1h", show_default=False),
+    ] = None,
     seed: Seed = 0,
     classes: Classes = None,
     guidance: Guidance = None,
@@ -57,11 +60,39 @@ def compare(
     data: Annotated[
         str | None,
         typer.Option(
-            help="images to measure quality against [default: the training images' statistics]", show_default=False
+            help="real images to measure quality against: a folder, IDX, .npz, or `digits` [default: the statistics of "
+            "the training images]",
+            show_default=False,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="of `dtool metrics`, e.g. mmd,fd [default: all that can be had]", show_default=False),
+    ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(help="an ONNX file that says of which class an image is", show_default=False),
+    ] = None,
+    solver: Annotated[
+        bool, typer.Option("--solver/--no-solver", help="the distance to the solution of the ODE")
+    ] = True,
     repeats: Annotated[int, typer.Option(min=1, help="timed rounds; their median counts")] = 3,
-    output: Annotated[Path, typer.Option("--output", "-o", help="the picture: a row a recipe")] = Path("compare.png"),
+    baseline: Annotated[
+        Path | None, typer.Option(help="an earlier comparison's JSON, to compare with", show_default=False)
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(help='exit with 3 where a figure is beyond a limit: "fd>+5%", "mmd>0.02"', show_default=False),
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="a .png (a row a recipe), a .html (the report), or a .json; may be repeated [default: compare.png]",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     backend: Backend = None,
     batch_size: BatchSize = None,
@@ -70,102 +101,59 @@ def compare(
     *,
     opening: Opening,
 ) -> None:
-    """Compare recipes: time, quality, pictures from the same noise.
+    """Compare recipes: time, two kinds of error, pictures from the same noise.
 
-    The table gives network calls, the median time of drawing all n images, the quality measure (the Fréchet distance
-    of Gaussians fitted to pooled pixels: lower is better, comparable only at equal n), and how far the recipes'
-    images are apart.
+    Solver error: the distance to the solution of the same ODE from the same noise. Law error: how far the samples are
+    from data, by metrics that are plugins; z says how many standard deviations from what real images score among
+    themselves. What is drawn is kept beside the output until the comparison is whole: after an interruption the same
+    command goes on.
     """
-    from dtool.cli.values import class_list, counts
+    from dtool.cli.compare_data import closed_form, real_images
+    from dtool.cli.compare_output import Outputs, failures, progress_of, show
+    from dtool.cli.values import class_list, counts, duration
+    from dtool.compare.contestants import with_room
+    from dtool.compare.gate import Gate, read_baseline
     from dtool.compare.run import compare as compare_recipes
-    from dtool.files import require_writable
 
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png")
-    require_writable(output)
-    model, recipes = _split(what or [])
+    outputs = Outputs.of(output or [Path("compare.png")])
+    gates = [Gate.parse(text) for text in fail_if or []]
+    old = None if baseline is None else read_baseline(baseline)
+    for gate in gates:
+        gate.require(old)
+    allowed = duration(budget, "--budget")
     wanted = counts(steps)
-    net = open_network(model, device, backend, opening)
-    reference = _reference(data, net)
-    with progress_bar("comparing", quiet) as show:
+    model, recipes = _split(what or [])
+    law = closed_form(model)
+    net = open_network(model, device, backend, opening) if law is None else law.network()
+    reference, name = real_images(data, classifier, net) if data else (law, "")
+    many = n or len((classes or "").split(","))
+    labels = class_list(classes, net.spec.class_names, net.classes, many)
+    with progress_of(quiet) as tell:
         found = compare_recipes(
-            net, recipes or list(USUAL), steps=wanted, n=n, seed=seed, guidance=guidance, clip=clip,
-            labels=class_list(classes, net.spec.class_names, net.classes, n), batch_size=batch_size,
-            reference=reference, repeats=repeats, progress=show,
+            net, recipes or with_room(net, USUAL, max(wanted)), steps=wanted, n=n, seed=seed, guidance=guidance,
+            clip=clip, labels=labels, batch_size=batch_size,
+            reference=reference, reference_name=name, metrics=metrics.split(",") if metrics else None, solver=solver,
+            repeats=repeats, budget=allowed, traces=TRACED if outputs.page else 0, keep=outputs.parts, progress=tell,
         )  # fmt: skip
-    drawn = _draw(found, output, net)
+    document = outputs.write(found, model, old)
+    outputs.clear()
     if as_json:
-        say_json(found.to_dict() | {"picture": str(output) if drawn else None})
-        return
-    _show(found, quiet)
-    if drawn:
-        say(output)
+        say_json(document | {"picture": str(outputs.picture) if outputs.drawn else None})
+    else:
+        show(found, old, quiet)
+        for path in outputs.written:
+            say(path)
+    beyond = failures(gates, document, old)
+    for line in beyond:
+        remark(line)
+    if beyond:
+        raise typer.Exit(FAILED)
 
 
 def _split(words: list[str]) -> tuple[str | None, list[str]]:
     """The model, if the first word is one, and the recipes."""
-    if words and is_model(words[0]):
+    from dtool.targets import is_target
+
+    if words and (is_model(words[0]) or is_target(words[0])):
         return words[0], words[1:]
     return None, words
-
-
-def _reference(data: str | None, net: Network) -> PixelStatistics | None:
-    """Statistics of the images in `data`, in the network's range."""
-    if data is None:
-        return None
-    from dtool.compare.frechet import statistics
-
-    try:
-        from dtool.training.data import load
-    except ImportError as error:
-        raise DtoolError(f"reading images needs {error.name}", "pip install 'dtool-diffusion[train]'") from error
-    images = load(data)
-    if images.shape != net.shape:
-        raise UsageError(f"{data} holds images of shape {images.shape}, the network draws {net.shape}", "give others")
-    low, high = net.spec.data_range
-    return statistics((images.take(slice(None)).numpy() + 1) / 2 * (high - low) + low)
-
-
-def _draw(found: Comparison, output: Path, net: Network) -> bool:
-    """Write the picture, if the samples are pictures."""
-    from dtool.compare.picture import is_picture
-    from dtool.compare.report import picture
-    from dtool.files import write_atomically
-
-    if not is_picture(found.shape):
-        return False
-    drawn = picture(found, class_names=net.spec.class_names)
-    write_atomically(output, lambda temporary: drawn.save(temporary, "PNG"))
-    return True
-
-
-def _show(found: Comparison, quiet: bool) -> None:
-    columns = [Column("#", True), Column("recipe", fold=True), Column("steps", True), Column("calls", True)]
-    columns += [Column("seconds", True), Column("images/s", True), Column("FD", True)]
-    rough = found.quality is not None and not found.quality.enough
-    rows = [
-        [
-            *(str(i), e.name, str(e.steps), str(e.calls), number(e.seconds), number(e.images_per_second)),
-            f"({number(e.quality)})" if rough else number(e.quality),
-        ]
-        for i, e in enumerate(found.entries, 1)
-    ]
-    table(columns, rows, title=f"n = {found.n}, seed {found.seed}, {found.backend} on {found.device}")
-    if len(found.entries) > 1:
-        heads = [Column("#", True)] + [Column(str(i), True) for i in range(1, len(rows) + 1)]
-        cells = [[str(i)] + [f"{v:.2f}" for v in row] for i, row in enumerate(found.rmse.tolist(), 1)]
-        say()
-        table(heads, cells, title="root mean square difference of their images, from the same noise")
-    remark(_about_quality(found), quiet)
-
-
-def _about_quality(found: Comparison) -> str:
-    quality = found.quality
-    if quality is None:
-        return "FD -: there is nothing to measure against (give --data)" if found.n > 1 else "FD -: it takes two images"
-    text = f"FD: {quality.measure}, against {quality.reference_count} images"
-    text += f"; {found.n} random draws of the reference score {quality.floor:.3g}"
-    wanted = 4 * quality.features
-    if quality.enough:
-        return text
-    return f"FD in brackets: n is too small to rank by it; use -n {wanted} for its {quality.features} features\n{text}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from typing import Any
 
 from dtool.backends.installation import breakage, conflict, installed
 from dtool.cli.output import AsJson, Quiet, say, say_json
 from dtool.errors import DtoolError
+from dtool.machine import gpus
 from dtool.plugins.registry import registry
 from dtool.version import __version__
 
@@ -34,6 +33,8 @@ def env(as_json: AsJson = False, quiet: Quiet = False) -> None:  # noqa: ARG001 
     lines |= {name: version or "-" for name, version in found["packages"].items()}
     lines["providers"] = ", ".join(found["onnxruntime_providers"]) or "-"
     lines |= {"CPU cores": str(found["cores"]), "GPU": "; ".join(found["gpus"]) or "none found"}
+    if "CUDAExecutionProvider" in found["onnxruntime_providers"] and not found["packages"].get("torch"):
+        lines["GPU loop"] = "from the host; for runs that stay on the GPU, pip install torch for the same CUDA"
     lines["plugins"] = ", ".join(f"{p['name']} {p['version']} ({p['status']})" for p in found["plugins"]) or "none"
     width = max(len(name) for name in lines)
     for name, value in lines.items():
@@ -54,7 +55,7 @@ def environment() -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES} | installed(),
         "onnxruntime_providers": providers,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "gpus": _gpus(),
+        "gpus": list(gpus()),
         "plugins": [
             {"name": p.name, "version": p.version, "status": p.status, "error": p.error}
             for p in registry().plugins
@@ -83,16 +84,3 @@ def _onnxruntime() -> tuple[list[str], list[tuple[str, str]]]:
         return [], [breakage(str(error))] if installed() else []
     except DtoolError as error:
         return [], [(str(error), error.hint)]
-
-
-def _gpus() -> list[str]:
-    """Names, memory and driver of NVIDIA's devices, as their own tool gives them."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in answer.stdout.splitlines() if line.strip()]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dtool.cli.arguments import FOREIGN, Opening, with_opening
 from dtool.cli.output import AsJson, Quiet, remark, say, say_json
 from dtool.errors import UsageError
 
@@ -18,11 +23,34 @@ EXAMPLES = (
     "dtool export model.pt",
     "dtool export model.pt --recipe dpmpp-2m/karras --steps 20 -o app.onnx",
     "dtool export --recipe ddpm --steps 50 --freeze -o app.onnx",
+    "dtool export foreign.onnx --schedule linear --prediction eps --recipe ddim -o app.onnx",
     "dtool export --check app.onnx",
 )
 SAMPLER, SMALLER = "A sampler in the file", "A smaller file"
 
 
+def _with_spec(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(…, opening: Opening)` with those flags of `Opening` that say what a foreign ONNX file is."""
+    wrapped = with_opening(function)
+    hints = typing.get_type_hints(Opening, include_extras=True)
+    others = {f.name: f.default for f in fields(Opening) if _panel(hints[f.name]) != FOREIGN}
+    kept = [p for p in inspect.signature(wrapped).parameters.values() if p.name not in others]
+
+    @functools.wraps(wrapped)
+    def wrapper(**given: Any) -> Any:
+        return wrapped(**given, **others)
+
+    wrapper.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in kept}
+    return wrapper
+
+
+def _panel(annotation: Any) -> object:
+    """Under which heading the help shows a flag."""
+    return typing.get_args(annotation)[1].rich_help_panel
+
+
+@_with_spec
 def export(
     model: Annotated[
         Path | None,
@@ -77,30 +105,47 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="larger products in eight bits, for CPUs", rich_help_panel=SMALLER)
     ] = False,
+    fuse_cuda: Annotated[
+        bool, typer.Option("--fuse-cuda", help="with fused operators that only CUDA has", rich_help_panel=SMALLER)
+    ] = False,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="write it whatever it loses", rich_help_panel=SMALLER)
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    *,
+    opening: Opening,
 ) -> None:
     """Write a network, or a network and its sampler, as one ONNX file.
 
     The network's file holds the weights and what dtool must know of them; it is compared with PyTorch. With --recipe
     the file holds the plan, the loop and the noise too, and any program with ONNX Runtime can draw images from it; it
     is compared with the host's loop. If the two differ by more than 1e-4 nothing is written. Of a smaller file it is
-    measured what it loses, and how fast it is here.
+    measured what it loses, and how fast it is here. Of an ONNX file that does not say what network it is, say it as to
+    dtool sample: --schedule, --prediction.
     """
     from dtool.export.api import export as export_network
 
-    small = {"half": half, "int8": int8, "allow_loss": allow_loss}
+    small: dict[str, Any] = {"half": half, "int8": int8, "allow_loss": allow_loss}
     options = {
         "freeze": freeze or None, "history": history, "seed": seed, "guidance": guidance, "clip": clip,
         "threshold": threshold, "micro_batch": micro_batch,
     }  # fmt: skip
     if allow_loss and not (half or int8):
         raise UsageError("--allow-loss is for a smaller file", "add --half or --int8")
+    if fuse_cuda:
+        if model is None or recipe is not None or half or int8:
+            raise UsageError("--fuse-cuda is for a checkpoint's network alone, in float32", "leave out the rest")
+        from dtool.export.for_cuda import export_for_cuda
+
+        fused = output or model.with_name(f"{model.stem}-cuda.onnx")
+        _show(export_for_cuda(model, fused, steps=steps, check=check), as_json, quiet)
+        return
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     onnx_file = model is not None and model.suffix.lower() == ".onnx"
+    said = opening.spec
+    if said is not None and recipe is None:
+        raise UsageError("--schedule, --prediction and the like are for a sampler's file", "name one, with --recipe")
     if onnx_file and recipe is None and output is None and check and not given and not half and not int8:
         _show(_again(model), as_json, quiet)
         return
@@ -108,7 +153,8 @@ def export(
         raise UsageError(f"--{min(given).replace('_', '-')} is for a sampler's file", "say which one, with --recipe")
     _require_kind(model, recipe)
     out = output or _named(model, recipe)
-    _show(export_network(model, out, plan=recipe, steps=steps, check=check, **small, **given), as_json, quiet)
+    report = export_network(model, out, plan=recipe, steps=steps, spec=said, check=check, **small, **given)
+    _show(report, as_json, quiet)
 
 
 def _again(model: Path | None) -> ExportReport:

@@ -104,7 +104,7 @@ def _picture(x0: NDArray[np.float32], chosen: dict[str, Schedule], steps: int, s
     import numpy as np
 
     from dtool.backends.noise import normals
-    from dtool.compare.picture import Row, labelled, pixels
+    from dtool.picture import Row, labelled, pixels
 
     noise = normals(seed, np.zeros(1, np.uint64), 0, x0.shape)[0, 0]
     shares = np.linspace(0, 1, steps)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dtool.compare.picture import FAINT, INK, LINE, MARGIN, PAPER, font, plain, text_width
+from dtool.picture import FAINT, INK, LINE, MARGIN, PAPER, font, plain, text_width
 
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +28,6 @@ from dtool.cli.output import AsJson, Quiet, remark, say_json
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from dtool.backends.sampling import Samples
     from dtool.networks.network import Network
     from dtool.plan import Plan
 
@@ -106,15 +104,16 @@ def sample(
     chosen sampler are flags, listed below: --help shows those of the sampler that you name.
     """
     import dtool
+    from dtool.cli.sample_files import check_paths, files_for, write
     from dtool.cli.values import class_list, id_list
 
     chosen = id_list(ids)
     if chosen is not None and n is not None and n != len(chosen):
         raise UsageError(f"-n {n}, but --ids names {len(chosen)} images", "leave -n out")
     count = len(chosen) if chosen is not None else 16 if n is None else n
-    _check_paths(output, npz, trace)
+    check_paths(output, npz, trace)
     net = open_network(model, device, backend, opening)
-    files = _files(net, output, npz, trace)
+    files = files_for(net, output, npz, trace)
     labels = class_list(classes, net.spec.class_names, net.classes, count)
     plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
     with progress_bar(f"{count} images", quiet) as show:
@@ -127,7 +126,7 @@ def sample(
         "model": model, "backend": net.backend, "device": net.device,
         "guidance": guidance, "clip": clip, "threshold": threshold, "dtool": dtool.__version__,
     }  # fmt: skip
-    _write(files, net, out, settings)
+    write(files, net, out, settings)
     remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
     if as_json:
         say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
@@ -150,18 +149,30 @@ def _plan(
     from dtool.plan.api import plan as make_plan
 
     if net.plan is not None and sampler is None and recipe is None:
-        if options == _defaults(net.plan.recipe) and (scheduler, spacing, steps, points) == (None,) * 4:
+        unknown, defaults = _understood(net.plan.recipe)
+        if options == defaults and (scheduler, spacing, steps, points) == (None,) * 4:
             return net.plan
+        if unknown is not None:
+            hint = "install the package that has it, or name another with --sampler; its own plan runs as it is"
+            raise UsageError(f"{net.plan.recipe} must be compiled again for that, and {unknown}", hint) from unknown
         recipe, steps = net.plan.recipe, (net.plan.steps if steps is None and points is None else steps)
     wanted = _recipe(sampler, recipe, options)
     return make_plan(wanted, scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net)
 
 
-def _defaults(recipe: str) -> dict[str, Any]:
-    """A recipe's options, as the flags have them if none is given."""
+def _understood(recipe: str) -> tuple[UsageError | None, dict[str, Any]]:
+    """What is unknown in a file's recipe, if anything is, and the options that the flags have if none is given.
+
+    A sampler that is not installed has no flags: they are those of the usual one.
+    """
     from dtool.plan import Recipe
 
-    return {name: value for name, value in Recipe.parse(recipe).rule.options if value is not None}
+    unknown = None
+    try:
+        rule = Recipe.parse(recipe).rule
+    except UsageError as error:
+        unknown, rule = error, Recipe.parse(DEFAULT_SAMPLER).rule
+    return unknown, {name: value for name, value in rule.options if value is not None}
 
 
 def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:
@@ -171,100 +182,3 @@ def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:
     if recipe is not None and sampler is not None:
         raise UsageError("--recipe names the sampler already", "leave --sampler out")
     return Recipe.parse(recipe or sampler or DEFAULT_SAMPLER).where(None, None, **options)
-
-
-def _check_paths(output: Path | None, npz: Path | None, trace: bool) -> None:
-    """Find out before sampling, not after it."""
-    from dtool.files import require_writable
-
-    if output is not None and output.suffix.lower() != ".png":
-        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png, or use --npz for the array")
-    if npz is not None and npz.suffix.lower() != ".npz":
-        raise UsageError(f"{npz}: the array is an .npz", "end its name in .npz")
-    picture = output or Path("samples.png")
-    for path in (picture, npz, _trace_path(picture) if trace else None):
-        if path is not None and (path != picture or output is not None or npz is None):
-            require_writable(path)
-
-
-def _trace_path(picture: Path) -> Path:
-    return picture.with_name(f"{picture.stem}-trace.png")
-
-
-def _files(net: Network, output: Path | None, npz: Path | None, trace: bool) -> dict[str, Path]:
-    """What will be written. A network whose samples are no pictures gives an array, and no picture unless asked."""
-    from dtool.compare.picture import is_picture
-
-    files: dict[str, Path] = {}
-    if is_picture(net.shape):
-        files["picture"] = output or Path("samples.png")
-        if trace:
-            files["trace"] = _trace_path(files["picture"])
-    elif output is not None or trace:
-        raise UsageError(
-            f"samples of shape {net.shape} are no pictures", "leave out -o and --trace, and use --npz FILE"
-        )
-    if npz is not None or not files:
-        files["npz"] = npz or Path("samples.npz")
-    return files
-
-
-def _write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str, Any]) -> None:
-    """Write each file whole; pictures carry the settings that made them."""
-    import json
-
-    from PIL.PngImagePlugin import PngInfo
-
-    from dtool.compare.picture import columns_for, grid, pixels
-    from dtool.files import write_atomically
-
-    notes = PngInfo()
-    notes.add_itxt("dtool", json.dumps(settings, ensure_ascii=False))
-
-    def save(path: Path, picture: Any) -> None:
-        write_atomically(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=notes))
-
-    if "picture" in files:
-        tiles = pixels(out.x0, net.spec.data_range)
-        save(files["picture"], grid(tiles, columns_for(len(tiles), net.classes), side=96 if len(tiles) <= 100 else 48))
-    if "trace" in files:
-        save(files["trace"], _strip(net, out))
-    if "npz" in files:
-        write_atomically(files["npz"], _array_writer(out, settings))
-
-
-def _array_writer(out: Samples, settings: dict[str, Any]) -> Callable[[Path], None]:
-    import json
-
-    import numpy as np
-
-    arrays = {"x0": out.x0, "ids": out.ids, "settings": np.array(json.dumps(settings))}
-    if out.labels is not None:
-        arrays["labels"] = out.labels
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-
-    return write
-
-
-def _strip(net: Network, out: Samples, images: int = 3, moments: int = 10) -> Any:
-    """x_t above the image predicted from it, for the first few images, at evenly chosen steps and the end."""
-    import numpy as np
-
-    from dtool.compare.picture import Row, labelled, pixels
-
-    assert out.trace is not None
-    plan: Plan = out.plan
-    chosen = np.unique(np.linspace(0, plan.steps - 1, min(plan.steps, moments)).round().astype(int))
-    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))[chosen]
-    heads = [f"t={t:.4g}" for t in plan.time[starts]] + ["end"]
-    rows = []
-    for i in range(min(images, len(out.x0))):
-        noisy = pixels(np.concatenate([out.trace.x[chosen, i], out.trace.x[-1:, i]]), net.spec.data_range)
-        clean = pixels(out.trace.x0[chosen, i], net.spec.data_range)
-        name = f"image {int(out.ids[i])}" if out.ids is not None else f"image {i}"
-        rows += [Row(name, "x_t", noisy), Row("", "the image predicted from it", clean, gap=14)]
-    title = f"{plan.recipe}, {plan.steps} steps"
-    return labelled(rows, heads, title)

@@ -62,3 +62,13 @@ def _class_of(part: str, names: tuple[str, ...], classes: int) -> int:
     raise UsageError(
         f"there is no class {part!r}", did_you_mean(part, names) if names and not part.isdecimal() else numbers
     )
+
+
+def duration(text: str | None, option: str) -> float | None:
+    """`90s`, `2m` or `1.5h` in seconds; None stays None."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+    if match is None or float(match[1]) == 0:
+        raise UsageError(f"{option} {text}: not a time", "write it as 90s, 2m or 1h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

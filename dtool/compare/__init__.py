@@ -4,10 +4,13 @@ The package itself can be called: `dtool.compare(net, ["ddim", "ddpm"], steps=[1
 """
 
 from dtool._callable import make_callable
-from dtool.compare.frechet import distance, frechet, statistics
-from dtool.compare.result import Comparison, Entry, Quality
+from dtool.compare.frechet import distance, statistics
+from dtool.compare.result import Comparison, Entry
 from dtool.compare.run import compare
+from dtool.compare.solver import References, reference_solution, solver_error
 
-__all__ = ["Comparison", "Entry", "Quality", "compare", "distance", "frechet", "statistics"]
+__all__ = [
+    "Comparison", "Entry", "References", "compare", "distance", "reference_solution", "solver_error", "statistics",
+]  # fmt: skip
 
 make_callable(__name__, compare)

@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from dtool.data.pooled import Array, default_grid, fitted, pooled, statistics
 from dtool.errors import UsageError
+from dtool.metrics.frechet import frechet, square_root
 from dtool.networks.spec import PixelStatistics
 
-Array = NDArray[np.float64]
-SIDES = {1: 8}  # pooled side for images of one channel; 4 for others: 64 and 48 features
-
-
-def default_grid(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The pooled size (rows, columns) for samples of `shape`, (C, H, W) or (H, W)."""
-    channels, height, width = _image_shape(shape)
-    side = SIDES.get(channels, 4)
-    return min(side, height), min(side, width)
-
-
-def pooled(samples: ArrayLike, grid: tuple[int, int]) -> Array:
-    """Samples (n, [C,] H, W) as features (n, C·rows·columns), channel-major.
-
-    Cell i of k covers the pixels ⌊iH/k⌋ … ⌈(i+1)H/k⌉ - 1, so that cells of unequal images overlap by a pixel.
-    """
-    values = np.asarray(samples, dtype=np.float64)
-    n, shape = len(values), _image_shape(values.shape[1:])
-    rows, columns = _averages(shape[1], grid[0]), _averages(shape[2], grid[1])
-    return np.asarray((rows @ values.reshape(n, *shape) @ columns.T).reshape(n, -1))
-
-
-def statistics(samples: ArrayLike, grid: tuple[int, int] | None = None) -> PixelStatistics:
-    """Mean and covariance of the pooled pixels of at least two images, (n, [C,] H, W) in the network's data range."""
-    values = np.asarray(samples)
-    place = grid or default_grid(values.shape[1:])
-    parts = [pooled(values[i : i + 1024], place) for i in range(0, len(values), 1024)]
-    mean, covariance = fitted(np.concatenate(parts))
-    rows = tuple(tuple(row) for row in covariance.tolist())
-    return PixelStatistics(grid=place, count=len(values), mean=tuple(mean.tolist()), covariance=rows)
-
-
-def fitted(features: Array) -> tuple[Array, Array]:
-    """Mean (d,) and unbiased covariance (d, d) of features (n, d), n at least 2."""
-    if len(features) < 2:
-        raise UsageError("one image has no covariance", "use -n 2 or more")
-    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
-
-
-def frechet(mean: Array, covariance: Array, other_mean: Array, other_covariance: Array) -> float:
-    """|μ - μ'|² + tr(Σ + Σ' - 2(Σ^½ Σ' Σ^½)^½), the squared 2-Wasserstein distance of two Gaussians (Fréchet, 1957).
-
-    Means (d,), covariances (d, d), symmetric and at most singular. The roots are those of symmetric matrices (eigh).
-    """
-    root = _root(covariance)
-    cross = np.linalg.eigvalsh(root @ other_covariance @ root).clip(min=0)
-    apart = float(((mean - other_mean) ** 2).sum())
-    return max(0.0, apart + float(np.trace(covariance) + np.trace(other_covariance) - 2 * np.sqrt(cross).sum()))
+__all__ = ["Array", "default_grid", "distance", "fitted", "floors", "frechet", "pooled", "statistics"]
 
 
 def distance(samples: ArrayLike, reference: PixelStatistics) -> float:
     """The Fréchet distance of samples (n, [C,] H, W) to the images that `reference` was made of.
 
-    It falls as n grows, so compare figures of the same n only; `floor` says what n alone is to blame for.
+    It falls as n grows, so compare figures of the same n only; `floors` say what n alone is to blame for.
     """
     features = pooled(samples, reference.grid)
     if features.shape[1] != len(reference.mean):
@@ -72,32 +27,10 @@ def distance(samples: ArrayLike, reference: PixelStatistics) -> float:
     return frechet(*fitted(features), np.array(reference.mean), np.array(reference.covariance))
 
 
-def floor(reference: PixelStatistics, n: int, repeats: int = 8) -> float:
-    """What n samples of the reference's own Gaussian score on average: the part of a figure that is due to n alone."""
+def floors(reference: PixelStatistics, n: int, repeats: int = 16) -> Array:
+    """What n samples of the reference's own Gaussian score, `(repeats,)`: the part of a figure due to n alone."""
     mean, covariance = np.array(reference.mean), np.array(reference.covariance)
     random = np.random.default_rng(0)
-    root = _root(covariance)
+    root = square_root(covariance)
     draws = (mean + random.standard_normal((n, mean.size)) @ root for _ in range(repeats))
-    return float(np.mean([frechet(*fitted(draw), mean, covariance) for draw in draws]))
-
-
-def _root(matrix: Array) -> Array:
-    """The symmetric root of a symmetric positive semi-definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return np.asarray((vectors * np.sqrt(values.clip(min=0))) @ vectors.T)
-
-
-def _averages(size: int, cells: int) -> Array:
-    """(cells, size): the matrix that averages `size` pixels into `cells`."""
-    matrix = np.zeros((cells, size))
-    for i in range(cells):
-        first, last = i * size // cells, -(-(i + 1) * size // cells)
-        matrix[i, first:last] = 1 / (last - first)
-    return matrix
-
-
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    if len(shape) not in (2, 3):
-        raise UsageError(f"samples of shape {shape} are no pictures", "the quality measure pools pixels: give none")
-    channels = shape[0] if len(shape) == 3 else 1
-    return int(channels), int(shape[-2]), int(shape[-1])
+    return np.array([frechet(*fitted(draw), mean, covariance) for draw in draws])

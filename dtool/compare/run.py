@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.sampling import Samples, sample
-from dtool.compare.frechet import distance, floor
-from dtool.compare.result import Comparison, Entry, Quality
-from dtool.compare.timing import medians
+from dtool.backends.fused import FusedNetwork
+from dtool.compare.contestants import contestants
+from dtool.compare.drawing import TIMED, Drawing, affordable, checked_labels
+from dtool.compare.law import Law, law_of
+from dtool.compare.paired import difference
+from dtool.compare.parts import Parts, key_of
+from dtool.compare.result import Comparison, Entry
+from dtool.compare.solver import References, Solution
+from dtool.compare.split import split
+from dtool.compare.verdict import verdict
 from dtool.errors import UsageError
 from dtool.networks.network import Network
-from dtool.networks.spec import PixelStatistics
-from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 from dtool.plan.recipe import Recipe
 
-MEASURE = "Fréchet distance of Gaussians fitted to pooled pixels"
+SOLVED = 16  # images that the solver's error is measured on
+STEPS = 128  # of the solution at most
+PAIRED = 256  # images that the recipes' distances to each other are measured on
 
 
 def compare(
@@ -27,73 +36,126 @@ def compare(
     recipes: Sequence[str | Recipe],
     *,
     steps: int | Sequence[int] = (10, 20),
-    n: int = 16,
+    n: int | None = None,
     seed: int = 0,
     labels: int | Sequence[int] | None = None,
     guidance: float | None = None,
     clip: bool | None = None,
     batch_size: int | None = None,
-    reference: PixelStatistics | None = None,
+    reference: Any = None,
+    reference_name: str = "the images given",
+    metrics: Sequence[str] | None = None,
+    solver: bool = True,
     repeats: int = 3,
-    progress: Callable[[int, int], None] | None = None,
+    budget: float | None = None,
+    traces: int = 0,
+    keep: Path | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:
-    """Draw the same n images with each recipe at each number of steps; measure time, distance and quality.
+    """Draw the same n images with each recipe at each number of steps; measure time, and both errors.
 
-    A few bare network calls warm up; in the `repeats` timed rounds that follow, the recipes take turns.
-    labels, guidance, clip, batch_size: as for `dtool.sample`. reference: what quality is measured against (see
-    `dtool.compare.statistics`); default the network's own training statistics, if it has them.
-    progress(done, total): after every network call. Raises UsageError for what cannot be had.
+    A few network calls warm up; in the `repeats` timed rounds that follow, the recipes take turns at 16 images.
+    n: default 16, or with a budget, in seconds, as many as it buys. labels, guidance, clip, batch_size: as for
+    `dtool.sample`. solver: whether the distance to the solution of the probability-flow ODE from the same noise is
+    measured. reference: what the law of the samples is compared with: images `(m, *shape)` in the data range, a
+    `dtool.metrics.Reference`, a `dtool.targets.Target`, or the statistics of `dtool.compare.statistics`; default those
+    that the network has of its training images. metrics: by name, default all that can be had. traces: of how many
+    images the steps are kept. keep: a folder for the images as they come: the same comparison goes on from there.
+    progress(done, total, what): after every network call. Raises UsageError for what cannot be had.
     """
-    names, plans = _plans(network, recipes, [steps] if isinstance(steps, int) else steps)
-    if repeats < 1:
-        raise UsageError(f"repeats={repeats}: nothing would be timed", "use 1 or more")
-    against = reference or network.spec.statistics
-    quality = None if against is None else _quality(against, n, given=reference is not None)
-    tick = _Ticker(progress, repeats, len(plans))
-    first: dict[int, Samples] = {}
-
-    def draw(i: int) -> Samples:
-        return sample(
-            network, plans[i], n=n, seed=seed, labels=labels, guidance=guidance, clip=clip, batch_size=batch_size,
-            progress=tick.run(),
-        )  # fmt: skip
-
-    def timed(i: int) -> float:
-        out = draw(i)
-        first.setdefault(i, out)
-        return out.seconds
-
-    warm_up(network, batch_size or network.micro_batch, guidance)
-    seconds = medians([partial(timed, i) for i in range(len(plans))], repeats)
-    drawn = [first[i] for i in range(len(plans))]
-    images = np.stack([out.x0 for out in drawn])
+    if isinstance(network, FusedNetwork) and network.form.frozen:
+        hint = "compare the network's own file, or export it without freeze"
+        raise UsageError("this file is frozen: it runs its own plan alone", hint)
+    began = time.monotonic()
+    names, plans = contestants(network, recipes, [steps] if isinstance(steps, int) else steps)
+    _require(n, repeats, budget, traces)
+    given = checked_labels(network, labels, n)
+    settings = {"guidance": guidance, "clip": clip, "batch_size": batch_size}
+    kept = None if keep is None else Parts(keep, key_of(network, seed=seed, labels=labels, **settings))
+    drawing = Drawing(network, plans, names, seed, given, settings, kept, progress)
+    drawing.warm_up()
+    timed = min(n or TIMED, TIMED)
+    seconds = drawing.timed(timed, repeats)
+    n = n or (affordable([median(s) for s in seconds], timed, budget, began) if budget else TIMED)
+    law = law_of(reference, n, metrics, seed, reference_name, network.spec.statistics)
+    drawing.expect(n)
+    images = [drawing.images(i, n) for i in range(len(plans))]
+    classes = drawing.classes(range(n))
+    solved = _references(drawing, min(n, SOLVED)) if solver else None
+    entries = [
+        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing)
+        for name, plan, drawn, took in zip(names, plans, images, seconds, strict=True)
+    ]
+    said = verdict(entries, images, law, classes, _nearer(plans, images, solved))
+    steps_of = [drawing.traced(i, min(n, traces)).trace for i in range(len(plans))] if traces else []
     return Comparison(
-        _entries(names, drawn, seconds, against), rmse(images), n, seed, repeats, network.backend, network.device,
-        network.shape, network.spec.data_range, quality, images, drawn[0].ids, drawn[0].labels,
+        tuple(entries), rmse(np.stack([drawn[:PAIRED] for drawn in images])), n, seed, repeats, network.backend,
+        network.device, network.shape, network.spec.data_range, said, _worst(plans, solved),
+        None if solver else "it was not asked for", law.data if law else None, law.abouts() if law else (),
+        np.stack(images), np.arange(n, dtype=np.uint64), classes,
+        tuple(trace for trace in steps_of if trace is not None), tuple(plans), network.schedule,
+        network.spec.class_names,
     )  # fmt: skip
 
 
-def _entries(
-    names: Sequence[str], drawn: Sequence[Samples], seconds: Sequence[float], against: PixelStatistics | None
-) -> tuple[Entry, ...]:
-    entries = []
-    for name, out, took in zip(names, drawn, seconds, strict=True):
-        plan, n = out.plan, len(out.x0)
-        quality = None if against is None or n < 2 else distance(out.x0, against)
-        speed = n / took if took > 0 else 0.0
-        entries.append(Entry(name, plan.recipe, plan.steps, out.calls, plan.hash, took, speed, quality))
-    return tuple(entries)
+def _entry(
+    name: str, plan: Plan, images: NDArray[np.float32], seconds: Sequence[float], law: Law | None,
+    classes: NDArray[np.int64] | None, solved: References | None, drawing: Drawing,
+) -> Entry:  # fmt: skip
+    took, n = median(seconds), len(images)
+    error, why = (None, "it was not asked for") if solved is None else solved.judge(plan, images[:SOLVED])
+    return Entry(
+        name, plan.recipe, plan.steps, plan.rows, plan.hash, took, min(seconds), max(seconds),
+        n / took if took > 0 else 0.0,
+        split(drawing.network, plan, min(n, TIMED), seed=drawing.seed, labels=_labels(classes, n), **drawing.options),
+        error, why or None, {} if law is None else law.figures(images, classes), points(plan),
+    )  # fmt: skip
 
 
-def warm_up(network: Network, batch: int, guidance: float | None, calls: int = 2) -> None:
-    """A few network calls of the size that sampling makes, so that the first recipe does not pay for the start."""
-    scale = network.spec.guidance if guidance is None else guidance
-    size = batch if network.classes == 0 or scale in (0, 1) else 2 * batch
-    x = network.array(np.zeros((size, *network.shape), dtype=np.float32))
-    t = network.array(np.zeros(size, dtype=np.float32))
-    label = network.array(np.zeros(size, dtype=np.int64)) if network.classes else None
-    for _ in range(calls):
-        network.predict(x, t, label)
+def _references(drawing: Drawing, count: int) -> References:
+    """The solutions of the ODE from the noise of the first `count` images."""
+    labels = drawing.classes(range(count))
+    return References(drawing.network, n=count, seed=drawing.seed, labels=labels, most=STEPS, **drawing.options)
+
+
+def _nearer(
+    plans: Sequence[Plan], images: Sequence[NDArray[np.float32]], solved: References | None
+) -> Callable[[int, int], bool]:
+    """Whether the i-th plan's images are surely nearer to its solution than the j-th's, from the same noise."""
+
+    def nearer(i: int, j: int) -> bool:
+        if solved is None or len(images[i]) < 2:
+            return False
+        found = solved.solution(plans[i])
+        if solved.solution(plans[j]).start != found.start:
+            return False  # two paths: nothing is paired
+        one, other = (images[k][:SOLVED] for k in (i, j))
+        far = difference(other, one, found.images)
+        return far.apart and far.value > 0
+
+    return nearer
+
+
+def _worst(plans: Sequence[Plan], solved: References | None) -> Solution | None:
+    """Of the solutions that errors were measured against, the one whose own error is the largest."""
+    used = [] if solved is None else [solved.solution(plan) for plan in plans if not solved.why_not(plan)]
+    return max(used, key=lambda solution: solution.error, default=None)
+
+
+def _labels(classes: NDArray[np.int64] | None, n: int) -> list[int] | None:
+    return None if classes is None else classes[: min(n, TIMED)].tolist()
+
+
+def points(plan: Plan) -> dict[str, list[float | None]]:
+    """Where a plan's steps fall: the network's time, ᾱ and log-SNR at the start of each, and β, 1 - ᾱ over the next."""
+    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))
+    alpha, sigma = plan.alpha[starts], plan.sigma[starts]
+    with np.errstate(divide="ignore"):
+        log_snr = 2 * (np.log(alpha) - np.log(sigma))
+        bar = alpha**2 / (alpha**2 + sigma**2)
+        beta = 1 - bar / np.append(bar[1:], 1.0)
+    found = {"time": plan.time[starts], "alpha_bar": bar, "beta": beta, "log_snr": log_snr}
+    return {name: values.tolist() for name, values in found.items()}
 
 
 def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -102,44 +164,14 @@ def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.array([[np.sqrt(np.mean((a - b) ** 2)) for b in flat] for a in flat])
 
 
-def _plans(network: Network, recipes: Sequence[str | Recipe], steps: Sequence[int]) -> tuple[list[str], list[Plan]]:
-    """Names and plans, one a recipe and step count; the same one twice counts once."""
-    if not recipes:
-        raise UsageError("there is no recipe to compare", "name one or more, e.g. ddpm ddim dpmpp-2m/karras")
-    if not steps:
-        raise UsageError("there is no number of steps", "give one or more, e.g. steps=[10, 20]")
-    parsed = [(str(recipe), recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)) for recipe in recipes]
-    found: dict[tuple[str, str], tuple[str, Plan]] = {}
-    for name, recipe in parsed:
-        for count in sorted(set(steps)):
-            plan = make_plan(recipe, steps=count, network=network)
-            found.setdefault((plan.recipe, plan.hash), (name, plan))
-    return [name for name, _ in found.values()], [plan for _, plan in found.values()]
-
-
-def _quality(against: PixelStatistics, n: int, given: bool) -> Quality | None:
-    if n < 2:
-        return None
-    name = "the images given" if given else "the network's training images"
-    features = len(against.mean)
-    return Quality(MEASURE, name, against.count, features, floor(against, n), n > features)
-
-
-class _Ticker:
-    """Network calls over all rounds, told to `progress`."""
-
-    def __init__(self, progress: Callable[[int, int], None] | None, rounds: int, plans: int) -> None:
-        self.progress, self.runs = progress, rounds * plans
-        self.finished = 0
-
-    def run(self) -> Callable[[int, int], None] | None:
-        """The progress function of one run: a thousandth is the finest that a bar shows."""
-        if self.progress is None:
-            return None
-
-        def called(done: int, total: int) -> None:
-            assert self.progress is not None
-            self.progress(self.finished * 1000 + 1000 * done // total, self.runs * 1000)
-            self.finished += done == total
-
-        return called
+def _require(n: int | None, repeats: int, budget: float | None, traces: int) -> None:
+    """Raise UsageError for numbers that make no comparison."""
+    if n is not None and n < 1:
+        raise UsageError(f"n={n}: nothing would be drawn", "use 1 or more")
+    if repeats < 1:
+        raise UsageError(f"repeats={repeats}: nothing would be timed", "use 1 or more")
+    if budget is not None and (n is not None or not budget > 0):
+        text = "both n and a budget are given" if n is not None else f"budget={budget} is no time"
+        raise UsageError(text, "give n, or a budget of some seconds")
+    if traces < 0:
+        raise UsageError(f"traces={traces} cannot be kept", "use 0 or more")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 
-def medians(runs: Sequence[Callable[[], float]], repeats: int) -> list[float]:
-    """The median seconds of each run, `repeats` rounds of them; a run returns what it took.
+def rounds(runs: Sequence[Callable[[], float]], repeats: int) -> list[list[float]]:
+    """The seconds of each run in each of `repeats` rounds; a run returns what it took.
 
     Every other round goes backwards, so that none always follows the same one. Warm up before.
     """
@@ -16,4 +16,9 @@ def medians(runs: Sequence[Callable[[], float]], repeats: int) -> list[float]:
         order = range(len(runs)) if turn % 2 == 0 else reversed(range(len(runs)))
         for i in order:
             taken[i].append(runs[i]())
-    return [median(seconds) for seconds in taken]
+    return taken
+
+
+def medians(runs: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """The median seconds of each run over `rounds`."""
+    return [median(seconds) for seconds in rounds(runs, repeats)]

@@ -1,0 +1,191 @@
+"""What `dtool compare` shows and writes: the table, a picture, a page, a document."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtool.cli.output import Column, number, remark, say, table
+from dtool.errors import UsageError
+from dtool.files import require_writable, write_atomically
+
+if TYPE_CHECKING:
+    from dtool.compare.drawing import Tell
+    from dtool.compare.gate import Gate
+    from dtool.compare.result import Comparison, Entry
+
+SHOWN = 4  # metrics in the table
+KINDS = (".png", ".html", ".json")
+
+
+@dataclass
+class Outputs:
+    """The files that were asked for, by kind; `written` are those that there are in the end."""
+
+    picture: Path | None = None
+    page: Path | None = None
+    document: Path | None = None
+    written: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, paths: Sequence[Path]) -> Outputs:
+        """Raises UsageError for a kind that is none, or two of a kind, DtoolError if one could not be written."""
+        found: dict[str, Path] = {}
+        for path in paths:
+            kind = path.suffix.lower()
+            if kind not in KINDS:
+                raise UsageError(f"{path}: not a kind of output", "end its name in .png, .html or .json")
+            if kind in found:
+                raise UsageError(f"{found[kind]} and {path} are both {kind[1:]}", "give one of each kind")
+            found[kind] = path
+            require_writable(path)
+        picture, page, document = (found.get(kind) for kind in KINDS)
+        return cls(picture, page, document)
+
+    @property
+    def first(self) -> Path:
+        """The file that the others are beside."""
+        return next(path for path in (self.page, self.document, self.picture) if path is not None)
+
+    @property
+    def parts(self) -> Path:
+        """The folder for images as they come."""
+        return self.first.with_name(f".{self.first.stem}.parts")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the picture was written: only pictures can be."""
+        return self.picture in self.written
+
+    def write(self, found: Comparison, model: str | None, old: dict[str, Any] | None) -> dict[str, Any]:
+        """Make all that was asked for, then write it; returns the document."""
+        from dtool.compare.document import document
+
+        made = document(found, command=_command(), model=model or "the network inside the package", baseline=old)
+        text = "" if self.page is None else _page(made, found)
+        if self.picture is not None:
+            self._picture(found, self.picture)
+        if self.page is not None:
+            self._text(self.page, text)
+        if self.document is not None:
+            self._text(self.document, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+        return made
+
+    def clear(self) -> None:
+        """Remove what was kept on the way."""
+        from dtool.compare.parts import remove
+
+        remove(self.parts)
+
+    def _picture(self, found: Comparison, path: Path) -> None:
+        from dtool.compare.report import picture
+        from dtool.picture import is_picture
+
+        if is_picture(found.shape):
+            drawn = picture(found)
+            write_atomically(path, lambda temporary: drawn.save(temporary, "PNG"))
+            self.written.append(path)
+
+    def _text(self, path: Path, text: str) -> None:
+        write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
+        self.written.append(path)
+
+
+def _page(made: dict[str, Any], found: Comparison) -> str:
+    """The report of the images whose steps were kept."""
+    from dtool.report import page
+
+    count = len(found.traces[0].x0[0]) if found.traces else min(16, found.n)
+    return page(made, found.images[:, :count], list(found.traces))
+
+
+def failures(gates: Sequence[Gate], document: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
+    """A line for each figure beyond a limit."""
+    before = None if old is None else old["entries"]
+    return [line for gate in gates for line in gate.failures(document["entries"], before)]
+
+
+@contextmanager
+def progress_of(quiet: bool) -> Iterator[Tell | None]:
+    """A function (done, total, what) that moves a bar on stderr: what is being done, and how long it still takes."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("comparing", total=None)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what or "comparing")
+
+
+def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:
+    """The table, the distances between recipes, the verdict, and what could not be measured."""
+    known = [about for about in found.metrics if about.skipped is None][:SHOWN]
+    heads = ["#", "recipe", "steps", "calls", "seconds", "images/s", "RMSE to ODE", *(about.name for about in known)]
+    columns = [Column(head, head != "recipe", fold=head == "recipe") for head in [*heads, *(["z"] if known else [])]]
+    rows = []
+    for i, entry in enumerate(found.entries, 1):
+        cells = [str(i), entry.name, str(entry.steps), str(entry.calls), number(entry.seconds)]
+        cells += [number(entry.images_per_second), _solver(entry)]
+        figures = [entry.figures.get(about.name) for about in known]
+        cells += ["-" if f is None else _with_interval(f.value, f.low, f.high) for f in figures]
+        if known:
+            first = figures[0]
+            cells.append("-" if first is None or first.z is None else f"{first.z:+.1f}")
+        rows.append(cells)
+    table(columns, rows, title=f"n = {found.n}, seed {found.seed}, {found.backend} on {found.device}")
+    if 1 < len(found.entries) <= 12:
+        numbers = [Column("#", True)] + [Column(str(i), True) for i in range(1, len(rows) + 1)]
+        cells_of = [[str(i)] + [f"{v:.2f}" for v in row] for i, row in enumerate(found.rmse.tolist(), 1)]
+        say()
+        table(numbers, cells_of, title="root mean square difference of their images, from the same noise")
+    say()
+    say(found.verdict)
+    remark("\n".join(_remarks(found, old)), quiet)
+
+
+def _remarks(found: Comparison, old: dict[str, Any] | None) -> Iterator[str]:
+    for about in found.metrics:
+        if about.skipped is not None:
+            yield f"{about.name}: {about.skipped}"
+    for about in found.metrics[:1]:
+        if about.skipped is None and about.null_mean is not None:
+            yield f"{about.name}: {about.title}; real images among themselves score {about.null_mean:.3g}"
+    if found.data is not None:
+        yield f"measured against {found.data.name} ({found.data.count} images)"
+    else:
+        yield "law error: there is nothing to measure against (give --data)"
+    if found.solution is not None:
+        yield f"ODE: {found.solution.recipe}, {found.solution.steps} steps, itself off by {found.solution.error:.1e}"
+    elif found.why_no_solution:
+        yield f"solver error: {found.why_no_solution}"
+    reasons = {entry.why_no_solver for entry in found.entries if entry.why_no_solver}
+    yield from (f"RMSE to ODE: {reason}" for reason in sorted(reasons))
+    if old is not None:
+        yield f"baseline: n = {old.get('n')}, seed {old.get('seed')}"
+
+
+def _solver(entry: Entry) -> str:
+    error = entry.solver
+    if error is None:
+        return "-"
+    text = _with_interval(error.rmse, error.low, error.high)
+    return text if error.judged else f"({text})"
+
+
+def _with_interval(value: float, low: float | None, high: float | None) -> str:
+    """`0.123 ±0.004`: half the width of the interval."""
+    reach = 0.0 if low is None or high is None else (high - low) / 2
+    return number(value) if not reach > 0 else f"{number(value)} ±{reach:.1g}"
+
+
+def _command() -> str:
+    return shlex.join(["dtool", *sys.argv[1:]])

@@ -1,0 +1,111 @@
+"""What `dtool sample` writes: the picture, the strip of a trace, the array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from dtool.backends.sampling import Samples
+    from dtool.networks.network import Network
+    from dtool.plan import Plan
+
+
+def check_paths(output: Path | None, npz: Path | None, trace: bool) -> None:
+    """Find out before sampling, not after it, that a file cannot be written."""
+    from dtool.files import require_writable
+
+    if output is not None and output.suffix.lower() != ".png":
+        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png, or use --npz for the array")
+    if npz is not None and npz.suffix.lower() != ".npz":
+        raise UsageError(f"{npz}: the array is an .npz", "end its name in .npz")
+    picture = output or Path("samples.png")
+    for path in (picture, npz, _trace_path(picture) if trace else None):
+        if path is not None and (path != picture or output is not None or npz is None):
+            require_writable(path)
+
+
+def _trace_path(picture: Path) -> Path:
+    return picture.with_name(f"{picture.stem}-trace.png")
+
+
+def files_for(net: Network, output: Path | None, npz: Path | None, trace: bool) -> dict[str, Path]:
+    """What will be written. A network whose samples are no pictures gives an array, and no picture unless asked."""
+    from dtool.picture import is_picture
+
+    files: dict[str, Path] = {}
+    if is_picture(net.shape):
+        files["picture"] = output or Path("samples.png")
+        if trace:
+            files["trace"] = _trace_path(files["picture"])
+    elif output is not None or trace:
+        raise UsageError(
+            f"samples of shape {net.shape} are no pictures", "leave out -o and --trace, and use --npz FILE"
+        )
+    if npz is not None or not files:
+        files["npz"] = npz or Path("samples.npz")
+    return files
+
+
+def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str, Any]) -> None:
+    """Write each file whole; pictures carry the settings that made them."""
+    import json
+
+    from PIL.PngImagePlugin import PngInfo
+
+    from dtool.files import write_atomically
+    from dtool.picture import columns_for, grid, pixels
+
+    notes = PngInfo()
+    notes.add_itxt("dtool", json.dumps(settings, ensure_ascii=False))
+
+    def save(path: Path, picture: Any) -> None:
+        write_atomically(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=notes))
+
+    if "picture" in files:
+        tiles = pixels(out.x0, net.spec.data_range)
+        save(files["picture"], grid(tiles, columns_for(len(tiles), net.classes), side=96 if len(tiles) <= 100 else 48))
+    if "trace" in files:
+        save(files["trace"], _strip(net, out))
+    if "npz" in files:
+        write_atomically(files["npz"], _array_writer(out, settings))
+
+
+def _array_writer(out: Samples, settings: dict[str, Any]) -> Callable[[Path], None]:
+    import json
+
+    import numpy as np
+
+    arrays = {"x0": out.x0, "ids": out.ids, "settings": np.array(json.dumps(settings))}
+    if out.labels is not None:
+        arrays["labels"] = out.labels
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return save
+
+
+def _strip(net: Network, out: Samples, images: int = 3, moments: int = 10) -> Any:
+    """x_t above the image predicted from it, for the first few images, at evenly chosen steps and the end."""
+    import numpy as np
+
+    from dtool.picture import Row, labelled, pixels
+
+    assert out.trace is not None
+    plan: Plan = out.plan
+    chosen = np.unique(np.linspace(0, plan.steps - 1, min(plan.steps, moments)).round().astype(int))
+    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))[chosen]
+    heads = [f"t={t:.4g}" for t in plan.time[starts]] + ["end"]
+    rows = []
+    for i in range(min(images, len(out.x0))):
+        noisy = pixels(np.concatenate([out.trace.x[chosen, i], out.trace.x[-1:, i]]), net.spec.data_range)
+        clean = pixels(out.trace.x0[chosen, i], net.spec.data_range)
+        name = f"image {int(out.ids[i])}" if out.ids is not None else f"image {i}"
+        rows += [Row(name, "x_t", noisy), Row("", "the image predicted from it", clean, gap=14)]
+    title = f"{plan.recipe}, {plan.steps} steps"
+    return labelled(rows, heads, title)

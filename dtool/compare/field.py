@@ -1,0 +1,66 @@
+"""The field of a recommendation: every recipe within a budget of network calls."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from dtool.errors import DtoolError, UsageError
+from dtool.networks.network import Network
+from dtool.plan.api import plan as make_plan
+from dtool.plan.plan import Plan
+from dtool.plan.prediction import ClampWarning
+from dtool.plugins.registry import registry
+from dtool.samplers import sampler
+
+SPACINGS = ("", "/karras", "/logsnr", "/quadratic")
+
+
+def within(network: Network, calls: int, recipes: Sequence[str] | None) -> list[Plan]:
+    """The plans of at most `calls` rows, as near to it as each gets; one of two that are the same.
+
+    Raises UsageError if there is none, or, of recipes that were named, for one that cannot be had or is stochastic.
+    """
+    if recipes is not None and not recipes:
+        raise UsageError("there is no recipe to choose from", "name some, or leave them out for all")
+    tokens = list(recipes) if recipes is not None else [name + place for name in _samplers() for place in SPACINGS]
+    found: dict[str, Plan] = {}
+    for token in tokens:
+        plan = _largest(network, token, calls, named=recipes is not None)
+        if plan is not None:
+            found.setdefault(plan.hash, plan)
+    if not found:
+        raise UsageError(f"no recipe fits into {calls} calls", "allow more, or name others")
+    return list(found.values())
+
+
+def _samplers() -> list[str]:
+    """Samplers of the registry that are deterministic and need no file."""
+    names = []
+    for entry in registry().samplers:
+        try:
+            rule = sampler(entry.name)
+        except DtoolError:
+            continue
+        if not getattr(rule, "inverse", False):
+            names.append(entry.name)
+    return names
+
+
+def _largest(network: Network, token: str, calls: int, *, named: bool) -> Plan | None:
+    """The plan of most steps that has at most `calls` rows."""
+    for steps in range(min(calls, network.schedule.T), 0, -1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ClampWarning)
+                plan = make_plan(token, steps=steps, network=network)
+        except UsageError:
+            if named:
+                raise
+            continue
+        if plan.rows > calls:
+            continue
+        if plan.stochastic and named:
+            raise UsageError(f"{token} is stochastic: it solves no ODE", "compare it with dtool compare")
+        return None if plan.stochastic or plan.learned else plan
+    return None

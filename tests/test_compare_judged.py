@@ -1,0 +1,155 @@
+"""What a comparison says: both errors, the verdict, a budget, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from commandline import SHAPE, network
+
+import dtool
+from dtool.compare import drawing
+from dtool.compare.document import document
+from dtool.compare.drawing import affordable
+from dtool.compare.recommend import recommend
+from dtool.errors import UsageError
+from dtool.targets import target
+
+QUICK = {"repeats": 1, "n": 200}
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return target("gmm:d=2")
+
+
+def test_both_errors_of_a_closed_form(exact):
+    """Few steps are far from the solution and from the law; many are near both; a stochastic rule has no solution."""
+    found = dtool.compare(exact.network(), ["ddim", "ddpm"], steps=[3, 50], reference=exact, **QUICK)
+    few, many, *stochastic = found.entries
+    assert few.solver.rmse > 5 * many.solver.rmse
+    assert few.figures["w2"].value > 2 * many.figures["w2"].value
+    assert few.figures["mmd"].z > 10 > many.figures["mmd"].z
+    assert all(entry.solver is None and "noise" in entry.why_no_solver for entry in stochastic)
+    assert found.solution.error < few.solver.rmse / 10
+    assert found.metrics[0].headline
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_verdict_names_the_best_and_what_is_as_good(exact, seed):
+    found = dtool.compare(exact.network(), ["dpmpp-2m", "unipc"], steps=[2, 60], reference=exact, seed=seed, **QUICK)
+    assert "with 2 calls" not in found.verdict
+    assert "is best by MMD" in found.verdict
+    assert "cannot be told from it" in found.verdict
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_from_the_same_seeds_a_slightly_worse_recipe_is_found_out(exact, seed):
+    found = dtool.compare(exact.network(), ["ddim"], steps=[30, 60], reference=exact, seed=seed, **QUICK)
+    assert found.verdict == "ddim with 60 calls is best by MMD² (RBF)."
+
+
+def test_twice_the_same_law_cannot_be_told_apart(exact):
+    found = dtool.compare(exact.network(), ["dpmpp-2m", "unipc"], steps=60, reference=exact, **QUICK)
+    assert "no recipe can be told from another" in found.verdict
+
+
+def test_without_data_the_solver_decides(exact):
+    found = dtool.compare(exact.network(), ["ddim", "dpmpp-2m", "ddpm"], steps=10, **QUICK)
+    assert found.verdict.startswith("dpmpp-2m with 10 calls is nearest to the solution")
+    assert "1 of 3 have no solution" in found.verdict
+    only = dtool.compare(exact.network(), ["ddpm", "dpmpp-2m-sde"], steps=10, solver=False, **QUICK)
+    assert "nothing to judge by" in only.verdict
+    assert only.solution is None
+
+
+def test_the_document_is_json_and_tells_where_it_was_made(exact):
+    found = dtool.compare(exact.network(), ["ddim@cosine", "ddpm"], steps=4, reference=exact, repeats=1, n=40)
+    made = json.loads(json.dumps(document(found, command="dtool compare", model="gmm"), allow_nan=False))
+    assert [s["name"] for s in made["schedules"]] == ["the network's own", "cosine"]
+    assert all(0 <= b <= 1 for s in made["schedules"] for b in s["beta"])
+    assert made["versions"]["numpy"] == np.__version__
+    assert made["entries"][0]["figures"]["w2"]["value"] > 0
+    assert len(made["entries"][0]["points"]["beta"]) == 4
+
+
+def test_a_budget_buys_images():
+    calls = []
+
+    def counted(x, t):
+        calls.append(len(x))
+        return 0.5 * x
+
+    net = dtool.network(counted, shape=SHAPE)
+    found = dtool.compare(net, ["ddim"], steps=2, budget=3.0, solver=False)
+    assert found.n >= drawing.TIMED
+    assert affordable([1.0, 3.0], 16, 1e9, 0.0) == drawing.MOST
+    assert affordable([1.0, 3.0], 16, -5.0, 0.0) == 16
+    with pytest.raises(UsageError, match="both n and a budget"):
+        dtool.compare(net, ["ddim"], n=3, budget=3.0)
+
+
+@pytest.mark.parametrize("at", [3, 40])
+def test_an_interrupted_comparison_goes_on(at, tmp_path):
+    """Interrupted after some calls, then run again: the same result, and no image is drawn twice."""
+    net = network()
+    whole = dtool.compare(net, ["ddim", "heun"], steps=4, n=200, repeats=1, solver=False)
+    seen = []
+
+    def stop(done, total, what):
+        seen.append(what)
+        if len(seen) >= at and "timing" not in what:
+            raise KeyboardInterrupt
+
+    options = {"steps": 4, "n": 200, "repeats": 1, "solver": False, "keep": tmp_path / "parts"}
+    with pytest.raises(KeyboardInterrupt):
+        dtool.compare(net, ["ddim", "heun"], progress=stop, **options)
+    drawn = []
+    again = dtool.compare(net, ["ddim", "heun"], progress=lambda *now: drawn.append(now), **options)
+    assert (again.images == whole.images).all()
+    third = []
+    dtool.compare(net, ["ddim", "heun"], progress=lambda *now: third.append(now), **options)
+    assert len(third) < len(drawn)
+    assert {what for *_, what in third} == {"ddim: timing", "heun: timing"}
+
+
+@pytest.mark.parametrize("calls", [4, 9])
+def test_a_recommendation_is_the_best_of_what_it_tried(calls):
+    net = target("gmm:d=1").network()
+    names = ["ddim", "ddim/karras", "dpmpp-2m/logsnr", "heun", "unipc/logsnr"]
+    found = recommend(net, calls=calls, recipes=names)
+    assert found.calls <= calls
+    assert all(c.calls <= calls for c in found.candidates)
+    finalists = [c for c in found.candidates if c.left == 0]
+    assert found.rmse == min(c.rmse for c in finalists)
+    assert 0.2 < found.confidence <= 1
+    everything = dtool.compare(net, names, steps=[found.steps], n=64, repeats=1)
+    same = next(e for e in everything.entries if e.recipe == found.recipe)
+    assert same.solver.rmse == pytest.approx(found.rmse, rel=1.0)
+
+
+def test_a_recommendation_is_checked_on_the_law(exact):
+    from dtool.compare.law import law_of
+
+    law = law_of(exact, 256, ["mmd"], 0, "", None)
+    found = recommend(exact.network(), calls=20, recipes=["ddim", "dpmpp-2m"], law=law)
+    assert "ddpm" in found.law
+    poor = recommend(exact.network(), calls=3, recipes=["ddpm:sigma=none"], law=law)
+    assert "better at 3 calls" in poor.law
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({}, "a budget is"),
+        ({"calls": 5, "ms": 3.0}, "a budget is"),
+        ({"ms": 1e-9}, "nothing fits"),
+        ({"calls": 5, "recipes": ["ddpm"]}, "is stochastic"),
+        ({"calls": 5, "recipes": ["dimm"]}, "no sampler"),
+        ({"calls": 5, "recipes": []}, "no recipe to choose"),
+    ],
+)
+def test_what_cannot_be_recommended(options, cause):
+    with pytest.raises(UsageError, match=cause):
+        recommend(network(), **options)
