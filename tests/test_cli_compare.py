@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -28,11 +29,13 @@ def test_the_command_of_the_documentation(capsys, tmp_path):
     result = ran(capsys, "compare", *RECIPES, "--steps", "3,6", "-n", 4, "--repeats", 1)
     assert result.code == 0, result.err
     lines = result.out.splitlines()
-    assert lines[1].split() == ["#", "recipe", "steps", "calls", "seconds", "images/s", "FD"]
+    assert lines[1].split() == ["#", "recipe", "steps", "calls", "seconds", "images/s", "RMSE", "to", "ODE"]
     assert [line.split()[1:4] for line in lines[2:12]] == [[r, s, s] for r in RECIPES for s in ("3", "6")]
     assert lines[-1] == "compare.png"
-    assert len([line for line in lines[14:-1] if line]) == 11
-    assert "use -n 48 for its 12 features" in result.err
+    assert lines[13].startswith("root mean square difference")
+    assert "is nearest to the solution of the ODE" in lines[-2]
+    assert "it adds noise" in result.err
+    assert "n=4 is too few for 12 features: use -n 48" in result.err
     assert [p.name for p in tmp_path.iterdir()] == ["compare.png"]
     with Image.open("compare.png") as picture:
         assert picture.height > 10 * 50
@@ -54,7 +57,7 @@ def test_the_first_word_may_be_a_network(capsys, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     result = ran(capsys, "compare", "own_networks:make", "ddim", "--steps", 2, "-n", 2, "--repeats", 1, "--json")
     assert json.loads(result.out)["shape"] == [1, 5, 5]
-    assert json.loads(result.out)["quality"] is None
+    assert json.loads(result.out)["data"] is None
     assert ran(capsys, "sample", "own_networks:make", "--steps", 2).out == "samples.png\n"
 
 
@@ -71,13 +74,15 @@ def test_without_recipes_the_usual_ones_are_compared(capsys):
 
 
 def test_quality_is_measured_against_the_data_that_are_given(capsys):
-    pytest.importorskip("torch")
     images = np.concatenate([prototypes(3)] * 20) + 0.1 * np.random.default_rng(0).standard_normal((60, 1, 12, 10))
     np.savez("data.npz", x=(images.clip(-1, 1) * 127.5 + 127.5).astype(np.uint8))
     args = ["compare", "ddim", "--steps", 4, "-n", 30, "--repeats", 1, "--data", "data.npz"]
     found = json.loads(ran(capsys, *args, "--json").out)
-    assert found["quality"]["reference_count"] == 60
-    assert found["entries"][0]["quality"] > 0
+    assert found["data"] == {"name": "data.npz", "count": 60}
+    assert found["entries"][0]["figures"]["mmd"]["z"] is not None
+    assert next(m for m in found["metrics"] if m["name"] == "agreement")["skipped"]
+    only = json.loads(ran(capsys, *args, "--metrics", "energy,recall:k=3", "--json").out)
+    assert list(only["entries"][0]["figures"]) == ["energy", "recall:k=3"]
     np.savez("other.npz", x=np.zeros((5, 8, 8), np.uint8))
     failed(ran(capsys, *args[:-1], "other.npz"), 2, "holds images of shape (1, 8, 8), the network draws (1, 12, 10)")
 
@@ -92,7 +97,16 @@ def test_quality_is_measured_against_the_data_that_are_given(capsys):
         (["ddim", "--steps", "2000"], 2, "2000 steps cannot be had", "1 to 1000"),
         (["ddim", "-n", "0"], 2, "'-n'", ""),
         (["ddim", "-o", "no/folder.png"], 1, "can't be written", "folder"),
-        (["ddim", "-o", "compare.html"], 2, "compare.html: the picture is a PNG", ".png"),
+        (["ddim", "-o", "compare.pdf"], 2, "compare.pdf: not a kind of output", ".html"),
+        (["ddim", "-o", "a.png", "-o", "b.png"], 2, "a.png and b.png are both png", "one of each kind"),
+        (["ddim", "--metrics", "mmd"], 2, "the metrics mmd need real images", "--data"),
+        (["gmm:d=2", "ddim", "--metrics", "mdd"], 2, "there is no metric 'mdd'", "mmd"),
+        (["gmm:dd=2", "ddim"], 2, "gmm", ""),
+        (["ddim", "--budget", "2x"], 2, "--budget 2x: not a time", "2m"),
+        (["ddim", "--budget", "2m", "-n", "5"], 2, "both n and a budget", ""),
+        (["ddim", "--fail-if", "fd"], 2, "--fail-if 'fd' is no limit", "fd>+5%"),
+        (["ddim", "--fail-if", "fd>+5%"], 2, "is a change", "--baseline"),
+        (["ddim", "--baseline", "old.json"], 1, "cannot read old.json", ""),
         (["ddim", "--data", "nowhere"], 1, "nowhere: there is no such file or folder", ""),
         (["ddim", "--repeats", "0"], 2, "'--repeats'", ""),
         (["ddim", "--sigma", "beta"], 2, "dtool compare has no option --sigma", ""),
@@ -101,6 +115,70 @@ def test_quality_is_measured_against_the_data_that_are_given(capsys):
 def test_what_cannot_be_compared_is_refused_and_nothing_is_written(capsys, tmp_path, args, code, cause, hint):
     failed(ran(capsys, "compare", *args), code, cause, hint)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_output(capsys, tmp_path):
+    pytest.importorskip("altair")
+    pytest.importorskip("jinja2")
+    args = ["compare", "ddim", "ddpm", "--steps", 3, "-n", 4, "--repeats", 1]
+    result = ran(capsys, *args, "-o", "a.html", "-o", "a.json", "-o", "a.png", "-q")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[-3:] == ["a.png", "a.html", "a.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "a.json", "a.png"]
+    made = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    assert made["command"].startswith("dtool ")
+    assert [e["recipe"] for e in made["entries"]] == ["ddim", "ddpm"]
+    page = (tmp_path / "a.html").read_text("utf-8")
+    assert "<html" in page
+    assert made["verdict"].split(" (")[0] in page
+
+
+def test_without_the_extra_the_page_says_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    args = ["compare", "ddim", "--steps", 2, "-n", 2, "--repeats", 1, "-o", "a.html"]
+    failed(ran(capsys, *args), 1, "the page needs Altair and Jinja2", "dtool-diffusion[report]")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_form_is_its_own_data(capsys):
+    args = ["compare", "gaussian:d=2", "ddim", "heun", "--steps", "2,20", "-n", 300, "--repeats", 1, "--metrics", "mmd"]
+    found = json.loads(ran(capsys, *args, "--json").out)
+    assert [list(e["figures"]) for e in found["entries"]] == [["mmd", "w2"]] * 4
+    assert found["picture"] is None
+    coarse, fine, *_ = found["entries"]
+    assert coarse["figures"]["w2"]["value"] > fine["figures"]["w2"]["value"]
+
+
+def test_a_limit_fails_with_3_and_against_the_past(capsys, tmp_path):
+    args = ["compare", "gmm:d=2", "ddim", "-n", 200, "--repeats", 1, "--metrics", "mmd", "-q"]
+    assert ran(capsys, *args, "--steps", 20, "-o", "old.json", "--fail-if", "mmd>9").code == 0
+    same = [*args, "--steps", 20, "-o", "new.json", "--baseline", "old.json"]
+    assert ran(capsys, *same, "--fail-if", "mmd>+1%", "--fail-if", "rmse>+1%").code == 0
+    old = json.loads((tmp_path / "old.json").read_text())
+    old["entries"][0]["figures"]["mmd"]["value"] /= 2
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    worse = ran(capsys, *same, "--fail-if", "mmd>+5%")
+    assert worse.code == 3
+    assert "ddim, 20 steps: mmd is" in worse.err
+    assert (tmp_path / "new.json").exists()
+    failed(ran(capsys, *args, "--steps", 5, "--baseline", "old.json", "--fail-if", "mmd>+5%"), 2, "has no mmd of these")
+
+
+def test_a_recommendation(capsys):
+    found = json.loads(
+        ran(capsys, "recommend", "gmm:d=1", "--calls", 4, "--recipe", "ddim", "--recipe", "heun", "--json").out
+    )
+    assert found["calls"] <= 4
+    assert {c["recipe"] for c in found["candidates"]} == {"ddim", "heun"}
+    shown = ran(capsys, "recommend", "--calls", 2, "--recipe", "ddim", "--recipe", "dpmpp-2m")
+    assert shown.code == 0, shown.err
+    assert "with --steps 2" in shown.out.splitlines()[-1]
+    failed(ran(capsys, "recommend"), 2, "a budget is a number of calls or of milliseconds", "--calls")
+    failed(ran(capsys, "recommend", "--calls", 0), 2, "'--calls'")
+
+
+def test_metrics_are_listed(capsys):
+    assert ran(capsys, "metrics").out.splitlines()[1].startswith("mmd")
 
 
 def _photo(path, size=(300, 200)):

@@ -137,13 +137,13 @@ def compare(
         )  # fmt: skip
     document = outputs.write(found, model, old)
     outputs.clear()
+    beyond = failures(gates, document, old)
     if as_json:
         say_json(document | {"picture": str(outputs.picture) if outputs.drawn else None})
     else:
         show(found, old, quiet)
         for path in outputs.written:
             say(path)
-    beyond = failures(gates, document, old)
     for line in beyond:
         remark(line)
     if beyond:

@@ -45,6 +45,10 @@ class Outputs:
                 raise UsageError(f"{found[kind]} and {path} are both {kind[1:]}", "give one of each kind")
             found[kind] = path
             require_writable(path)
+        if ".html" in found:
+            from dtool.report import require_packages
+
+            require_packages()
         picture, page, document = (found.get(kind) for kind in KINDS)
         return cls(picture, page, document)
 

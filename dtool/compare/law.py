@@ -104,7 +104,8 @@ class StatisticsLaw(Law):
         self.statistics = statistics
         self.data = Data("the network's training images", statistics.count)
         features = len(statistics.mean)
-        self._why = None if n > features else f"n={n} is too few for {features} features: use -n {4 * features}"
+        enough = n > 2 * features
+        self._why = None if enough else f"n={n} is too few for {features} features: use -n {4 * features}"
         draws = floors(statistics, n) if self._why is None else np.zeros(2)
         self._mean, self._sd = float(draws.mean()), float(draws.std(ddof=1))
 

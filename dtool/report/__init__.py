@@ -1,5 +1,5 @@
 """A comparison as one HTML page that works offline: `page(document, images, traces)`."""
 
-from dtool.report.page import page
+from dtool.report.page import page, require_packages
 
-__all__ = ["page"]
+__all__ = ["page", "require_packages"]

@@ -54,13 +54,20 @@ def page(document: dict[str, Any], images: Any, traces: Sequence[Any] | None = N
     return text
 
 
-def _environment() -> Any:
-    """Jinja2 with everything escaped; raises DtoolError if it, or Altair, is not installed."""
+def require_packages() -> None:
+    """Raise DtoolError now if what the page needs is not installed: before an hour of drawing, not after it."""
     charts.altair()
     try:
-        import jinja2
+        import jinja2  # noqa: F401 - whether it is there
     except ImportError as error:
         raise DtoolError("the page needs Altair and Jinja2", "pip install 'dtool-diffusion[report]'") from error
+
+
+def _environment() -> Any:
+    """Jinja2 with everything escaped; raises DtoolError if it, or Altair, is not installed."""
+    require_packages()
+    import jinja2
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: _file("templates", name)),
