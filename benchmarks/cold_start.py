@@ -39,7 +39,8 @@ def main() -> None:
         print(header(["dtool-diffusion", "numpy", "onnxruntime"]))
         print(f"{N} images, {STEPS} steps, {given.rounds} rounds in turns, each a new process, median (quartiles)\n")
         commands = {"dtool sample": _dtool(model), **_diffusers(model, given.diffusers_python, Path(folder))}
-        times = in_turns([_runner(command, Path(folder)) for command in commands.values()], given.rounds)
+        runs = [_runner(command, Path(folder)) for command in commands.values()]
+        times = in_turns(runs, given.rounds)
     for name, values in zip(commands, times, strict=True):
         print(f"{name:24} {spread(values, 's', 1.0)}")
     if len(times) > 1:
@@ -72,7 +73,9 @@ def _diffusers(model: Path, python: str, folder: Path) -> dict[str, list[str]]:
 
 
 def _runner(command: list[str], folder: Path) -> Callable[[], object]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DTOOL_")}
+    # compiled modules may be kept, as those of an installed package are; the first run, which makes them, is not timed
+    left_out = ("DTOOL_", "PYTHONDONTWRITEBYTECODE")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
 
     def run() -> None:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
