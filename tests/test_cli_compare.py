@@ -177,6 +177,30 @@ def test_a_recommendation(capsys):
     failed(ran(capsys, "recommend", "--calls", 0), 2, "'--calls'")
 
 
+def test_ctrl_c_keeps_what_was_drawn(capsys, tmp_path, monkeypatch):
+    from dtool.compare import drawing
+
+    whole, runs = drawing.sample, []
+
+    def interrupted(*args, **options):
+        runs.append(options["ids"])
+        if len(runs) == 5:
+            raise KeyboardInterrupt
+        return whole(*args, **options)
+
+    args = ["compare", "ddim", "ddpm", "--steps", 3, "-n", 300, "--repeats", 1, "--no-solver", "-o", "a.json"]
+    monkeypatch.setattr(drawing, "sample", interrupted)
+    result = ran(capsys, *args)
+    assert result.code == 130
+    assert "the same command goes on from there" in result.err
+    assert [p.name for p in tmp_path.iterdir()] == [".a.parts"]
+    runs[:] = [range(1)] * 10
+    assert ran(capsys, *args).code == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    starts = [ids[0] for ids in runs[10:]]
+    assert starts[:3] == [0, 0, 144], "timing, timing, and on from what was kept"
+
+
 def test_metrics_are_listed(capsys):
     assert ran(capsys, "metrics").out.splitlines()[1].startswith("mmd")
 

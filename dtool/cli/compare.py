@@ -109,7 +109,7 @@ def compare(
     command goes on.
     """
     from dtool.cli.compare_data import closed_form, real_images
-    from dtool.cli.compare_output import Outputs, failures, progress_of, show
+    from dtool.cli.compare_output import Outputs, failures, kept_on_interrupt, progress_of, show
     from dtool.cli.values import class_list, counts, duration
     from dtool.compare.contestants import with_room
     from dtool.compare.gate import Gate, read_baseline
@@ -128,7 +128,7 @@ def compare(
     reference, name = real_images(data, classifier, net) if data else (law, "")
     many = n or len((classes or "").split(","))
     labels = class_list(classes, net.spec.class_names, net.classes, many)
-    with progress_of(quiet) as tell:
+    with kept_on_interrupt(outputs.parts), progress_of(quiet) as tell:
         found = compare_recipes(
             net, recipes or with_room(net, USUAL, max(wanted)), steps=wanted, n=n, seed=seed, guidance=guidance,
             clip=clip, labels=labels, batch_size=batch_size,

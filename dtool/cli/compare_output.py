@@ -130,6 +130,17 @@ def progress_of(quiet: bool) -> Iterator[Tell | None]:
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what or "comparing")
 
 
+@contextmanager
+def kept_on_interrupt(parts: Path) -> Iterator[None]:
+    """On Ctrl-C, say what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if parts.exists():
+            remark(f"the images drawn so far are in {parts}: the same command goes on from there")
+        raise
+
+
 def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:
     """The table, the distances between recipes, the verdict, and what could not be measured."""
     known = [about for about in found.metrics if about.skipped is None][:SHOWN]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dtool.backends.sampling import sample
 from dtool.compare.solver import References
+from dtool.errors import DtoolError
 from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 
@@ -40,14 +41,19 @@ class Halving:
         self, network: Network, plans: Sequence[Plan], options: dict[str, Any], labels: Any,
         progress: Callable[[int, int, str], None] | None,
     ) -> None:  # fmt: skip
-        self.network, self.plans, self.options, self.progress = network, plans, options, progress
+        self.network, self.options, self.progress = network, options, progress
         self.labels = None if labels is None else np.atleast_1d(np.asarray(labels))
-        self.squares: list[NDArray[np.float64]] = [np.empty(0) for _ in plans]
-        self.left = [0] * len(plans)
         self.spent = 0
         self.finalists: list[int] = []
         labels = self._classes(range(LAST))
         self.references = References(network, n=LAST, labels=labels, most=STEPS, **options)
+        self.plans = [plan for plan in plans if not self.references.why_not(plan)]
+        if not self.plans:
+            raise DtoolError("no candidate solves the ODE, so there is nothing to judge them by", "name others")
+        self.squares: list[NDArray[np.float64]] = [np.empty(0) for _ in self.plans]
+        self.left = [0] * len(self.plans)
+        # every round draws as many new images as all before it, by half as many candidates
+        self.expected = int(sum(p.rows for p in self.plans) * FIRST * (1 + log2(LAST / FIRST) / 2))
 
     def run(self) -> int:
         """Halve until few are left, and those have drawn all images; the index of the best."""
@@ -101,7 +107,7 @@ class Halving:
     def _draw(self, i: int, count: int) -> None:
         first = len(self.squares[i])
         if self.progress is not None:
-            self.progress(self.spent, 0, self.plans[i].recipe)
+            self.progress(min(self.spent, self.expected), self.expected, self.plans[i].recipe)
         images = self.draw(self.plans[i], range(first, count))
         far = images.astype(np.float64) - self.references.solution(self.plans[i]).images[first:count]
         squares = np.square(far).reshape(count - first, -1).mean(axis=1)

@@ -75,10 +75,10 @@ def recommend(
     if allowed < 1:
         cause = f"{ms} ms: a network call takes {each:.3g} ms here" if ms is not None else f"calls={calls}"
         raise UsageError(f"nothing fits into {cause}", "allow at least one call")
-    plans = within(network, allowed, recipes)
-    halving = Halving(network, plans, {"seed": seed, "guidance": guidance, "clip": clip}, labels, progress)
+    field = within(network, allowed, recipes)
+    halving = Halving(network, field, {"seed": seed, "guidance": guidance, "clip": clip}, labels, progress)
     best = halving.run()
-    winner, rms = plans[best], float(np.sqrt(halving.squares[best].mean()))
+    winner, rms = halving.plans[best], float(np.sqrt(halving.squares[best].mean()))
     said = None if law is None else _checked(network, winner, allowed, law, halving)
     return Recommendation(
         winner.recipe, winner.steps, winner.rows, rms, halving.confidence(best),
