@@ -16,8 +16,9 @@ from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
 from dtool.errors import UsageError, did_you_mean
 
-PICTURES, TABLES, NETWORKS, ABOUT = "Pictures", "Samplers as tables", "Networks", "About"
-COMPARE_HELP = "Compare recipes: time, quality, pictures from the same noise."
+PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
+NETWORKS, ABOUT = "Networks", "About"
+COMPARE_HELP = "Compare recipes: time, two errors, pictures from the same noise."
 TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
 BENCH_HELP = "Time the ways of sampling from a network, beside the bare network."
 EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
@@ -43,9 +44,9 @@ COMMANDS = {
     "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers by family, or show one of them.", TABLES),
     "schedulers": Lazy("dtool.cli.schedulers:schedulers", "List or draw the noise schedules.", TABLES),
     "spacings": Lazy("dtool.cli.spacings:spacings", "List the spacings: where on a schedule the steps fall.", TABLES),
-    "metrics": Lazy("dtool.cli.metrics:metrics", "List the metrics that samples are compared with data by.", TABLES),
+    "metrics": Lazy("dtool.cli.metrics:metrics", "List the metrics: how far samples are from data.", MEASURES),
     "likelihood": Lazy(
-        "dtool.cli.likelihood:likelihood", "How probable a network finds images, in bits a dimension.", NETWORKS
+        "dtool.cli.likelihood:likelihood", "How probable a network finds images, in bits a dimension.", MEASURES
     ),
     "train": Lazy("dtool.cli.train:train", TRAIN_HELP, NETWORKS),
     "export": Lazy("dtool.cli.export:export", EXPORT_HELP, NETWORKS),

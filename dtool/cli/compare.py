@@ -101,7 +101,7 @@ def compare(
     *,
     opening: Opening,
 ) -> None:
-    """Compare recipes: time, two kinds of error, pictures from the same noise.
+    """Compare recipes: time, two errors, pictures from the same noise.
 
     Solver error: the distance to the solution of the same ODE from the same noise. Law error: how far the samples are
     from data, by metrics that are plugins; z says how many standard deviations from what real images score among
