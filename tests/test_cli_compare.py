@@ -149,6 +149,14 @@ def test_a_closed_form_is_its_own_data(capsys):
     assert coarse["figures"]["w2"]["value"] > fine["figures"]["w2"]["value"]
 
 
+def test_a_closed_form_can_be_sampled_like_any_network(capsys):
+    result = ran(capsys, "sample", "gmm:d=2", "--steps", 4, "-n", 3, "--npz", "a.npz")
+    assert result.code == 0, result.err
+    assert np.load("a.npz")["x0"].shape == (3, 2)
+    failed(ran(capsys, "sample", "gmm:d=2", "--device", "cuda"), 2, "runs on numpy", "leave out")
+    failed(ran(capsys, "sample", "gmm:dd=2"), 2, "gmm", "")
+
+
 def test_a_limit_fails_with_3_and_against_the_past(capsys, tmp_path):
     args = ["compare", "gmm:d=2", "ddim", "-n", 200, "--repeats", 1, "--metrics", "mmd", "-q"]
     assert ran(capsys, *args, "--steps", 20, "-o", "old.json", "--fail-if", "mmd>9").code == 0

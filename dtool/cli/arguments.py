@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
 FACTORY = re.compile(r"[\w.]+:\w+")  # a recipe's option has an =, so that no recipe looks like this
 WHERE, FOREIGN = "Where it runs", "A foreign ONNX file"
-MODEL_HELP = ".pt, .safetensors, .onnx, or package.module:factory [default: the network of digits inside the package]"
+MODEL_HELP = (
+    ".pt, .safetensors, .onnx, package.module:factory, or a closed form such as gmm:d=2 "
+    "[default: the network of digits inside the package]"
+)
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1", rich_help_panel=WHERE)]
 Backend = Annotated[
@@ -188,10 +191,15 @@ def is_model(word: str) -> bool:
 
 
 def open_network(model: str | None, device: str, backend: str | None, opening: Opening | None = None) -> Network:
-    """The network in `model`, or the one inside the package; see `dtool.load` for the errors."""
+    """The network in `model`, a closed form by its name, or the one inside the package; for errors see `dtool.load`."""
     import dtool
 
     opening = opening or Opening()
+    exact = None if model is None or is_model(model) else _closed_form(model)
+    if exact is not None:
+        if device not in ("auto", "cpu") or backend is not None or opening.more or opening.spec:
+            raise UsageError(f"{model} is a closed form: it runs on numpy, as it is", "leave out how it is opened")
+        return exact
     spec, more = opening.spec, opening.more
     if model is not None:
         return dtool.load(model, device=device, backend=backend, spec=spec, **more)
@@ -209,6 +217,13 @@ def open_network(model: str | None, device: str, backend: str | None, opening: O
             "the network inside the package runs on onnxruntime, and only PyTorch compiles", "leave it out"
         )
     return dtool.default_network(device, **more)
+
+
+def _closed_form(model: str) -> Network | None:
+    """The exact network of a closed form such as `gmm:d=2`, None if `model` names none."""
+    from dtool.targets import is_target, target
+
+    return target(model).network() if is_target(model) else None
 
 
 @contextmanager
