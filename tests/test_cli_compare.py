@@ -117,16 +117,17 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(capsys, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_kind_of_output(capsys, tmp_path):
+def test_every_kind_of_output(capsys, tmp_path, monkeypatch):
     pytest.importorskip("altair")
     pytest.importorskip("jinja2")
     args = ["compare", "ddim", "ddpm", "--steps", 3, "-n", 4, "--repeats", 1]
+    monkeypatch.setattr(sys, "argv", ["/somewhere/dtool", *map(str, args), "-o", "a page.html"])
     result = ran(capsys, *args, "-o", "a.html", "-o", "a.json", "-o", "a.png", "-q")
     assert result.code == 0, result.err
     assert result.out.splitlines()[-3:] == ["a.png", "a.html", "a.json"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "a.json", "a.png"]
     made = json.loads((tmp_path / "a.json").read_text("utf-8"))
-    assert made["command"].startswith("dtool ")
+    assert made["command"] == "dtool compare ddim ddpm --steps 3 -n 4 --repeats 1 -o 'a page.html'"
     assert [e["recipe"] for e in made["entries"]] == ["ddim", "ddpm"]
     page = (tmp_path / "a.html").read_text("utf-8")
     assert "<html" in page
