@@ -8,7 +8,7 @@ STAMP = pyproject.toml constraints.txt tests/parity/requirements.txt
 demo: .venv/.ready  ## sample and compare with the network inside the package
 	@mkdir -p demo-out
 	.venv/bin/python -m dtool sample --sampler ddpm --scheduler cosine --sigma tilde --steps 50 -o demo-out/samples.png --trace
-	.venv/bin/python -m dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none ddim dpmpp-2m --steps 10,20 -n 10 --repeats 1 -o demo-out/compare.png
+	.venv/bin/python -m dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none ddim dpmpp-2m --steps 10,20 -n 6 --repeats 1 -o demo-out/compare.png
 	@echo
 	@echo "Look at demo-out/samples.png, demo-out/samples-trace.png and demo-out/compare.png"
 
