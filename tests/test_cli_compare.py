@@ -154,7 +154,8 @@ def test_a_closed_form_can_be_sampled_like_any_network(capsys):
     result = ran(capsys, "sample", "gmm:d=2", "--steps", 4, "-n", 3, "--npz", "a.npz")
     assert result.code == 0, result.err
     assert np.load("a.npz")["x0"].shape == (3, 2)
-    failed(ran(capsys, "sample", "gmm:d=2", "--device", "cuda"), 2, "runs on numpy", "leave out")
+    for command in (["sample", "gmm:d=2"], ["compare", "gmm:d=2", "ddim"], ["recommend", "gmm:d=2"]):
+        failed(ran(capsys, *command, "--device", "cuda"), 2, "runs on numpy", "leave out")
     failed(ran(capsys, "sample", "gmm:dd=2"), 2, "gmm", "")
 
 

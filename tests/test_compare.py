@@ -10,9 +10,11 @@ from commandline import SHAPE, network
 
 import dtool
 from dtool import picture
-from dtool.compare.frechet import default_grid, distance, fitted, floors, frechet, pooled, statistics
+from dtool.compare.frechet import distance, floors
 from dtool.compare.timing import medians
+from dtool.data.pooled import default_grid, fitted, pooled, statistics
 from dtool.errors import DtoolError, UsageError
+from dtool.metrics.frechet import frechet
 from dtool.picture import Row, columns_for, enlarged, grid, labelled, pixels, plain, text_width
 
 
@@ -127,7 +129,7 @@ def test_without_a_reference_there_is_no_law():
     assert found.data is None
     assert found.entries[0].figures == {}
     given = statistics(np.random.default_rng(0).standard_normal((50, *SHAPE)))
-    against = dtool.compare(bare, ["ddim"], steps=2, n=100, repeats=1, reference=given)
+    against = dtool.compare(bare, ["ddim"], steps=2, n=160, repeats=1, reference=given)
     assert against.entries[0].figures["fd"].value > 0
 
 

@@ -9,15 +9,14 @@ import pytest
 from commandline import SHAPE, network
 
 import dtool
-from dtool.compare import split as module
-from dtool.compare.split import _Timed, split
+from dtool.compare.split import _Watched, watch
 
 
 @pytest.mark.parametrize("recipe", ["ddim", "ddpm", "dpmpp-2m-sde/karras"])
 def test_the_watched_network_draws_the_same(recipe):
     net = network()
     plan = dtool.plan(recipe, steps=5, network=net)
-    one, other = (dtool.sample(each, plan, n=7, seed=3) for each in (net, _Timed(net)))
+    one, other = (dtool.sample(each, plan, n=7, seed=3) for each in (net, _Watched(net)))
     assert (one.x0 == other.x0).all()
 
 
@@ -27,29 +26,26 @@ def test_a_slow_network_is_where_the_time_goes():
         return 0.1 * x
 
     net = dtool.network(slow, shape=SHAPE)
-    found = split(net, dtool.plan("ddpm", steps=10, network=net), 2)
+    watched = watch(net)
+    found = watched.split(dtool.sample(watched, "ddpm", steps=10, n=2).seconds)
     assert found.network >= 0.2
     assert found.network > 5 * max(found.rule, found.noise, found.copies)
     assert min(found.to_dict().values()) >= 0
 
 
-def test_the_parts_are_the_whole(monkeypatch):
-    whole = {}
-    original = module.sample
-
-    def watched(*args, **options):
-        out = original(*args, **options)
-        whole["seconds"] = out.seconds
-        return out
-
-    monkeypatch.setattr(module, "sample", watched)
-    net = network()
-    found = split(net, dtool.plan("ddpm", steps=20, network=net), 4)
-    assert sum(found.to_dict().values()) == pytest.approx(whole["seconds"], rel=1e-6)
+@pytest.mark.parametrize("recipe", ["ddim", "ddpm", "dpmpp-2m"])
+def test_the_parts_are_the_whole(recipe):
+    found = dtool.compare(network(), [recipe], steps=20, n=4, repeats=3).entries[0]
+    parts = found.timing.to_dict()
+    assert found.seconds_low * (1 - 1e-9) <= sum(parts.values()) <= found.seconds_high * (1 + 1e-9)
+    assert min(parts.values()) >= 0
+    assert (parts["noise"] > 0.1 * parts["rule"]) == (recipe == "ddpm")
 
 
 def test_a_gpu_and_a_whole_sampler_have_none():
     net = network()
     net.device = "cuda"
-    assert split(net, dtool.plan("ddim", steps=2, network=net), 1) is None
-    assert np.isfinite(dtool.sample(network(), "ddim", steps=2, n=1).x0).all()
+    assert watch(net) is None
+    net = network()
+    watch(net)
+    assert np.isfinite(dtool.sample(net, "ddim", steps=2, n=1).x0).all()

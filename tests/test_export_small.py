@@ -23,7 +23,8 @@ from torch import nn  # noqa: E402
 
 from dtool.backends.onnxruntime_backend import OnnxNetwork  # noqa: E402
 from dtool.backends.sampling import sample  # noqa: E402
-from dtool.compare.frechet import distance, statistics  # noqa: E402
+from dtool.compare.frechet import distance  # noqa: E402
+from dtool.data.pooled import statistics  # noqa: E402
 from dtool.export import loss as losses  # noqa: E402
 from dtool.export.builder import Graph, value  # noqa: E402
 from dtool.export.graph import to_onnx, walk  # noqa: E402

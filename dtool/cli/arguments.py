@@ -59,6 +59,10 @@ Clip = Annotated[
         show_default=False,
     ),
 ]
+ClassifierFile = Annotated[
+    Path | None,
+    typer.Option("--classifier", help="an ONNX file that says of which class an image is", show_default=False),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(

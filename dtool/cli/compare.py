@@ -11,6 +11,7 @@ from dtool.cli.arguments import (
     Backend,
     BatchSize,
     Classes,
+    ClassifierFile,
     Clip,
     Device,
     Guidance,
@@ -69,10 +70,7 @@ def compare(
         str | None,
         typer.Option(help="of `dtool metrics`, e.g. mmd,fd [default: all that can be had]", show_default=False),
     ] = None,
-    classifier: Annotated[
-        Path | None,
-        typer.Option(help="an ONNX file that says of which class an image is", show_default=False),
-    ] = None,
+    classifier: ClassifierFile = None,
     solver: Annotated[
         bool, typer.Option("--solver/--no-solver", help="the distance to the solution of the ODE")
     ] = True,
@@ -123,9 +121,8 @@ def compare(
     allowed = duration(budget, "--budget")
     wanted = counts(steps)
     model, recipes = _split(what or [])
-    law = closed_form(model)
-    net = open_network(model, device, backend, opening) if law is None else law.network()
-    reference, name = real_images(data, classifier, net) if data else (law, "")
+    net = open_network(model, device, backend, opening)
+    reference, name = real_images(data, classifier, net) if data else (closed_form(model), "")
     many = n or len((classes or "").split(","))
     labels = class_list(classes, net.spec.class_names, net.classes, many)
     with kept_on_interrupt(outputs.parts), progress_of(quiet) as tell:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dtool.errors import UsageError
-
 if TYPE_CHECKING:
     from dtool.metrics import Reference
     from dtool.networks.network import Network
@@ -22,14 +20,11 @@ def closed_form(model: str | None) -> Target | None:
 
 def real_images(data: str, classifier: Path | None, net: Network) -> tuple[Reference, str]:
     """The images in `data`, in the network's range, and their name; raises UsageError if they are of another shape."""
-    from dtool.data.images import load
+    from dtool.data.images import load_for
     from dtool.metrics import Classifier, Reference
 
-    images = load(data)
-    if images.shape != net.shape:
-        raise UsageError(f"{data} holds images of shape {images.shape}, the network draws {net.shape}", "give others")
-    low, high = net.spec.data_range
+    images = load_for(data, net.shape)
     judge = None if classifier is None else Classifier(classifier)
     known = images.labels if judge is not None and images.labels is not None else None
-    values = (images.take() + 1) / 2 * (high - low) + low
-    return Reference(values, labels=known, classifier=judge, data_range=(low, high)), data
+    within = net.spec.data_range
+    return Reference(images.within(within), labels=known, classifier=judge, data_range=within), data

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.cli.values import class_list
-from dtool.data.images import load
+from dtool.data.images import load_for
 from dtool.errors import UsageError
 from dtool.networks.network import Network
 
@@ -21,12 +21,8 @@ class Chosen:
 
     def __init__(self, net: Network, source: str, n: int, seed: int, levels: str | None, classes: str | None) -> None:
         self.net, self.source, self.seed = net, source, seed
-        self._data = load(source)
+        self._data = load_for(source, net.shape)
         total = len(self._data)
-        if self._data.shape != net.shape:
-            raise UsageError(
-                f"{source} holds images of shape {self._data.shape}, the network's are {net.shape}", "give others"
-            )
         if n > total:
             raise UsageError(f"-n {n}, but {source} holds {total} images", f"ask for {total} or fewer")
         order = np.random.default_rng(seed).permutation(total)
@@ -41,8 +37,7 @@ class Chosen:
 
     def images(self, ids: NDArray[Any]) -> NDArray[np.float64]:
         """Those images in the network's range, (n, *shape)."""
-        low, high = self.net.spec.data_range
-        return np.asarray((self._data.take(ids).astype(np.float64) + 1) / 2 * (high - low) + low)
+        return self._data.within(self.net.spec.data_range, ids)
 
     def labels(self, ids: NDArray[Any]) -> Any:
         """Their labels, or None."""

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dtool.plain import finite
+
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -46,17 +48,7 @@ def say(text: object = "") -> None:
 
 def say_json(data: Any) -> None:
     """Print `data` as JSON that any reader takes: a number that is not finite becomes null."""
-    say(json.dumps(_finite(data), indent=2, ensure_ascii=False))
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, float):
-        return data if data - data == 0 else None
-    if isinstance(data, dict):
-        return {str(key): _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return data
+    say(json.dumps(finite(data), indent=2, ensure_ascii=False))
 
 
 def remark(text: str, quiet: bool = False) -> None:

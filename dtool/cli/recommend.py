@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from dtool.cli.arguments import (
     Backend,
     Classes,
+    ClassifierFile,
     Clip,
     Device,
     Guidance,
@@ -54,9 +54,7 @@ def recommend(
         str | None,
         typer.Option(help="real images, to check the winner against stochastic recipes", show_default=False),
     ] = None,
-    classifier: Annotated[
-        Path | None, typer.Option(help="an ONNX file that says of which class an image is", show_default=False)
-    ] = None,
+    classifier: ClassifierFile = None,
     seed: Seed = 0,
     classes: Classes = None,
     guidance: Guidance = None,
@@ -81,9 +79,8 @@ def recommend(
     from dtool.compare.recommend import CHECKED
     from dtool.compare.recommend import recommend as find
 
-    exact = closed_form(model)
-    net = open_network(model, device, backend, opening) if exact is None else exact.network()
-    reference, name = real_images(data, classifier, net) if data else (exact, "")
+    net = open_network(model, device, backend, opening)
+    reference, name = real_images(data, classifier, net) if data else (closed_form(model), "")
     law = None if reference is None else law_of(reference, CHECKED, None, seed, name, None)
     labels = class_list(classes, net.spec.class_names, net.classes, len((classes or "").split(",")))
     with progress_of(quiet) as tell:

@@ -4,10 +4,11 @@ The package itself can be called: `dtool.compare(net, ["ddim", "ddpm"], steps=[1
 """
 
 from dtool._callable import make_callable
-from dtool.compare.frechet import distance, statistics
+from dtool.compare.frechet import distance
 from dtool.compare.result import Comparison, Entry
 from dtool.compare.run import compare
 from dtool.compare.solver import References, reference_solution, solver_error
+from dtool.data.pooled import statistics
 
 __all__ = [
     "Comparison", "Entry", "References", "compare", "distance", "reference_solution", "solver_error", "statistics",

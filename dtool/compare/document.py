@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dtool.compare.result import Comparison, finite
+from dtool.compare.result import Comparison
 from dtool.machine import machine
+from dtool.plain import finite
 from dtool.plan.recipe import Recipe
 from dtool.plugins.registry import registry
 from dtool.schedulers.schedule import Schedule

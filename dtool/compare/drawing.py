@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.sampling import Samples, sample
 from dtool.compare.parts import PART, Parts
+from dtool.compare.split import Split, watch
 from dtool.compare.timing import rounds
 from dtool.errors import UsageError
 from dtool.networks.network import Network
@@ -41,7 +42,8 @@ class Drawing:
     options: dict[str, Any]
     parts: Parts | None = None
     tell: Tell | None = None
-    first: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False)  # images that the timing drew
+    first: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False)  # images that are there
+    splits: dict[int, Split | None] = field(default_factory=dict, init=False)  # of the last timed round
     done: int = field(default=0, init=False)
     total: int = field(default=0, init=False)
 
@@ -59,30 +61,33 @@ class Drawing:
         self.total += repeats * count * sum(plan.rows for plan in self.plans)
 
         def one(i: int) -> float:
-            out = self._run(self.plans[i], range(count), f"{self.names[i]}: timing")
+            watched = watch(self.network)
+            out = self._run(self.plans[i], range(count), f"{self.names[i]}: timing", network=watched)
             self.first[i] = np.asarray(out.x0)
+            self.splits[i] = None if watched is None else watched.split(out.seconds)
             return out.seconds
 
         return rounds([partial(one, i) for i in range(len(self.plans))], repeats)
 
-    def expect(self, n: int) -> None:
-        """Count the calls that the images still to be drawn will take."""
-        self.total += sum(plan.rows * max(0, n - self._there(i)) for i, plan in enumerate(self.plans))
+    def resume(self, n: int) -> None:
+        """Take up the images that an interrupted run kept, and count the calls that the rest of the n will take."""
+        for i, plan in enumerate(self.plans):
+            kept = None if self.parts is None else self.parts.read(plan.hash)
+            if kept is not None and len(kept) >= len(self.first[i]):
+                self.first[i] = kept
+            elif self.parts is not None and n > len(self.first[i]):
+                self.parts.write(plan.hash, 0, self.first[i])
+            self.total += plan.rows * max(0, n - len(self.first[i]))
 
     def images(self, i: int, n: int) -> NDArray[np.float32]:
         """The first n images of the i-th plan `(n, *shape)`; those that are there already are not drawn again."""
         plan = self.plans[i]
-        kept = None if self.parts is None else self.parts.read(plan.hash)[0]
-        if kept is None or len(kept) < len(self.first[i]):
-            kept = self.first[i]
-            if self.parts is not None and n > len(kept):
-                self.parts.write(plan.hash, 0, kept, 0.0)
-        found = [kept[:n]]
-        for start in range(len(kept), n, PART):
+        found = [self.first[i][:n]]
+        for start in range(len(self.first[i]), n, PART):
             out = self._run(plan, range(start, min(n, start + PART)), self.names[i])
             found.append(np.asarray(out.x0))
             if self.parts is not None:
-                self.parts.write(plan.hash, start, found[-1], out.seconds)
+                self.parts.write(plan.hash, start, found[-1])
         return np.concatenate(found)
 
     def traced(self, i: int, count: int) -> Samples:
@@ -96,12 +101,9 @@ class Drawing:
         index = np.asarray(ids)
         return index % self.network.classes if self.labels is None else self.labels[index % len(self.labels)]
 
-    def _there(self, i: int) -> int:
-        """How many images of the i-th plan there are already."""
-        kept = None if self.parts is None else self.parts.read(self.plans[i].hash)[0]
-        return max(len(self.first[i]), 0 if kept is None else len(kept))
-
-    def _run(self, plan: Plan, ids: range, what: str | None, *, trace: bool = False) -> Samples:
+    def _run(
+        self, plan: Plan, ids: range, what: str | None, *, trace: bool = False, network: Network | None = None
+    ) -> Samples:
         labels = self.classes(ids)
         before, calls = self.done, plan.rows * len(ids)
 
@@ -111,7 +113,7 @@ class Drawing:
                 self.tell(self.done, self.total, what or "")
 
         return sample(
-            self.network, plan, ids=ids, seed=self.seed, labels=None if labels is None else labels.tolist(),
+            network or self.network, plan, ids=ids, seed=self.seed, labels=None if labels is None else labels.tolist(),
             trace=trace, progress=None if what is None or self.tell is None else progress, **self.options,
         )  # fmt: skip
 

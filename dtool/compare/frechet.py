@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dtool.data.pooled import Array, default_grid, fitted, pooled, statistics
+from dtool.data.pooled import Array, fitted, pooled
 from dtool.errors import UsageError
 from dtool.metrics.frechet import frechet, square_root
 from dtool.networks.spec import PixelStatistics
-
-__all__ = ["Array", "default_grid", "distance", "fitted", "floors", "frechet", "pooled", "statistics"]
 
 
 def distance(samples: ArrayLike, reference: PixelStatistics) -> float:

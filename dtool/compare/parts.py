@@ -39,29 +39,28 @@ class Parts:
         except (OSError, ValueError) as error:
             raise cannot_write(folder, error) from error
 
-    def read(self, plan: str) -> tuple[NDArray[np.float32] | None, float]:
-        """The images `(k, *shape)` of a plan from the first on without a gap, None if there are none; and the seconds.
+    def read(self, plan: str) -> NDArray[np.float32] | None:
+        """The images `(k, *shape)` of a plan from the first on without a gap, None if there are none.
 
         A file that cannot be read is as good as none.
         """
         images: list[NDArray[np.float32]] = []
-        seconds, done = 0.0, 0
+        done = 0
         while (path := self._path(plan, done)).exists():
             try:
                 with np.load(path, allow_pickle=False) as part:
                     images.append(part["images"])
-                    seconds += float(part["seconds"])
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 break
             done += len(images[-1])
-        return (np.concatenate(images) if images else None), seconds
+        return np.concatenate(images) if images else None
 
-    def write(self, plan: str, first: int, images: NDArray[np.float32], seconds: float) -> None:
+    def write(self, plan: str, first: int, images: NDArray[np.float32]) -> None:
         """Keep the images from the `first`-th on; raises DtoolError if they cannot be written."""
 
         def save(temporary: Path) -> None:
             with temporary.open("wb") as file:
-                np.savez(file, images=images, seconds=np.float64(seconds))
+                np.savez(file, images=images)
 
         try:
             self.folder.mkdir(exist_ok=True)
@@ -70,10 +69,6 @@ class Parts:
         if not (self.folder / KEY).exists():
             write_atomically(self.folder / KEY, lambda temporary: temporary.write_text(self._key, "utf-8"))
         write_atomically(self._path(plan, first), save)
-
-    def clear(self) -> None:
-        """Remove the files, and the folder if nothing else is in it: the comparison is whole."""
-        remove(self.folder)
 
     def _path(self, plan: str, first: int) -> Path:
         return self.folder / f"{plan}-{first}.npz"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from dtool.compare.paired import SolverError
 from dtool.compare.solver import Solution
 from dtool.compare.split import Split
 from dtool.metrics.evaluate import Figure
+from dtool.plain import finite
 from dtool.plan.plan import Plan
 from dtool.schedulers.schedule import Schedule
 
@@ -130,14 +130,3 @@ class Comparison:
     def to_json(self) -> str:
         """`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """`value` and all in it with None for every number that is not finite: JSON has no others."""
-    if isinstance(value, dict):
-        return {name: finite(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -19,7 +19,7 @@ from dtool.compare.paired import difference
 from dtool.compare.parts import Parts, key_of
 from dtool.compare.result import Comparison, Entry
 from dtool.compare.solver import References, Solution
-from dtool.compare.split import split
+from dtool.compare.split import Split
 from dtool.compare.verdict import verdict
 from dtool.errors import UsageError
 from dtool.networks.network import Network
@@ -78,13 +78,13 @@ def compare(
     seconds = drawing.timed(timed, repeats)
     n = n or (affordable([median(s) for s in seconds], timed, budget, began) if budget else TIMED)
     law = law_of(reference, n, metrics, seed, reference_name, network.spec.statistics)
-    drawing.expect(n)
+    drawing.resume(n)
     images = [drawing.images(i, n) for i in range(len(plans))]
     classes = drawing.classes(range(n))
     solved = _references(drawing, min(n, SOLVED)) if solver else None
     entries = [
-        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing)
-        for name, plan, drawn, took in zip(names, plans, images, seconds, strict=True)
+        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing.splits[i])
+        for i, (name, plan, drawn, took) in enumerate(zip(names, plans, images, seconds, strict=True))
     ]
     said = verdict(entries, images, law, classes, _nearer(plans, images, solved))
     steps_of = [drawing.traced(i, min(n, traces)).trace for i in range(len(plans))] if traces else []
@@ -100,15 +100,14 @@ def compare(
 
 def _entry(
     name: str, plan: Plan, images: NDArray[np.float32], seconds: Sequence[float], law: Law | None,
-    classes: NDArray[np.int64] | None, solved: References | None, drawing: Drawing,
+    classes: NDArray[np.int64] | None, solved: References | None, split: Split | None,
 ) -> Entry:  # fmt: skip
     took, n = median(seconds), len(images)
     error, why = (None, "it was not asked for") if solved is None else solved.judge(plan, images[:SOLVED])
     return Entry(
         name, plan.recipe, plan.steps, plan.rows, plan.hash, took, min(seconds), max(seconds),
         n / took if took > 0 else 0.0,
-        split(drawing.network, plan, min(n, TIMED), seed=drawing.seed, labels=_labels(classes, n), **drawing.options),
-        error, why or None, {} if law is None else law.figures(images, classes), points(plan),
+        split, error, why or None, {} if law is None else law.figures(images, classes), points(plan),
     )  # fmt: skip
 
 
@@ -140,10 +139,6 @@ def _worst(plans: Sequence[Plan], solved: References | None) -> Solution | None:
     """Of the solutions that errors were measured against, the one whose own error is the largest."""
     used = [] if solved is None else [solved.solution(plan) for plan in plans if not solved.why_not(plan)]
     return max(used, key=lambda solution: solution.error, default=None)
-
-
-def _labels(classes: NDArray[np.int64] | None, n: int) -> list[int] | None:
-    return None if classes is None else classes[: min(n, TIMED)].tolist()
 
 
 def points(plan: Plan) -> dict[str, list[float | None]]:

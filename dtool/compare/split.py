@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.fused import FusedNetwork
-from dtool.backends.sampling import sample
 from dtool.networks.network import Network
-from dtool.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -31,29 +29,25 @@ class Split:
         return asdict(self)
 
 
-def split(network: Network, plan: Plan, n: int, **options: Any) -> Split | None:
-    """The split of a run of n images; options: as for `dtool.sample`.
-
-    None for a file that holds a whole sampler, which is one call, and for a GPU, which works on after a call returns.
-    """
-    if isinstance(network, FusedNetwork) or network.device != "cpu":
-        return None
-    watched = _Timed(network)
-    whole = sample(watched, plan, n=n, **options).seconds
-    spent = watched.spent
-    return Split(rule=max(0.0, whole - sum(spent.values())), **spent)
+def watch(network: Network) -> _Watched | None:
+    """The network with a clock; None for a sampler in a file, which is one call, and a GPU, which works on."""
+    return None if isinstance(network, FusedNetwork) or network.device != "cpu" else _Watched(network)
 
 
-class _Timed(Network):
+class _Watched(Network):
     """`network`, and how long what is asked of it takes."""
 
-    backend: ClassVar[str] = "timed"
+    backend: ClassVar[str] = "watched"
 
     def __init__(self, network: Network) -> None:
         super().__init__(network.spec)
         self.inner, self.device, self.micro_batch = network, network.device, network.micro_batch
         self.company, self.one_size = network.company, network.one_size
-        self.spent = {"network": 0.0, "noise": 0.0, "copies": 0.0}
+        self._spent = {"network": 0.0, "noise": 0.0, "copies": 0.0}
+
+    def split(self, whole: float) -> Split:
+        """Of the run that this network was made for, which took `whole` seconds."""
+        return Split(rule=max(0.0, whole - sum(self._spent.values())), **self._spent)
 
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
         with self._on("network"):
@@ -96,4 +90,4 @@ class _Timed(Network):
         try:
             yield
         finally:
-            self.spent[what] += time.perf_counter() - started
+            self._spent[what] += time.perf_counter() - started

@@ -38,6 +38,11 @@ class Images:
             part = part.astype(np.float32) / np.float32(127.5) - np.float32(1)
         return np.asarray(part, np.float32)
 
+    def within(self, data_range: tuple[float, float], index: Any = slice(None)) -> NDArray[np.float64]:
+        """The images at `index` in a network's range, (B, C, H, W)."""
+        low, high = data_range
+        return np.asarray((self.take(index).astype(np.float64) + 1) / 2 * (high - low) + low)
+
     def fingerprint(self) -> int:
         """A checksum: a run is resumed on the data that it began with."""
         total = zlib.crc32(np.ascontiguousarray(self.pixels).tobytes())
@@ -67,6 +72,14 @@ def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | No
         raise UsageError(
             f"{source}: --size works for folders of images; these are {images.shape[1:]}", "leave --size out"
         )
+    return images
+
+
+def load_for(source: str, shape: tuple[int, ...]) -> Images:
+    """`load`, for a network of samples of this shape; raises UsageError if the images are of another."""
+    images = load(source)
+    if images.shape != shape:
+        raise UsageError(f"{source} holds images of shape {images.shape}, the network draws {shape}", "give others")
     return images
 
 
