@@ -39,7 +39,6 @@ def test_the_parts_are_the_whole(recipe):
     parts = found.timing.to_dict()
     assert found.seconds_low * (1 - 1e-9) <= sum(parts.values()) <= found.seconds_high * (1 + 1e-9)
     assert min(parts.values()) >= 0
-    assert (parts["noise"] > 0.1 * parts["rule"]) == (recipe == "ddpm")
 
 
 def test_a_gpu_and_a_whole_sampler_have_none():
