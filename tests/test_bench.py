@@ -29,6 +29,12 @@ needs_torch = pytest.mark.skipif(not INSTALLED["torch"], reason="needs torch")
 needs_diffusers = pytest.mark.skipif(not (INSTALLED["diffusers"] and INSTALLED["torch"]), reason="needs diffusers")
 
 
+@pytest.fixture(autouse=True)
+def unsettled(monkeypatch):
+    """Nobody's time matters here."""
+    monkeypatch.setattr("dtool.bench.run.SETTLE", 0)
+
+
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
     """The package's network is one in closed form, and the working folder is empty."""

@@ -42,10 +42,11 @@ def run(
     """
     on = on or Arithmetic()
     made = table(plan, limit is not None)
+    rows = made.rows()  # all of them now: a network call leaves the caches cold, and then each costs ten times as much
     history: list[Any] = []
     saved = image = None
     start_of_step = True
-    for i, (t, row) in enumerate(zip(times, made.rows(), strict=True)):
+    for i, (t, row) in enumerate(zip(times, rows, strict=True)):
         output = predict(x if row.c_in == 1 else row.c_in * x, t)
         traced = steps is not None and start_of_step
         if limit is not None or traced:

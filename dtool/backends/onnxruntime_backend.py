@@ -144,12 +144,14 @@ class OnnxNetwork(HostNetwork):
         binding.bind_output(called.output.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
         if label is not None:
             inputs[2][:] = label
+        own_x, own_t = inputs[0], inputs[1].reshape(-1)
 
         def predict(x: Any, t: Any) -> NDArray[Any]:
             if self._guard:
                 return self.predict(x, t, label)
             # The binding knows addresses only: naming all of them here keeps the arrays alive.
-            inputs[0][:], inputs[1].reshape(-1)[:] = x, t
+            np.positive(x, out=own_x, casting="same_kind")
+            np.positive(t, out=own_t, casting="same_kind")
             started = time.perf_counter()
             try:
                 self.session.run_with_iobinding(binding)

@@ -121,7 +121,8 @@ def _exported(
     from dtool.export import export
 
     try:
-        export(origin, path, plan=plan, check=False)
+        # A sampler as `dtool export` makes it by default: checked, and in the form that the check allows.
+        export(origin, path, plan=plan, check=plan is not None and where.get("device") == "cpu")
         return load(path, **where)
     except DtoolError as error:
         skipped[name] = _reason(error)

@@ -22,11 +22,13 @@ def in_turns(
     *,
     warm: bool = True,
     before: Callable[[int], object] | None = None,
+    settle: float = 0.0,
 ) -> list[list[float]]:
     """Seconds of each function in each round, `[function][round]`; the order is reversed every round.
 
     So a machine that warms up or slows down treats them alike. warm: call each once first, unmeasured. before(k):
-    called before function k is, unmeasured.
+    called before function k is, unmeasured. settle: seconds of rest before each, where the last one's threads may
+    still be spinning.
     """
     if warm:
         for function in functions:
@@ -37,6 +39,7 @@ def in_turns(
         for k in order:
             if before is not None:
                 before(k)
+            time.sleep(settle)
             started = time.perf_counter()
             functions[k]()
             times[k].append(time.perf_counter() - started)

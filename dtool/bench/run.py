@@ -20,6 +20,7 @@ from dtool.plan.api import plan as make_plan
 from dtool.plan.recipe import Recipe
 
 Progress = Callable[[int, int], None]
+SETTLE = 0.2  # seconds: threads that wait for more work spin, on the cores of whoever is next
 
 
 def bench(
@@ -109,8 +110,9 @@ def _timed(
     for n, found in contests.items():
         differences = _differences(found, entrants, work, n, partial(counted, n))
         times = in_turns(
-            [partial(counted, n, way.run) for way in found], rounds, warm=False, before=partial(_prepared, found)
-        )
+            [partial(counted, n, way.run) for way in found], rounds, warm=False, before=partial(_prepared, found),
+            settle=SETTLE,
+        )  # fmt: skip
         timings += [
             Timing(way.name, n, tuple(seconds), tuple(ratios(seconds, times[0])), differences[way.name])
             for way, seconds in zip(found, times, strict=True)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import hypot, isfinite, sqrt
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
@@ -40,6 +41,38 @@ class _Row:
     step_end: bool = False
 
 
+class _Symbols(Node):
+    """The node of a network call, in symbols; each is made when a rule asks for it."""
+
+    __slots__ = ("first",)
+
+    def __init__(self, point: Point, first: int, rule: Rule) -> None:
+        m = Form({first + _M: 1.0})
+        known = {"x0": m} if rule.basis == "x0" or point.alpha == 0 else {"eps": m}
+        z = Form({first + _Z: 1.0}) if rule.stochastic else None
+        super().__init__(point, Form({first + _X: 1.0}), z=z, **known)
+        self.first = first
+
+    @property
+    def x0(self) -> Any:
+        """The image that the network's output predicts."""
+        if self._x0 is None:
+            self._x0 = Form({self.first: 1 / self.alpha, self.first + _M: -self.sigma / self.alpha})
+        return self._x0
+
+    @property
+    def eps(self) -> Any:
+        """The noise that the network's output predicts."""
+        if self._eps is None:
+            self._eps = Form({self.first: 1 / self.sigma, self.first + _M: -self.alpha / self.sigma})
+        return self._eps
+
+    @property
+    def raw_eps(self) -> Any:
+        """The noise that the network's output predicts before its image is clipped."""
+        return self.eps - self.alpha / self.sigma * Form({self.first + _CLIPPED: 1.0})
+
+
 class _Table:
     """The rows so far, and the elimination that keeps them short.
 
@@ -58,14 +91,7 @@ class _Table:
         """Begin row i at `point`: the node that the network call there makes."""
         first = _KINDS * len(self.rows)
         self.rows.append(_Row(point))
-        m = Form({first + _M: 1.0})
-        x0, eps = (m, None) if self.rule.basis == "x0" or point.alpha == 0 else (None, m)
-        if eps is None and point.sigma > 0:
-            eps = Form({first: 1 / point.sigma, first + _M: -point.alpha / point.sigma})
-        elif x0 is None and point.alpha > 0:
-            x0 = Form({first: 1 / point.alpha, first + _M: -point.sigma / point.alpha})
-        z, clipped = Form({first + _Z: 1.0}), Form({first + _CLIPPED: 1.0})
-        self.nodes.append(Node(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=z, clipped=clipped))
+        self.nodes.append(_Symbols(point, first, self.rule))
         return self.nodes[-1]
 
     def end_row(self, form: Any, start: int, to: Point, step_end: bool) -> None:
@@ -227,10 +253,9 @@ def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, reci
         for j, value in row.b.items():
             b[i, i - j] = value
     names = ("a", "a_saved", "b_raw", "c", "c_low", "save", "step_end")
-    columns = {name: np.array([getattr(row, name) for row in rows]) for name in names}
-    alpha = np.array([row.point.alpha for row in rows])
-    sigma = np.array([row.point.sigma for row in rows])
-    t = np.array([row.point.t for row in rows])
+    columns = dict(zip(names, map(np.array, zip(*map(attrgetter(*names), rows), strict=True)), strict=True))
+    levels = map(attrgetter("alpha", "sigma", "t"), [row.point for row in rows])
+    alpha, sigma, t = map(np.array, zip(*levels, strict=True))
     time, c_in = np.where(np.isnan(t), 0.0, t), np.ones(n)
     if schedule is not None:  # a point of the rule's own, or of the user's, has no time yet
         time, c_in, _ = times_on(schedule, t, alpha, sigma)

@@ -51,17 +51,14 @@ class Node:
     At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε.
     """
 
-    __slots__ = ("_clipped", "_eps", "_kept", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
+    __slots__ = ("_eps", "_kept", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
 
-    def __init__(
-        self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None, clipped: Any = None
-    ) -> None:
+    def __init__(self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None) -> None:
         self.point = point
         self.alpha, self.sigma, self.lam = point.alpha, point.sigma, point.lam
         self.x, self._x0, self._eps, self.z = x, x0, eps, z
         self.before: Node | None = None
         self.spread: float = 1.0
-        self._clipped = clipped  # what clipping took off the predicted image
         self._kept: dict[str, Any] | None = None
 
     @property
@@ -81,7 +78,7 @@ class Node:
     @property
     def raw_eps(self) -> Any:
         """The noise that the network's output predicts before its image is clipped; `eps` follows from the clipped."""
-        return self.eps if self._clipped is None else self.eps - self.alpha / self.sigma * self._clipped
+        return self.eps
 
     def noise(self, low: float, high: float) -> Any:
         """z with a standard deviation that the network chooses, number by number: low^(1-f)·high^f, 0 ≤ f ≤ 1.

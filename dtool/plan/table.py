@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +49,13 @@ class Table:
         """How many older predictions a row may use."""
         return int(self.b.shape[1])
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> list[Row]:
         """The rows as Python numbers."""
-        columns = [getattr(self, name).tolist() for name in Row.__annotations__]
-        return (Row(*values) for values in zip(*columns, strict=True))
+        columns = [getattr(self, name).tolist() for name in Row._fields]
+        return [Row(*values) for values in zip(*columns, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a Table."""
 
     c_in: float
