@@ -48,9 +48,9 @@ class _Symbols(Node):
 
     def __init__(self, point: Point, first: int, rule: Rule) -> None:
         m = Form({first + _M: 1.0})
-        known = {"x0": m} if rule.basis == "x0" or point.alpha == 0 else {"eps": m}
+        x0, eps = (m, None) if rule.basis == "x0" or point.alpha == 0 else (None, m)
         z = Form({first + _Z: 1.0}) if rule.stochastic else None
-        super().__init__(point, Form({first + _X: 1.0}), z=z, **known)
+        super().__init__(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=z)
         self.first = first
 
     @property
@@ -111,10 +111,11 @@ class _Table:
                 raise self._error("gives a coefficient that is not finite", to)
             if value == 0:
                 continue
-            j, kind = divmod(symbol, _KINDS)
             if symbol == x:
                 row.a = value
-            elif kind == _M:
+                continue
+            j, kind = divmod(symbol, _KINDS)
+            if kind == _M:
                 row.b[j] = value
             elif kind == _X:
                 row.a_saved, self.rows[start].save = value, True
@@ -211,7 +212,8 @@ def compile(  # noqa: A001 - the word for it
         node = table.node(now)
         node.before = before
         _interval(table, rule, node, to)
-        table.settle(node)
+        if node.kept:
+            table.settle(node)
         before = node
     return _plan(table, prediction, schedule, recipe or rule.token)
 
@@ -247,15 +249,14 @@ def _interval(table: _Table, rule: Rule, now: Node, to: Point) -> None:
 def _plan(table: _Table, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:
     rows, rule = table.rows, table.rule
     n = len(rows)
-    history = 1 + max((i - j for i, row in enumerate(rows) for j in row.b), default=0)
-    b = np.zeros((n, history))
-    for i, row in enumerate(rows):
-        for j, value in row.b.items():
-            b[i, i - j] = value
+    at = [i for i, row in enumerate(rows) for _ in row.b]
+    back = [i - j for i, row in enumerate(rows) for j in row.b]
+    b = np.zeros((n, 1 + max(back, default=0)))
+    b[at, back] = [value for row in rows for value in row.b.values()]
     names = ("a", "a_saved", "b_raw", "c", "c_low", "save", "step_end")
-    columns = dict(zip(names, map(np.array, zip(*map(attrgetter(*names), rows), strict=True)), strict=True))
-    levels = map(attrgetter("alpha", "sigma", "t"), [row.point for row in rows])
-    alpha, sigma, t = map(np.array, zip(*levels, strict=True))
+    columns = {name: np.array(list(map(attrgetter(name), rows))) for name in names}
+    points = [row.point for row in rows]
+    alpha, sigma, t = (np.array(list(map(attrgetter(name), points))) for name in ("alpha", "sigma", "t"))
     time, c_in = np.where(np.isnan(t), 0.0, t), np.ones(n)
     if schedule is not None:  # a point of the rule's own, or of the user's, has no time yet
         time, c_in, _ = times_on(schedule, t, alpha, sigma)

@@ -50,7 +50,10 @@ class Form:
 
     def __mul__(self, factor: Any) -> Form:
         number = factor if type(factor) is float else _number("*", factor)
-        return Form({symbol: number * value for symbol, value in self.terms.items()})
+        terms = {}
+        for symbol, value in self.terms.items():  # most of a compiler's time is spent here: a loop is the fastest
+            terms[symbol] = number * value
+        return Form(terms)
 
     __rmul__ = __mul__
 
