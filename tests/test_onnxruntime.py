@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -389,3 +390,21 @@ def test_a_module_that_cannot_be_imported(file, tmp_path, monkeypatch, packages,
 
 def test_providers_are_those_of_onnx_runtime():
     assert onnxruntime_session.providers() == ort.get_available_providers()
+
+
+# ---------------------------------------------------------------------------------------------- bound arrays
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 16])
+def test_what_is_bound_lives_as_long_as_it_is_called(n):
+    net = dtool.default_network(device="cpu")
+    random = np.random.default_rng(n)
+    x = random.standard_normal((n, *net.shape)).astype(np.float32)
+    t, label = np.full(n, 300, np.float32), random.integers(0, 9, n)
+    expected = net.predict(x, t, label)
+    call = net.bound(x, label.copy())
+    gc.collect()
+    taken = [np.full(shape, 9, dtype) for dtype in (np.int64, np.float32) for shape in (n, x.shape) for _ in range(50)]
+    assert (call(x, t) == net.predict(x, t, label)).all()
+    np.testing.assert_allclose(call(x, t), expected, rtol=0, atol=1e-5)
+    assert len(taken) == 200

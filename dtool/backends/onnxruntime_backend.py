@@ -149,7 +149,6 @@ class OnnxNetwork(HostNetwork):
         def predict(x: Any, t: Any) -> NDArray[Any]:
             if self._guard:
                 return self.predict(x, t, label)
-            # The binding knows addresses only: naming all of them here keeps the arrays alive.
             np.positive(x, out=own_x, casting="same_kind")
             np.positive(t, out=own_t, casting="same_kind")
             started = time.perf_counter()
@@ -160,6 +159,7 @@ class OnnxNetwork(HostNetwork):
             self._guard = time.perf_counter() - started > SLOW
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
+        predict.arrays = (*inputs, output)  # type: ignore[attr-defined] # the binding knows their addresses only
         return predict
 
     @property
