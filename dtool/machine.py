@@ -71,7 +71,7 @@ def machine(packages: Sequence[str] | None = None, *, gpu: bool = False) -> Mach
         python=platform.python_version(),
         gpus=gpus() if gpu else (),
         versions=versions,
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     )
 
 

@@ -11,6 +11,7 @@ from commandline import failed, network, prototypes, ran
 from PIL import Image
 
 import dtool
+from dtool.compare.run import SOLVED
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,19 @@ def test_the_command_of_the_documentation(capsys, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["compare.png"]
     with Image.open("compare.png") as picture:
         assert picture.height > 10 * 50
+
+
+def test_what_the_table_s_cells_mean_is_said(capsys, monkeypatch):
+    args = ["compare", "gmm:d=2", "ddim", "ddpm", "--steps", 4, "--repeats", 1, "--metrics", "energy"]
+    one = ran(capsys, *args, "-n", SOLVED + 4)
+    assert one.out.splitlines()[1].split()[-5:] == ["energy", "w2", "z", "of", "energy"]
+    assert one.err.splitlines()[0] == f"RMSE to ODE is that of the first {SOLVED} of the {SOLVED + 4} images"
+    assert "parentheses" not in one.err
+    monkeypatch.setattr("dtool.compare.paired.MARGIN", 1e9)
+    other = ran(capsys, *args, "-n", SOLVED)
+    assert " (" in other.out.splitlines()[2]
+    assert other.err.splitlines()[0].startswith("(in parentheses): cannot be judged")
+    assert ran(capsys, *args, "-n", SOLVED, "-q").err == ""
 
 
 def test_compare_in_json_is_only_json(capsys):
@@ -106,6 +120,20 @@ def test_quality_is_measured_against_the_data_that_are_given(capsys):
         (["ddim", "--budget", "2m", "-n", "5"], 2, "both n and a budget", ""),
         (["ddim", "--fail-if", "fd"], 2, "--fail-if 'fd' is no limit", "fd>+5%"),
         (["ddim", "--fail-if", "fd>+5%"], 2, "is a change", "--baseline"),
+        (["ddim", "--fail-if", "nosuch>5"], 2, "there is no figure 'nosuch'", "seconds"),
+        (["ddim", "--fail-if", "mmd>5"], 2, "there is no figure 'mmd'", "--data"),
+        (["ddim", "--no-solver", "--fail-if", "rmse>5"], 2, "there is no figure 'rmse'", "--no-solver"),
+        (
+            ["gmm:d=2", "ddim", "--metrics", "energy", "--fail-if", "mmd>5"],
+            2,
+            "no figure 'mmd'",
+            "--metrics energy,mmd",
+        ),
+        (["ddim", "--classifier", "missing.onnx"], 2, "--classifier missing.onnx has no real images", "--data"),
+        (["gmm:d=2", "ddim", "--classifier", "missing.onnx"], 2, "has no real images", "--data"),
+        (["ddim", "-n", "nan"], 2, "'-n'", ""),
+        (["ddim", "--budget", "nan"], 2, "--budget nan: not a time", "2m"),
+        (["ddim", "--steps", "inf"], 2, "--steps inf: not a list", "10,20,50"),
         (["ddim", "--baseline", "old.json"], 1, "cannot read old.json", ""),
         (["ddim", "--data", "nowhere"], 1, "nowhere: there is no such file or folder", ""),
         (["ddim", "--repeats", "0"], 2, "'--repeats'", ""),
@@ -165,13 +193,42 @@ def test_a_limit_fails_with_3_and_against_the_past(capsys, tmp_path):
     same = [*args, "--steps", 20, "-o", "new.json", "--baseline", "old.json"]
     assert ran(capsys, *same, "--fail-if", "mmd>+1%", "--fail-if", "rmse>+1%").code == 0
     old = json.loads((tmp_path / "old.json").read_text())
-    old["entries"][0]["figures"]["mmd"]["value"] /= 2
+    figure = old["entries"][0]["figures"]["mmd"]
+    figure["value"] -= 0.1 * (figure["high"] - figure["low"])
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    shown = [part for part in same if part != "-q"]
+    chance = ran(capsys, *shown, "--fail-if", "mmd>+0")
+    assert chance.code == 0
+    assert "by no more than chance explains" in chance.err
+    figure["value"], figure["low"], figure["high"] = (figure["value"] - by for by in (1.0, 1.1, 0.9))
     (tmp_path / "old.json").write_text(json.dumps(old))
     worse = ran(capsys, *same, "--fail-if", "mmd>+5%")
     assert worse.code == 3
     assert "ddim, 20 steps: mmd is" in worse.err
     assert (tmp_path / "new.json").exists()
     failed(ran(capsys, *args, "--steps", 5, "--baseline", "old.json", "--fail-if", "mmd>+5%"), 2, "has no mmd of these")
+
+
+def test_a_limit_that_cannot_be_judged_is_told_after_what_was_found(capsys, tmp_path):
+    args = ["compare", "ddpm", "--steps", 3, "-n", 4, "--repeats", 1, "-o", "a.json"]
+    result = ran(capsys, *args, "--fail-if", "rmse>1", "--fail-if", "seconds>1e-9")
+    assert result.code == 2
+    assert (tmp_path / "a.json").exists()
+    assert "ddpm" in result.out
+    assert "seconds is" in result.err, "the others are judged"
+    assert result.err.splitlines()[-2].startswith("error: --fail-if: no recipe has the figure 'rmse': it adds noise")
+    assert result.err.splitlines()[-1].startswith("hint: ")
+
+
+def test_a_baseline_of_another_number_of_images(capsys):
+    args = ["compare", "gmm:d=2", "ddim", "--repeats", 1, "--steps", 4, "--metrics", "mmd,sliced-w2", "-q"]
+    assert ran(capsys, *args, "-n", 60, "-o", "old.json").code == 0
+    less = [*args, "-n", 50, "-o", "new.json", "--baseline", "old.json"]
+    for figure in ("sliced-w2", "w2", "seconds"):
+        result = ran(capsys, *less, "--fail-if", f"{figure}>+9%")
+        failed(result, 2, f"{figure} depends on the number of images: 50 here, 60 in the baseline", "-n 60")
+    result = ran(capsys, *less, "--fail-if", "mmd>+900%", "--fail-if", "rmse>+9%", "--fail-if", "calls>+1")
+    assert result.code == 0, result.err
 
 
 def test_a_recommendation(capsys):
@@ -184,7 +241,12 @@ def test_a_recommendation(capsys):
     assert shown.code == 0, shown.err
     assert "with --steps 2" in shown.out.splitlines()[-1]
     failed(ran(capsys, "recommend"), 2, "a budget is a number of calls or of milliseconds", "--calls")
-    failed(ran(capsys, "recommend", "--calls", 0), 2, "'--calls'")
+    for calls in (0, -1, "nan", "inf"):
+        failed(ran(capsys, "recommend", f"--calls={calls}"), 2, "'--calls'")
+    for ms in ("nan", "inf", "-inf", "-3", "0"):
+        failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"--ms {ms}: no time", "--ms 50")
+    judged = ["recommend", "gmm:d=2", "--calls", 4, "--classifier", "missing.onnx"]
+    failed(ran(capsys, *judged), 2, "--classifier missing.onnx has no real images", "--data")
 
 
 def test_ctrl_c_keeps_what_was_drawn(capsys, tmp_path, monkeypatch):

@@ -16,8 +16,21 @@ def entry(recipe="ddim", steps=10, mmd=0.5, rmse=0.1, seconds=2.0):
     return {"recipe": recipe, "steps": steps, "figures": figures, "solver": solver, "seconds": seconds, "calls": steps}
 
 
+def beyond(text, entries, old=None, n=None, before=None, **more):
+    earlier = None if old is None else {"entries": old, "n": before}
+    return list(Gate.parse(text).beyond({"entries": entries, "n": n}, earlier, **more))
+
+
 def failures(text, entries, old=None):
-    return list(Gate.parse(text).failures(entries, old))
+    return [one.line for one in beyond(text, entries, old) if one.sure]
+
+
+def within(reach, **more):
+    """An entry with an interval of MMD."""
+    made = entry(**more)
+    value = made["figures"]["mmd"]["value"]
+    made["figures"]["mmd"] |= {"low": value - reach, "high": value + reach}
+    return made
 
 
 @pytest.mark.parametrize(
@@ -53,6 +66,72 @@ def test_a_figure_that_is_no_number_fails():
     assert failures("mmd>5", [entry(mmd=float("nan"))])
 
 
+@pytest.mark.parametrize(("text", "before", "now"), [("mmd>+10%", 1.0, 1.6), ("mmd<-10%", 1.0, 0.4)])
+@pytest.mark.parametrize(("reach", "sure"), [(0.3, True), (0.4, False)])
+def test_a_change_fails_only_beyond_what_chance_explains(text, before, now, reach, sure):
+    """Beyond the limit by 0.5; the intervals together reach √(0.3² + (1.1 · 0.3)²) = 0.446, or 0.595."""
+    (one,) = beyond(text, [within(reach, mmd=now)], [within(reach, mmd=before)])
+    assert one.sure is sure
+    assert one.line.endswith("but by no more than chance explains") is not sure
+
+
+def test_one_interval_is_better_than_none():
+    assert not beyond("mmd>+10%", [within(0.6, mmd=1.6)], [entry(mmd=1.0)])[0].sure
+    assert not beyond("mmd>+10%", [entry(mmd=1.6)], [within(0.6, mmd=1.0)])[0].sure
+
+
+def test_a_limit_of_its_own_holds_for_the_value():
+    assert beyond("mmd>1.5", [within(0.6, mmd=1.6)])[0].sure
+
+
+def test_what_was_measured_and_is_no_number_fails():
+    """JSON has null for it."""
+    bad = entry()
+    bad["figures"]["mmd"]["value"] = bad["solver"]["rmse"] = bad["solver"]["psnr"] = None
+    assert failures("mmd>5", [bad])
+    assert failures("psnr<5", [bad])
+    assert failures("mmd>+5%", [bad], [entry()])
+    assert not failures("mmd>+5%", [entry()], [bad])
+
+
+def test_another_number_of_images_is_refused_where_the_figure_depends_on_it():
+    now, old = [entry(seconds=5.0)], [entry()]
+    for text in ("mmd>+5%", "mmd>+0.1", "seconds>+5%", "rmse>+5%"):
+        with pytest.raises(UsageError, match=r"depends on the number of images: 4 here, 20 in the baseline") as error:
+            beyond(text, now, old, n=4, before=20)
+        assert "-n 20" in error.value.hint
+    assert beyond("mmd>+5%", now, old, n=4, before=20, steady=True) == []
+    assert beyond("calls>+5%", now, old, n=4, before=20) == []
+    assert beyond("rmse>+5%", now, old, n=50, before=20) == [], "both are of the first few"
+    assert beyond("mmd>0.6", now, old, n=4, before=20) == []
+
+
+def test_what_there_cannot_be_is_refused_before():
+    gate, old = Gate.parse("mmd>+5%"), {"entries": [entry()], "n": 16}
+    gate.require(old, {"mmd"})
+    gate.require_same(old, {("ddim", 10)}, None, steady=False)
+    with pytest.raises(UsageError, match="no figure 'mmd' here") as error:
+        gate.require(old, {"fd"}, {"mmd": "add --data"})
+    assert error.value.hint == "add --data"
+    with pytest.raises(UsageError, match="the baseline has no mmd"):
+        gate.require({"entries": [entry(mmd=None)]}, {"mmd"})
+    with pytest.raises(UsageError, match="is a change"):
+        gate.require(None, {"mmd"})
+    with pytest.raises(UsageError, match="the baseline has no mmd"):
+        gate.require_same(old, {("ddim", 11)}, 16, steady=False)
+    with pytest.raises(UsageError, match="8 here, 16 in the baseline"):
+        gate.require_same(old, {("ddim", 10)}, 8, steady=False)
+
+
+def test_what_could_not_be_measured_is_told_with_the_reason():
+    now = {"entries": [entry(mmd=None, rmse=None) | {"why_no_solver": "it adds noise"}],
+           "metrics": [{"name": "mmd", "skipped": "4 are too few"}]}  # fmt: skip
+    with pytest.raises(UsageError, match="no recipe has the figure 'mmd': 4 are too few"):
+        list(Gate.parse("mmd>3").beyond(now, None))
+    with pytest.raises(UsageError, match="no recipe has the figure 'rmse': it adds noise"):
+        list(Gate.parse("rmse>3").beyond(now, None))
+
+
 def test_a_recipe_without_the_figure_is_passed_over():
     assert failures("rmse>0.01", [entry(rmse=None), entry(steps=20, rmse=0.5)]) == [
         "ddim, 20 steps: rmse is 0.5, above 0.01"
@@ -66,13 +145,15 @@ def test_what_is_no_limit(text):
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(UsageError, match="no figure 'mdm'") as error:
+    with pytest.raises(UsageError, match="the figure 'mdm'") as error:
         failures("mdm>3", [entry()])
     assert "mmd" in error.value.hint
-    with pytest.raises(UsageError, match="is a change"):
-        failures("mmd>+3%", [entry()])
     with pytest.raises(UsageError, match="the baseline has no mmd"):
         failures("mmd>+3%", [entry()], [entry(steps=11)])
+
+
+def test_a_figure_may_have_options():
+    assert Gate.parse("recall:k=3<0.5").figure == "recall:k=3"
 
 
 @pytest.mark.parametrize(

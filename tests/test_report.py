@@ -23,6 +23,7 @@ pytest.importorskip("jinja2")
 import report_documents  # noqa: E402
 
 from dtool.backends.batches import Trace  # noqa: E402
+from dtool.compare.run import SOLVED  # noqa: E402
 from dtool.report import charts, earlier, figures, page, pictures, quality, table  # noqa: E402
 from dtool.report.values import number, plain, script_hash, script_json, seconds  # noqa: E402
 
@@ -359,7 +360,7 @@ def test_a_baseline_is_shown_beside_what_is_now():
     before = copy.deepcopy(document["entries"])
     for entry in before:
         entry["seconds"] *= 2
-    before[0]["name"] = "other"
+    before[0]["recipe"] = "other"
     document["baseline"] = {"made": "2026-11-20T08:00:00", "n": 4, "seed": 0, "entries": before}
     rows = earlier.compared(document)
     assert [row.label for row in rows] == ["ddpm · 5", "ddim · 3", "ddim · 5"]
@@ -370,8 +371,79 @@ def test_a_baseline_is_shown_beside_what_is_now():
         assert "Coverage" not in changes, "which is no headline"
     text = page(document, images_like(document))
     assert "Against an earlier run" in text
+    document["entries"][1]["name"] = "called otherwise"
+    assert len(earlier.compared(document)) == 3, "it is the recipe that counts"
     document["baseline"]["entries"] = []
     assert "no recipe in common" in page(document, images_like(document))
+
+
+@pytest.mark.parametrize(
+    ("then", "low", "now", "better", "percent", "said"),
+    [
+        (-0.0003, -0.001, 0.0006, "lower", None, "+0.00090, worse"),
+        (-0.0003, -0.001, -0.0001, "lower", None, "+0.00020, worse"),
+        (0.0006, -0.001, 0.0003, "lower", None, "−0.00030, better"),
+        (0.2, 0.1, -0.1, "lower", None, "−0.30, better"),
+        (0.2, 0.1, 0.1, "lower", -50, "−50\u00a0%, better"),
+        (0.2, 0.1, 0.1, "higher", -50, "−50\u00a0%, worse"),
+        (0.2, 0.1, 0.3, "higher", 50, "+50\u00a0%, better"),
+        (0.2, None, 0.3, "lower", 50, "+50\u00a0%, worse"),
+        (0.2, 0.1, 0.2, "lower", 0, "the same"),
+        (0.0, 0.0, 0.2, "lower", None, "+0.20, worse"),
+        (None, None, 0.2, "lower", None, ""),
+    ],
+)
+def test_a_change_is_in_per_cent_only_of_what_is_surely_above_zero(then, low, now, better, percent, said):
+    document = small(("ddim",), (3,))
+    (entry,) = document["entries"]
+    before = copy.deepcopy(entry)
+    before["figures"]["mmd"] = {"value": then, "low": low, "high": then}
+    entry["figures"]["mmd"] = {"value": now, "low": now, "high": now}
+    document["metrics"][0]["better"] = better
+    document["baseline"] = {"made": "", "n": 4, "seed": 0, "entries": [before]}
+    changes = {change.title: change for change in earlier.compared(document)[0].changes}
+    if then is None:
+        assert "MMD² (RBF)" not in changes
+        return
+    change = changes["MMD² (RBF)"]
+    assert change.percent == (None if percent is None else pytest.approx(percent))
+    assert change.said == said
+    assert said in page(document, images_like(document))
+
+
+def test_a_change_from_another_number_of_images_is_none():
+    document = small(("ddim",), (3,))
+    document["baseline"] = {"n": 5, "entries": copy.deepcopy(document["entries"])}
+    changes = {change.title: change.said for change in earlier.compared(document)[0].changes}
+    assert changes == dict.fromkeys(changes, "of 5 and of 4 images")
+    assert "Fréchet distance, pixels" in changes
+
+
+def test_what_bars_bands_and_points_are_is_said_rightly(made):
+    said = " ".join("".join(Elements(made[-1]).text).split())
+    assert "a bar across goes from the fastest to the slowest of the timed rounds" in said
+    assert "under seconds are the fastest and the slowest of the timed rounds" in said
+    assert "cannot be told from data by this metric" in said
+    assert "a point is the β of the whole step from one level to the next" in said
+    assert "of the first" not in said
+    document = report_documents.document(("ddim",), (3,), n=100, shape=(1, 8, 8))
+    document["machine"]["load"] = 5.1103515625
+    text = " ".join("".join(Elements(page(document, images_like(document))).text).split())
+    assert f"of the first {SOLVED} of 100 images" in text
+    assert "5.11" in text
+    assert "5.1103515625" not in text.partition('{"document"')[0]
+
+
+@pytest.mark.parametrize("ends", [None, "value"])
+def test_a_figure_without_an_interval_has_no_bar(ends):
+    document = small(("ddim",), (3,))
+    figure = document["entries"][0]["figures"]["mmd"]
+    figure["low"] = figure["high"] = ends and figure[ends]
+    (row,) = figures.law(document)["options"][0]["specs"]["calls"]["datasets"]["rows"]
+    assert row["low"] == row["high"] == row["value"]
+    assert row["interval"] == "none"
+    (mmd,) = [column for column in table.columns(document) if column.key == "metric:mmd"]
+    assert mmd.cell(document["entries"][0]).notes[0] == ""
 
 
 def test_the_vendored_files_are_those_of_the_notice():

@@ -296,6 +296,34 @@ def test_nothing_sticks_out_on_a_phone(opened):
         opened.call("Emulation.clearDeviceMetricsOverride")
 
 
+def test_no_number_of_a_chart_is_cut_off(opened):
+    cut = """[...document.querySelectorAll('.chart svg')].flatMap((chart) => {
+        const box = chart.getBoundingClientRect();
+        return [...chart.querySelectorAll('text')].filter((text) => {
+            const own = text.getBoundingClientRect();
+            return own.width > 0 && (own.right > box.right + 0.5 || own.left < box.left - 0.5);
+        }).map((text) => text.textContent); })"""
+    assert opened.evaluate(cut) == []
+
+
+def test_a_box_that_scrolls_says_so(opened):
+    cue = """(() => { const box = document.querySelector('.scroll:has(#figures)');
+        return [box.classList.contains('more-right'), box.nextElementSibling.hidden,
+                box.nextElementSibling.textContent.trim()]; })()"""
+    try:
+        opened.call("Emulation.setDeviceMetricsOverride", width=700, height=800, deviceScaleFactor=1, mobile=False)
+        opened.wait("document.querySelector('.scroll:has(#figures)').classList.contains('more-right')", 30)
+        assert opened.evaluate(cue) == [True, False, "More to the right ⟶"]
+        opened.evaluate("document.querySelector('.scroll:has(#figures)').scrollLeft = 1e6")
+        opened.wait("!document.querySelector('.scroll:has(#figures)').classList.contains('more-right')", 30)
+        assert opened.evaluate(cue) == [False, False, ""]
+        opened.call("Emulation.setDeviceMetricsOverride", width=9000, height=800, deviceScaleFactor=1, mobile=False)
+        opened.evaluate("document.querySelector('main').style.maxWidth = 'none'")
+        opened.wait("document.querySelector('.scroll:has(#figures)').nextElementSibling.hidden", 30)
+    finally:
+        opened.call("Emulation.clearDeviceMetricsOverride")
+
+
 def test_everything_has_a_name_for_those_who_do_not_see_it(opened):
     nodes = [node for node in opened.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
     named = {}

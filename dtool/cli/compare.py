@@ -21,13 +21,13 @@ from dtool.cli.arguments import (
     open_network,
     with_opening,
 )  # fmt: skip
-from dtool.cli.output import AsJson, Quiet, remark, say, say_json
+from dtool.cli.output import AsJson, Quiet, say, say_json
 
 EXAMPLES = (
     "dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none --steps 10,50",
     "dtool compare model.pt ddim dpmpp-2m@cosine/karras --budget 2m --data images/ -o report.html -o report.json",
     "dtool compare gmm:d=2 ddim heun dpmpp-2m --steps 5,10,20 -n 2000",
-    'dtool compare model.onnx dpmpp-2m --baseline old.json --fail-if "fd>+5%"',
+    'dtool compare model.onnx dpmpp-2m --data images/ --baseline old.json --fail-if "mmd>+5%"',
 )
 USUAL = ("ddpm", "ddim", "heun", "dpmpp-2m", "unipc", "dpmpp-2m-sde")
 TRACED = 8  # images whose steps a page shows
@@ -80,7 +80,11 @@ def compare(
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(help='exit with 3 where a figure is beyond a limit: "fd>+5%", "mmd>0.02"', show_default=False),
+        typer.Option(
+            help='exit with 3 where a figure is beyond a limit: "mmd>0.02", or changed from --baseline by more, and by '
+            'more than both 95% intervals explain: "mmd>+5%"',
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         list[Path] | None,
@@ -106,44 +110,42 @@ def compare(
     themselves. What is drawn is kept beside the output until the comparison is whole: after an interruption the same
     command goes on.
     """
-    from dtool.cli.compare_data import closed_form, real_images
-    from dtool.cli.compare_output import Outputs, failures, kept_on_interrupt, progress_of, show
+    from dtool.cli.compare_data import measured_against
+    from dtool.cli.compare_limits import Limits
+    from dtool.cli.compare_output import Outputs, kept_on_interrupt, progress_of, show
     from dtool.cli.values import class_list, counts, duration
     from dtool.compare.contestants import with_room
-    from dtool.compare.gate import Gate, read_baseline
+    from dtool.compare.drawing import TIMED
     from dtool.compare.run import compare as compare_recipes
 
     outputs = Outputs.of(output or [Path("compare.png")])
-    gates = [Gate.parse(text) for text in fail_if or []]
-    old = None if baseline is None else read_baseline(baseline)
-    for gate in gates:
-        gate.require(old)
+    limits = Limits.of(fail_if or [], baseline)
     allowed = duration(budget, "--budget")
     wanted = counts(steps)
     model, recipes = _split(what or [])
     net = open_network(model, device, backend, opening)
-    reference, name = real_images(data, classifier, net) if data else (closed_form(model), "")
+    reference, name = measured_against(data, classifier, model, net)
+    asked, recipes = metrics.split(",") if metrics else None, recipes or with_room(net, USUAL, max(wanted))
+    limits.require(net, reference, asked, solver)
+    limits.require_baseline(net, recipes, wanted, n or (None if allowed else TIMED))
     many = n or len((classes or "").split(","))
     labels = class_list(classes, net.spec.class_names, net.classes, many)
     with kept_on_interrupt(outputs.parts), progress_of(quiet) as tell:
         found = compare_recipes(
-            net, recipes or with_room(net, USUAL, max(wanted)), steps=wanted, n=n, seed=seed, guidance=guidance,
+            net, recipes, steps=wanted, n=n, seed=seed, guidance=guidance,
             clip=clip, labels=labels, batch_size=batch_size,
-            reference=reference, reference_name=name, metrics=metrics.split(",") if metrics else None, solver=solver,
+            reference=reference, reference_name=name, metrics=asked, solver=solver,
             repeats=repeats, budget=allowed, traces=TRACED if outputs.page else 0, keep=outputs.parts, progress=tell,
         )  # fmt: skip
-    document = outputs.write(found, model, old)
+    document = outputs.write(found, model, limits.old)
     outputs.clear()
-    beyond = failures(gates, document, old)
     if as_json:
         say_json(document | {"picture": str(outputs.picture) if outputs.drawn else None})
     else:
-        show(found, old, quiet)
+        show(found, limits.old, quiet)
         for path in outputs.written:
             say(path)
-    for line in beyond:
-        remark(line)
-    if beyond:
+    if limits.failed(document, quiet):
         raise typer.Exit(FAILED)
 
 

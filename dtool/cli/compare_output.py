@@ -17,7 +17,6 @@ from dtool.files import require_writable, write_atomically
 
 if TYPE_CHECKING:
     from dtool.compare.drawing import Tell
-    from dtool.compare.gate import Gate
     from dtool.compare.result import Comparison, Entry
 
 SHOWN = 4  # metrics in the table
@@ -109,12 +108,6 @@ def _page(made: dict[str, Any], found: Comparison) -> str:
     return page(made, found.images[:, :count], list(found.traces))
 
 
-def failures(gates: Sequence[Gate], document: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
-    """A line for each figure beyond a limit."""
-    before = None if old is None else old["entries"]
-    return [line for gate in gates for line in gate.failures(document["entries"], before)]
-
-
 @contextmanager
 def progress_of(quiet: bool) -> Iterator[Tell | None]:
     """A function (done, total, what) that moves a bar on stderr: what is being done, and how long it still takes."""
@@ -142,10 +135,13 @@ def kept_on_interrupt(parts: Path) -> Iterator[None]:
 
 
 def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:
-    """The table, the distances between recipes, the verdict, and what could not be measured."""
+    """The table, what its cells mean, the distances between recipes, the verdict, and what could not be measured."""
     known = [about for about in found.metrics if about.skipped is None][:SHOWN]
     heads = ["#", "recipe", "steps", "calls", "seconds", "images/s", "RMSE to ODE", *(about.name for about in known)]
-    columns = [Column(head, head != "recipe", fold=head == "recipe") for head in [*heads, *(["z"] if known else [])]]
+    columns = [
+        Column(head, head != "recipe", fold=head == "recipe")
+        for head in [*heads, *(f"z of {about.name}" for about in known[:1])]
+    ]
     rows = []
     for i, entry in enumerate(found.entries, 1):
         cells = [str(i), entry.name, str(entry.steps), str(entry.calls), number(entry.seconds)]
@@ -157,6 +153,8 @@ def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:
             cells.append("-" if first is None or first.z is None else f"{first.z:+.1f}")
         rows.append(cells)
     table(columns, rows, title=f"n = {found.n}, seed {found.seed}, {found.backend} on {found.device}")
+    for line in _legend(found):
+        remark(line, quiet)
     if 1 < len(found.entries) <= 12:
         numbers = [Column("#", True)] + [Column(str(i), True) for i in range(1, len(rows) + 1)]
         cells_of = [[str(i)] + [f"{v:.2f}" for v in row] for i, row in enumerate(found.rmse.tolist(), 1)]
@@ -165,6 +163,17 @@ def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:
     say()
     say(found.verdict)
     remark("\n".join(_remarks(found, old)), quiet)
+
+
+def _legend(found: Comparison) -> Iterator[str]:
+    """What the column of the solver's error says, where it does not say it itself."""
+    from dtool.compare.run import SOLVED
+
+    errors = [entry.solver for entry in found.entries if entry.solver is not None]
+    if errors and found.n > SOLVED:
+        yield f"RMSE to ODE is that of the first {SOLVED} of the {found.n} images"
+    if not all(error.judged for error in errors):
+        yield "(in parentheses): cannot be judged, the solution's own error is not ten times smaller"
 
 
 def _remarks(found: Comparison, old: dict[str, Any] | None) -> Iterator[str]:

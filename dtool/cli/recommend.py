@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ from dtool.cli.arguments import (
     with_opening,
 )  # fmt: skip
 from dtool.cli.output import AsJson, Column, Quiet, number, remark, say, say_json, table
+from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.compare.recommend import Recommendation
@@ -72,15 +74,17 @@ def recommend(
     solution of the same ODE from the same noise; the confidence is how often the winner would win with other images.
     With --data, or a closed form, the winner is then compared with stochastic recipes on the law of the samples.
     """
-    from dtool.cli.compare_data import closed_form, real_images
+    from dtool.cli.compare_data import measured_against
     from dtool.cli.compare_output import progress_of
     from dtool.cli.values import class_list
     from dtool.compare.law import law_of
     from dtool.compare.recommend import CHECKED
     from dtool.compare.recommend import recommend as find
 
+    if ms is not None and not (isfinite(ms) and ms > 0):
+        raise UsageError(f"--ms {ms:g}: no time to draw in", "give the milliseconds that an image may take: --ms 50")
     net = open_network(model, device, backend, opening)
-    reference, name = real_images(data, classifier, net) if data else (closed_form(model), "")
+    reference, name = measured_against(data, classifier, model, net)
     law = None if reference is None else law_of(reference, CHECKED, None, seed, name, None)
     labels = class_list(classes, net.spec.class_names, net.classes, len((classes or "").split(",")))
     with progress_of(quiet) as tell:

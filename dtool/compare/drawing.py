@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,13 @@ class Drawing:
             found.append(np.asarray(out.x0))
             if self.parts is not None:
                 self.parts.write(plan.hash, start, found[-1])
-        return np.concatenate(found)
+        self.first[i] = np.concatenate([self.first[i], *found[1:]])
+        return self.first[i][:n]
+
+    def split(self, i: int, times: float) -> Split | None:
+        """Where the time of the i-th plan went in its last timed round, times as much."""
+        found = self.splits[i]
+        return None if found is None else Split(**{part: times * value for part, value in found.to_dict().items()})
 
     def traced(self, i: int, count: int) -> Samples:
         """The first `count` images of the i-th plan, with their steps."""
@@ -118,15 +125,17 @@ class Drawing:
         )  # fmt: skip
 
 
-def affordable(seconds: Sequence[float], count: int, budget: float, began: float) -> int:
-    """How many images of every recipe fit into what is left of `budget` seconds, at least `count`, at most 10,000.
+def affordable(each: float, least: int, end: float, *, judging: float = 0.0, of: int = 1, most: int = MOST) -> int:
+    """How many images of every recipe can be drawn and judged until `end` (`time.monotonic()`), least to most.
 
-    seconds: what each recipe took for `count` images. began: `time.monotonic()` when the budget began to run. A fifth
-    is left for what follows the drawing.
+    each: seconds for an image of every recipe. judging: what metrics take for `of` images; they compare all with all,
+    so that is with the square of their number. A tenth is left over.
     """
-    left = 0.8 * (budget - (time.monotonic() - began))
-    each = sum(seconds) / count
-    return int(np.clip(left / each if each > 0 else MOST, count, MOST))
+    left = 0.9 * (end - time.monotonic())
+    if left <= 0:
+        return least
+    root = sqrt(each**2 + 4 * judging / of**2 * left)  # n solves judging·(n/of)² + each·n = left
+    return int(np.clip(2 * left / (each + root) if each + root > 0 else most, least, most))
 
 
 def warm_up(network: Network, batch: int, guidance: float | None, calls: int = 2) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.sampling import sample
+from dtool.compare.paired import SolverError, squares
 from dtool.compare.solver import References
 from dtool.errors import DtoolError
 from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 
 FIRST, LAST = 4, 32  # images of the first round and of the last
-STEPS = 128  # of the solution at most
+STEPS = 512  # of the solution at most; it takes so many only where a finalist comes near to it
 FINALISTS = 4
 RESAMPLES = 2000
 
@@ -35,7 +36,7 @@ class Candidate:
 
 
 class Halving:
-    """The rounds: who is left, and the squared error of each image that each has drawn."""
+    """The rounds: who is left, and the images that each has drawn."""
 
     def __init__(
         self, network: Network, plans: Sequence[Plan], options: dict[str, Any], labels: Any,
@@ -50,7 +51,7 @@ class Halving:
         self.plans = [plan for plan in plans if not self.references.why_not(plan)]
         if not self.plans:
             raise DtoolError("no candidate solves the ODE, so there is nothing to judge them by", "name others")
-        self.squares: list[NDArray[np.float64]] = [np.empty(0) for _ in self.plans]
+        self.images: list[NDArray[np.float32]] = [np.empty((0, *network.shape), np.float32) for _ in self.plans]
         self.left = [0] * len(self.plans)
         # every round draws as many new images as all before it, by half as many candidates
         self.expected = int(sum(p.rows for p in self.plans) * FIRST * (1 + log2(LAST / FIRST) / 2))
@@ -69,22 +70,24 @@ class Halving:
             for i in alive[len(kept) :]:
                 self.left[i] = number + 1
             alive = kept
-        self.finalists = alive
-        return alive[0]
+        for i in alive:  # while a solution is not ten times better than a finalist, it is refined
+            self.references.judge(self.plans[i], self.images[i])
+        self.finalists = sorted(alive, key=self._error)
+        return self.finalists[0]
 
     def confidence(self, best: int) -> float:
         """The share of resamples of the images in which `best` is the best of the finalists."""
         random = np.random.default_rng(0)
-        squares = np.stack([self.squares[i] for i in self.finalists])
-        picked = random.integers(0, squares.shape[1], (RESAMPLES, squares.shape[1]))
-        means = squares[:, picked].mean(axis=2)
+        each = np.stack([self._squares(i) for i in self.finalists])
+        picked = random.integers(0, each.shape[1], (RESAMPLES, each.shape[1]))
+        means = each[:, picked].mean(axis=2)
         return float((means.argmin(axis=0) == self.finalists.index(best)).mean())
 
     def candidates(self) -> tuple[Candidate, ...]:
         """All, those that came furthest first."""
-        order = sorted(range(len(self.plans)), key=lambda i: (-len(self.squares[i]), self._error(i)))
+        order = sorted(range(len(self.plans)), key=lambda i: (-len(self.images[i]), self._error(i)))
         return tuple(
-            Candidate(p.recipe, p.steps, p.rows, float(np.sqrt(self._error(i))), len(self.squares[i]), self.left[i])
+            Candidate(p.recipe, p.steps, p.rows, float(np.sqrt(self._error(i))), len(self.images[i]), self.left[i])
             for i, p in ((i, self.plans[i]) for i in order)
         )
 
@@ -105,13 +108,20 @@ class Halving:
         return None if self.labels is None else self.labels[np.asarray(ids) % len(self.labels)].tolist()
 
     def _draw(self, i: int, count: int) -> None:
-        first = len(self.squares[i])
+        first = len(self.images[i])
         if self.progress is not None:
             self.progress(min(self.spent, self.expected), self.expected, self.plans[i].recipe)
         images = self.draw(self.plans[i], range(first, count))
-        far = images.astype(np.float64) - self.references.solution(self.plans[i]).images[first:count]
-        squares = np.square(far).reshape(count - first, -1).mean(axis=1)
-        self.squares[i] = np.concatenate([self.squares[i], squares])
+        self.images[i] = np.concatenate([self.images[i], images])
+
+    def _squares(self, i: int) -> NDArray[np.float64]:
+        """The square error of each of its images, beside the solution as it is now."""
+        images = self.images[i]
+        return squares(images, self.references.solution(self.plans[i]).images[: len(images)])
 
     def _error(self, i: int) -> float:
-        return float(self.squares[i].mean())
+        return float(self._squares(i).mean())
+
+    def error(self, i: int) -> SolverError:
+        """The solver error of what the i-th plan has drawn."""
+        return self.references.judge(self.plans[i], self.images[i])[0]  # type: ignore[return-value] # it has one

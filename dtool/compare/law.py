@@ -13,11 +13,14 @@ from dtool.compare.frechet import distance, floors
 from dtool.compare.result import About, Data
 from dtool.errors import UsageError
 from dtool.metrics import Figure, Metric, Reference, available, differs, evaluate_all, named
+from dtool.metrics.evaluate import PERMUTATIONS
 from dtool.networks.spec import PixelStatistics
 from dtool.targets import Target
 
 DRAWS = 2000  # of a closed form, to compare with
 SURE = 0.05
+# Not extrapolated, as the metric on real images is.
+STATISTICS, TITLE = "fd", "Fréchet distance of pooled pixels at n images"
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64] | None
 
@@ -35,9 +38,12 @@ class Law(ABC):
     def abouts(self) -> tuple[About, ...]:
         """The metrics, the headline first; those that could not be had with the reason."""
 
-    def apart(self, one: Images, other: Images, labels: Labels) -> float | None:
-        """p of the hypothesis that both sets are equally far from the data, None if that cannot be said."""
-        del one, other, labels
+    def apart(self, one: Images, other: Images, labels: Labels, level: float = SURE) -> float | None:
+        """p of the hypothesis that both sets are equally far from the data, None if that cannot be said.
+
+        level: what p will be held against; it decides how finely p is known.
+        """
+        del one, other, labels, level
         return None
 
 
@@ -64,13 +70,16 @@ class ImageLaw(Law):
         """As every law does."""
         return tuple(sorted(self._known.values(), key=lambda about: not about.headline))
 
-    def apart(self, one: Images, other: Images, labels: Labels) -> float | None:
+    def apart(self, one: Images, other: Images, labels: Labels, level: float = SURE) -> float | None:
         """By the paired test of the headline."""
         best = next((about for about in self.abouts() if about.skipped is None), None)
         if best is None:
             return None
         try:
-            return differs(best.name, one, other, self.reference, labels=_whole(labels, self.reference)).p
+            return differs(
+                best.name, one, other, self.reference, labels=_whole(labels, self.reference),
+                permutations=max(PERMUTATIONS, round(4 / level)),
+            ).p  # fmt: skip
         except UsageError:
             return None
 
@@ -98,7 +107,11 @@ class TargetLaw(ImageLaw):
 
 
 class StatisticsLaw(Law):
-    """The pooled pixels' mean and covariance that a network keeps of its training images."""
+    """The pooled pixels' mean and covariance that a network keeps of its training images.
+
+    The distance is not extrapolated: it falls as n grows. Its null is what n draws of the Gaussian with that mean and
+    covariance score; real images, which are no Gaussian, score a little more.
+    """
 
     def __init__(self, statistics: PixelStatistics, n: int) -> None:
         self.statistics = statistics
@@ -119,11 +132,11 @@ class StatisticsLaw(Law):
         again = [distance(images[random.permutation(len(images))[::2]], self.statistics) for _ in range(50)]
         reach = 1.96 * float(np.std(again, ddof=1))  # of halves: as wide as that of the whole
         z = (value - self._mean) / self._sd if self._sd > 0 else None
-        return {"fd": Figure(value, value - reach, value + reach, z, None, self._mean, self._sd, len(images), 0)}
+        return {STATISTICS: Figure(value, value - reach, value + reach, z, None, self._mean, self._sd, len(images), 0)}
 
     def abouts(self) -> tuple[About, ...]:
         """As every law does."""
-        return (About("fd", "Fréchet distance, pooled pixels", "lower", True, self._mean, self._sd, self._why),)
+        return (About(STATISTICS, TITLE, "lower", True, self._mean, self._sd, self._why),)
 
 
 def law_of(
@@ -138,7 +151,7 @@ def law_of(
     if reference is not None and not isinstance(reference, PixelStatistics):
         made = reference if isinstance(reference, Reference) else Reference(np.asarray(reference))
         return ImageLaw(made, Data(name, len(made)), names)
-    if names is not None and list(names) != ["fd"]:
+    if names is not None and list(names) != [STATISTICS]:
         raise UsageError(f"the metrics {', '.join(names)} need real images", "give some: --data FOLDER (reference=)")
     known = reference or statistics
     return None if known is None or n < 2 else StatisticsLaw(known, n)

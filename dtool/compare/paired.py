@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log, log10, sqrt
+from math import atan, exp, log, log10, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,28 @@ def difference(first: Any, second: Any, solution: Any, seed: int = 0) -> Differe
     t = (means[good] - influence.mean()) / errors[good]
     high, low = (value - float(quantile) * spread for quantile in _ends(t))
     return Difference(value, low, high, not low <= 0 <= high)
+
+
+def chance(first: Any, second: Any, solution: Any) -> float:
+    """p of the hypothesis that two recipes' images are equally far from the solution: arrays `(n, *shape)`.
+
+    Student's t-test, two-sided, of the mean of log(a_i/b_i), a_i and b_i the square errors of image i: errors are
+    skewed and in proportion to each other, their ratio's logarithm is neither. 1 for a single image.
+    """
+    tiny = np.finfo(np.float64).tiny
+    ratio = np.log(squares(first, solution) + tiny) - np.log(squares(second, solution) + tiny)
+    if len(ratio) < 2 or not ratio.any():
+        return 1.0
+    spread = float(ratio.std(ddof=1)) / sqrt(len(ratio))
+    return _tail(abs(float(ratio.mean())) / spread, len(ratio) - 1) if spread > 0 else 0.0
+
+
+def _tail(t: float, freedom: int) -> float:
+    """P(|T| > t) of Student's t: with T = √freedom·tan θ, θ has a density in proportion to cos^(freedom-1) θ."""
+    start = atan(t / sqrt(freedom))
+    beyond, whole = (np.linspace(low, pi / 2, 4001) for low in (start, 0.0))
+    parts = [np.trapezoid(np.cos(theta).clip(0) ** (freedom - 1), theta) for theta in (beyond, whole)]
+    return float(parts[0] / parts[1])
 
 
 def _ends(t: Array) -> Array:

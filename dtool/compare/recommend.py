@@ -27,8 +27,9 @@ class Recommendation:
     """The recipe to take, with what speaks for it.
 
     `confidence`: in how many of 2,000 resamples of the images it has the smallest error of the finalists. `candidates`:
-    all that were tried, the best first. `spent`: network calls of one image, without those of the reference. `law`:
-    what the check against data said, if there were data.
+    all that were tried, the best first. `judged`: whether `rmse` is at least ten times `reference_error`, the
+    solution's own; if not, the finalists are all too near to it, and the confidence says little. `spent`: network calls
+    of one image, without those of the reference. `law`: what the check against data said, if there were data.
     """
 
     recipe: str
@@ -37,6 +38,7 @@ class Recommendation:
     rmse: float
     confidence: float
     reference_error: float
+    judged: bool
     candidates: tuple[Candidate, ...]
     spent: int
     milliseconds: float | None
@@ -70,6 +72,8 @@ def recommend(
     """
     if (calls is None) == (ms is None):
         raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 10 or --ms 50")
+    if ms is not None and not 0 < ms < float("inf"):
+        raise UsageError(f"ms={ms} is no time", "give some milliseconds")
     each = None if ms is None else milliseconds(network, guidance)
     allowed = int(calls if ms is None or each is None else ms / each)  # type: ignore[arg-type]
     if allowed < 1:
@@ -78,11 +82,11 @@ def recommend(
     field = within(network, allowed, recipes)
     halving = Halving(network, field, {"seed": seed, "guidance": guidance, "clip": clip}, labels, progress)
     best = halving.run()
-    winner, rms = halving.plans[best], float(np.sqrt(halving.squares[best].mean()))
+    winner, error = halving.plans[best], halving.error(best)
     said = None if law is None else _checked(network, winner, allowed, law, halving)
     return Recommendation(
-        winner.recipe, winner.steps, winner.rows, rms, halving.confidence(best),
-        halving.references.solution(winner).error, halving.candidates(), halving.spent,
+        winner.recipe, winner.steps, winner.rows, error.rmse, halving.confidence(best), error.own, error.judged,
+        halving.candidates(), halving.spent,
         None if each is None else each * winner.rows, said,
     )  # fmt: skip
 

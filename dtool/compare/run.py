@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,10 +16,10 @@ from dtool.backends.fused import FusedNetwork
 from dtool.compare.contestants import contestants
 from dtool.compare.drawing import TIMED, Drawing, affordable, checked_labels
 from dtool.compare.law import Law, law_of
-from dtool.compare.paired import difference
+from dtool.compare.paired import chance
 from dtool.compare.parts import Parts, key_of
 from dtool.compare.result import Comparison, Entry
-from dtool.compare.solver import References, Solution
+from dtool.compare.solver import LEAST, References, Solution
 from dtool.compare.split import Split
 from dtool.compare.verdict import verdict
 from dtool.errors import UsageError
@@ -26,8 +27,9 @@ from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 from dtool.plan.recipe import Recipe
 
-SOLVED = 16  # images that the solver's error is measured on
-STEPS = 128  # of the solution at most
+SOLVED = 8  # images that the solver's error is measured on: their distances to the solution are paired, so few suffice
+STEPS = 512  # of the solution at most; it takes so many only where a recipe comes near to it
+JUDGED = 128  # images that a budget tries the metrics on
 PAIRED = 256  # images that the recipes' distances to each other are measured on
 
 
@@ -76,14 +78,21 @@ def compare(
     drawing.warm_up()
     timed = min(n or TIMED, TIMED)
     seconds = drawing.timed(timed, repeats)
-    n = n or (affordable([median(s) for s in seconds], timed, budget, began) if budget else TIMED)
-    law = law_of(reference, n, metrics, seed, reference_name, network.spec.statistics)
+    each = [median(s) / timed for s in seconds]
+    made = partial(law_of, reference, names=metrics, seed=seed, name=reference_name, statistics=network.spec.statistics)
+    most = STEPS
+    if budget:
+        call = max(one / plan.rows for one, plan in zip(each, plans, strict=True))
+        most, solving = _solving(call, 0.4 * budget)
+        n = _affordable(drawing, made, each, began + budget - (solving if solver else 0))
+    n = n or TIMED
+    law = made(n)
     drawing.resume(n)
     images = [drawing.images(i, n) for i in range(len(plans))]
     classes = drawing.classes(range(n))
-    solved = _references(drawing, min(n, SOLVED)) if solver else None
+    solved = _references(drawing, min(n, SOLVED), most) if solver else None
     entries = [
-        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing.splits[i])
+        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing.split(i, n / timed))
         for i, (name, plan, drawn, took) in enumerate(zip(names, plans, images, seconds, strict=True))
     ]
     said = verdict(entries, images, law, classes, _nearer(plans, images, solved))
@@ -111,26 +120,44 @@ def _entry(
     )  # fmt: skip
 
 
-def _references(drawing: Drawing, count: int) -> References:
+def _affordable(drawing: Drawing, law_of_n: Callable[[int], Law | None], each: Sequence[float], end: float) -> int:
+    """How many images of every recipe are drawn and judged until `end`; each: what recipes take for an image."""
+    few = affordable(sum(each), TIMED, end, most=JUDGED)
+    images = drawing.images(0, few)
+    law = law_of_n(few)
+    began = time.monotonic()
+    if law is not None:
+        law.figures(images, drawing.classes(range(few)))
+    judging = 2 * len(each) * (time.monotonic() - began)  # the figures, and the tests of one against another
+    return affordable(sum(each), TIMED, end, judging=judging, of=few)
+
+
+def _solving(call: float, seconds: float) -> tuple[int, float]:
+    """(how many steps a solution may have, what it then takes) in at most `seconds`, if they suffice for the fewest."""
+    most = STEPS
+    while most > 2 * LEAST and 2 * most * SOLVED * call > seconds:
+        most //= 2
+    return most, 2 * most * SOLVED * call
+
+
+def _references(drawing: Drawing, count: int, most: int) -> References:
     """The solutions of the ODE from the noise of the first `count` images."""
     labels = drawing.classes(range(count))
-    return References(drawing.network, n=count, seed=drawing.seed, labels=labels, most=STEPS, **drawing.options)
+    return References(drawing.network, n=count, seed=drawing.seed, labels=labels, most=most, **drawing.options)
 
 
 def _nearer(
     plans: Sequence[Plan], images: Sequence[NDArray[np.float32]], solved: References | None
-) -> Callable[[int, int], bool]:
-    """Whether the i-th plan's images are surely nearer to its solution than the j-th's, from the same noise."""
+) -> Callable[[int, int], float]:
+    """p of the hypothesis that two plans' images are equally near to the solution, from the same noise."""
 
-    def nearer(i: int, j: int) -> bool:
-        if solved is None or len(images[i]) < 2:
-            return False
+    def nearer(i: int, j: int) -> float:
+        if solved is None:
+            return 1.0
         found = solved.solution(plans[i])
         if solved.solution(plans[j]).start != found.start:
-            return False  # two paths: nothing is paired
-        one, other = (images[k][:SOLVED] for k in (i, j))
-        far = difference(other, one, found.images)
-        return far.apart and far.value > 0
+            return 1.0  # two paths: nothing is paired
+        return chance(images[i][:SOLVED], images[j][:SOLVED], found.images)
 
     return nearer
 

@@ -53,6 +53,7 @@ def finished(chart: Any, height: int | None, **datasets: Rows) -> dict[str, Any]
     spec: dict[str, Any] = sized.to_dict(validate=False)
     spec.pop("$schema", None)
     spec["datasets"] = datasets
+    spec["padding"] = {"left": 5, "top": 5, "right": 16, "bottom": 5}  # half of a number may stand beside the last tick
     spec["autosize"] = {"type": "pad" if height is None else "fit-x", "contains": "padding"}
     spec["config"] = {
         "background": "transparent",

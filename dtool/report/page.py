@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dtool.compare.run import SOLVED
 from dtool.errors import DtoolError, UsageError
 from dtool.report import charts, earlier, figures, pictures, table
 from dtool.report.values import finite, number, plain, script_hash, script_json, seconds
 
 VENDOR = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
-SCRIPTS = ("base.js", "sprites.js", "grid.js", "viewer.js", "charts.js", "table.js", "main.js")
+SCRIPTS = ("base.js", "scroll.js", "sprites.js", "grid.js", "viewer.js", "charts.js", "table.js", "main.js")
 STYLES = ("base.css", "images.css", "figures.css", "print.css")
 FORMAT = 2
 
@@ -48,6 +49,7 @@ def page(document: dict[str, Any], images: Any, traces: Sequence[Any] | None = N
     text: str = environment.get_template("page.html").render(
         document=known, columns=shown, groups=_groups(shown), sheet=sheet, parts=parts, heads=_heads(known, arrays),
         labels=labels, colours=colours, recipes=_recipes(known, colours), earlier=earlier.compared(known),
+        solved=_solved(known),
         data=script_json(data), scripts=scripts, styles="\n".join(_asset(name) for name in STYLES),
         policy=_policy(scripts), notice=_file("vendor", "NOTICE"),
     )  # fmt: skip
@@ -130,6 +132,12 @@ def _heads(document: dict[str, Any], images: Any) -> list[dict[str, str]]:
         kind = "" if label is None or label < 0 else str(names[int(label)]) if named else f"{label:.0f}"
         heads.append({"id": str(ids[i] if i < len(ids) else i), "class": kind})
     return heads
+
+
+def _solved(document: dict[str, Any]) -> int | None:
+    """Of how many images the solver's error is, None if there is none or that is not known."""
+    measured = any(entry.get("solver") for entry in document["entries"])
+    return min(int(document["n"]), SOLVED) if measured and document["n"] is not None else None
 
 
 def _policy(scripts: list[str]) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from dtool.report.charts import Rows, altair, finished, plain_hue, tips
-from dtool.report.values import finite, number
+from dtool.report.values import finite, number, span
 
 COSTS = {"calls": "network calls an image", "seconds": "seconds, all images"}
 
@@ -30,7 +30,8 @@ def against_cost(rows: Rows, better: str, title: str, cost: str, null: Any = Non
     alt = altair()
     kept = front(rows, better)
     data = [{"low": row["value"], "high": row["value"], "x_low": row["x"], "x_high": row["x"], **row,
-             "front": i in kept} for i, row in enumerate(rows)]  # fmt: skip
+             "interval": span(row.get("low"), row.get("high")) or "none", "front": i in kept}
+            for i, row in enumerate(rows)]  # fmt: skip
     least, most = min(min(row["low"], row["value"]) for row in data), max(row["high"] for row in data)
     logarithmic = least > 0 and most / least > 5
     bands = _bands(null, least if logarithmic else None)
@@ -45,7 +46,7 @@ def against_cost(rows: Rows, better: str, title: str, cost: str, null: Any = Non
     if cost == "seconds":
         layers.append(base.mark_rule(strokeWidth=1.5).encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=y))
     fill = alt.condition("datum.front", alt.Fill("hue:N", scale=None, legend=None), alt.value("var(--paper)"))
-    said = tips(label_N="recipe", x=cost, value="value", low="95 % from", high="to")
+    said = tips(label_N="recipe", x=cost, value="value", interval_N="95 % interval")
     layers.append(base.mark_point(size=64, strokeWidth=2, opacity=1).encode(y=y, fill=fill, tooltip=said))
     return finished(alt.layer(*layers), 260, rows=data, front=[data[i] for i in kept], band=bands)
 

@@ -79,7 +79,7 @@ def seconds(value: Any) -> str:
 
 
 def span(low: Any, high: Any) -> str:
-    """An interval, or nothing if an end of it is missing."""
-    if finite(low) is None or finite(high) is None:
+    """An interval, or nothing if an end of it is missing, or it is a single number."""
+    if finite(low) is None or finite(high) is None or low == high:
         return ""
     return f"{number(low)} … {number(high)}"

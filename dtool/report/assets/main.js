@@ -92,6 +92,7 @@ async function start() {
   startCopy();
   startHelp();
   startTable();
+  startScroll();
   document.addEventListener("keydown", onKey);
   if (sheet) {
     startGrid();
