@@ -231,24 +231,6 @@ def test_a_baseline_of_another_number_of_images(capsys):
     assert result.code == 0, result.err
 
 
-def test_a_recommendation(capsys):
-    found = json.loads(
-        ran(capsys, "recommend", "gmm:d=1", "--calls", 4, "--recipe", "ddim", "--recipe", "heun", "--json").out
-    )
-    assert found["calls"] <= 4
-    assert {c["recipe"] for c in found["candidates"]} == {"ddim", "heun"}
-    shown = ran(capsys, "recommend", "--calls", 2, "--recipe", "ddim", "--recipe", "dpmpp-2m")
-    assert shown.code == 0, shown.err
-    assert "with --steps 2" in shown.out.splitlines()[-1]
-    failed(ran(capsys, "recommend"), 2, "a budget is a number of calls or of milliseconds", "--calls")
-    for calls in (0, -1, "nan", "inf"):
-        failed(ran(capsys, "recommend", f"--calls={calls}"), 2, "'--calls'")
-    for ms in ("nan", "inf", "-inf", "-3", "0"):
-        failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"--ms {ms}: no time", "--ms 50")
-    judged = ["recommend", "gmm:d=2", "--calls", 4, "--classifier", "missing.onnx"]
-    failed(ran(capsys, *judged), 2, "--classifier missing.onnx has no real images", "--data")
-
-
 def test_ctrl_c_keeps_what_was_drawn(capsys, tmp_path, monkeypatch):
     from dtool.compare import drawing
 
@@ -331,3 +313,11 @@ def test_export_refuses_what_is_no_checkpoint(capsys, tmp_path):
     failed(ran(capsys, "export", "model.pt", "-o", "model.txt"), 2, "an export is an ONNX file", ".onnx")
     failed(ran(capsys, "export", "missing.pt"), 1, "missing.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_metric_that_too_few_images_have_is_refused_before_they_are_drawn(capsys, monkeypatch):
+    from dtool.compare import drawing
+
+    monkeypatch.setattr(drawing, "sample", lambda *_, **__: pytest.fail("drawn"))
+    result = ran(capsys, "compare", "ddim", "--steps", 2, "-n", 6, "--metrics", "fd")
+    failed(result, 2, "fd: n=6 is too few for 12 features: use -n 48", "--metrics")

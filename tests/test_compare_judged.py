@@ -15,7 +15,6 @@ from dtool.compare import drawing
 from dtool.compare.document import document
 from dtool.compare.drawing import affordable
 from dtool.compare.paired import chance, error
-from dtool.compare.recommend import recommend
 from dtool.compare.result import Entry
 from dtool.compare.verdict import verdict
 from dtool.errors import UsageError
@@ -160,44 +159,3 @@ def test_an_interrupted_comparison_goes_on(at, tmp_path):
     dtool.compare(net, ["ddim", "heun"], progress=lambda *now: third.append(now), **options)
     assert len(third) < len(drawn)
     assert {what for *_, what in third} == {"ddim: timing", "heun: timing"}
-
-
-@pytest.mark.parametrize("calls", [4, 9])
-def test_a_recommendation_is_the_best_of_what_it_tried(calls):
-    net = target("gmm:d=1").network()
-    names = ["ddim", "ddim/karras", "dpmpp-2m/logsnr", "heun", "unipc/logsnr"]
-    found = recommend(net, calls=calls, recipes=names)
-    assert found.calls <= calls
-    assert all(c.calls <= calls for c in found.candidates)
-    finalists = [c for c in found.candidates if c.left == 0]
-    assert found.rmse == min(c.rmse for c in finalists)
-    assert 0.2 < found.confidence <= 1
-    everything = dtool.compare(net, names, steps=[found.steps], n=64, repeats=1)
-    same = next(e for e in everything.entries if e.recipe == found.recipe)
-    assert same.solver.rmse == pytest.approx(found.rmse, rel=1.0)
-
-
-def test_a_recommendation_is_checked_on_the_law(exact):
-    from dtool.compare.law import law_of
-
-    law = law_of(exact, 256, ["mmd"], 0, "", None)
-    found = recommend(exact.network(), calls=20, recipes=["ddim", "dpmpp-2m"], law=law)
-    assert "ddpm" in found.law
-    poor = recommend(exact.network(), calls=3, recipes=["ddpm:sigma=none"], law=law)
-    assert "better at 3 calls" in poor.law
-
-
-@pytest.mark.parametrize(
-    ("options", "cause"),
-    [
-        ({}, "a budget is"),
-        ({"calls": 5, "ms": 3.0}, "a budget is"),
-        ({"ms": 1e-9}, "nothing fits"),
-        ({"calls": 5, "recipes": ["ddpm"]}, "is stochastic"),
-        ({"calls": 5, "recipes": ["dimm"]}, "no sampler"),
-        ({"calls": 5, "recipes": []}, "no recipe to choose"),
-    ],
-)
-def test_what_cannot_be_recommended(options, cause):
-    with pytest.raises(UsageError, match=cause):
-        recommend(network(), **options)

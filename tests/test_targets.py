@@ -244,3 +244,12 @@ def test_tensors_come_back_as_tensors():
     made = dtool.sample(net, "ddim", steps=4, x=x).x0
     assert made.dtype == torch.float64
     np.testing.assert_array_equal(made.numpy(), dtool.sample(net, "ddim", steps=4, x=x.numpy()).x0)
+
+
+@pytest.mark.parametrize("token", ["gmm:d=2", "two-diracs", "digits-gmm", "sphere:d=3"])
+def test_the_spread_of_w2_is_that_of_other_draws(token):
+    law = target(token)
+    found = [law.w2(1.1 * law.sample(100, seed)) for seed in range(12)]
+    spread = np.std([one.value for one in found], ddof=1)
+    assert 0.4 < np.median([one.sd for one in found]) / spread < 2.5
+    assert found[0].floor_sd == found[1].floor_sd > 0

@@ -105,10 +105,11 @@ def _show(found: Recommendation, quiet: bool) -> None:
     say()
     say(f"{found.recipe} with --steps {found.steps}")
     took = "" if found.milliseconds is None else f", {found.milliseconds:.3g} ms of network calls an image"
-    remark(
-        f"{found.calls} calls{took}; best of the finalists in {found.confidence:.0%} of resamples; the solution is "
-        f"itself off by {found.reference_error:.1e}",
-        quiet,
+    sure = (
+        f"best of the finalists in {found.confidence:.0%} of resamples"
+        if found.judged
+        else "nearer to the solution than ten times its own error, so which of the finalists is best cannot be judged"
     )
+    remark(f"{found.calls} calls{took}; {sure}; the solution is itself off by {found.reference_error:.1e}", quiet)
     if found.law is not None:
         remark(found.law, quiet)

@@ -91,19 +91,21 @@ class TargetLaw(ImageLaw):
         draws = target.sample(DRAWS, seed=seed + 1)
         super().__init__(Reference(draws), Data(f"{target.token}, exact draws", DRAWS), names)
         self.target = target
-        self._floor: float | None = None
+        self._floor: tuple[float | None, float | None] = (None, None)
 
     def figures(self, images: Images, labels: Labels) -> dict[str, Figure]:
         """As every law does."""
         found = super().figures(images, labels)
         far = self.target.w2(images)
-        self._floor = far.floor
-        found["w2"] = Figure(far.value, far.value, far.value, None, null_mean=far.floor, n=len(images))
+        self._floor = far.floor, far.floor_sd
+        z = (far.value - far.floor) / far.floor_sd if far.floor_sd > 0 else None
+        low, high = far.value - 1.96 * far.sd, far.value + 1.96 * far.sd
+        found["w2"] = Figure(far.value, low, high, z, None, *self._floor, len(images), 0)
         return found
 
     def abouts(self) -> tuple[About, ...]:
         """As every law does."""
-        return *super().abouts(), About("w2", "2-Wasserstein distance to the law", "lower", False, self._floor)
+        return *super().abouts(), About("w2", "2-Wasserstein distance to the law", "lower", False, *self._floor)
 
 
 class StatisticsLaw(Law):

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from dtool.compare.drawing import warm_up
-from dtool.compare.field import within
+from dtool.compare.field import largest, within
 from dtool.compare.halving import Candidate, Halving
 from dtool.compare.law import SURE, Law
 from dtool.errors import UsageError
 from dtool.networks.network import Network
-from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 
 CHECKED = 256  # images that the law is checked on
@@ -104,7 +103,7 @@ def milliseconds(network: Network, guidance: float | None, calls: int = 9) -> fl
 
 def _checked(network: Network, winner: Plan, calls: int, law: Law, halving: Halving) -> str:
     """The winner against stochastic recipes of as many calls, on the law of the samples."""
-    found = [_rival(network, token, calls) for token in STOCHASTIC]
+    found = [largest(network, token, calls) for token in STOCHASTIC]
     rivals = [plan for plan in found if plan is not None]
     ids = range(CHECKED)
     labels = halving.classes(ids)
@@ -125,15 +124,3 @@ def _checked(network: Network, winner: Plan, calls: int, law: Law, halving: Halv
         return f"by {about.title}, {' and '.join(worse_than)} is better at {calls} calls: compare them"
     names = ", ".join(plan.recipe for plan in rivals)
     return f"by {about.title} none of {names} is surely better at {calls} calls"
-
-
-def _rival(network: Network, token: str, calls: int) -> Plan | None:
-    """A stochastic recipe within the budget, with as many steps as fit."""
-    for steps in range(min(calls, network.schedule.T), 0, -1):
-        try:
-            plan = make_plan(token, steps=steps, network=network)
-        except UsageError:
-            continue
-        if plan.rows <= calls:
-            return plan
-    return None

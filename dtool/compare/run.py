@@ -74,19 +74,20 @@ def compare(
     given = checked_labels(network, labels, n)
     settings = {"guidance": guidance, "clip": clip, "batch_size": batch_size}
     kept = None if keep is None else Parts(keep, key_of(network, seed=seed, labels=labels, **settings))
+    made = partial(law_of, reference, names=metrics, seed=seed, name=reference_name, statistics=network.spec.statistics)
+    law = _law(made, n, metrics) if n else None  # before anything is drawn: it may refuse
     drawing = Drawing(network, plans, names, seed, given, settings, kept, progress)
     drawing.warm_up()
     timed = min(n or TIMED, TIMED)
     seconds = drawing.timed(timed, repeats)
     each = [median(s) / timed for s in seconds]
-    made = partial(law_of, reference, names=metrics, seed=seed, name=reference_name, statistics=network.spec.statistics)
     most = STEPS
     if budget:
         call = max(one / plan.rows for one, plan in zip(each, plans, strict=True))
         most, solving = _solving(call, 0.4 * budget)
         n = _affordable(drawing, made, each, began + budget - (solving if solver else 0))
     n = n or TIMED
-    law = made(n)
+    law = law or _law(made, n, metrics)
     drawing.resume(n)
     images = [drawing.images(i, n) for i in range(len(plans))]
     classes = drawing.classes(range(n))
@@ -118,6 +119,15 @@ def _entry(
         n / took if took > 0 else 0.0,
         split, error, why or None, {} if law is None else law.figures(images, classes), points(plan),
     )  # fmt: skip
+
+
+def _law(made: Callable[[int], Law | None], n: int, metrics: Sequence[str] | None) -> Law | None:
+    """The law of n images; raises UsageError for a metric that was named and is known not to be had."""
+    law = made(n)
+    lacking = [] if law is None or metrics is None else [about for about in law.abouts() if about.skipped]
+    if lacking:
+        raise UsageError(f"{lacking[0].name}: {lacking[0].skipped}", "draw more images, or leave --metrics out")
+    return law
 
 
 def _affordable(drawing: Drawing, law_of_n: Callable[[int], Law | None], each: Sequence[float], end: float) -> int:

@@ -26,13 +26,16 @@ class Distance:
     """W2 of samples to a law, in the units of the samples.
 
     `exact`: whether `value` is the W2 of the law of these n points itself; otherwise it is what `how` says. Even an
-    exact draw of n points is not at distance 0: `floor` is what exact draws of the same n score on average.
+    exact draw of n points is not at distance 0: `floor` is what exact draws of the same n score on average, and
+    `floor_sd` their standard deviation. `sd`: that of `value`, from random halves of the samples.
     """
 
     value: float
     exact: bool
     how: str
     floor: float
+    floor_sd: float = 0.0
+    sd: float = 0.0
 
 
 class Line(Protocol):

@@ -10,6 +10,7 @@ import numpy as np
 from dtool.errors import UsageError
 from dtool.plan import Plan, Point, Recipe
 from dtool.plan import compile as compile_plan
+from dtool.plan.unrolled import unrolled
 from dtool.samplers.rule import Rule
 from dtool.testing import grids
 from dtool.testing.grids import Grid
@@ -18,31 +19,6 @@ from dtool.testing.targets import Array
 BAR = 1e-9
 ON_GRIDS = ("steps equal in λ", "steps equal in σ/α", "one step")
 _OPTION = re.compile(r"(\w+)=(\S+)")
-
-
-def unrolled(plan: Plan, end: Point) -> tuple[Array, Array]:
-    """Every x̄ = x/α of the plan as a linear form: coefficients of the start and the images, and those of the noises.
-
-    Row i, `(rows + 1, rows + 1)`: x̄ at call i (the last: at `end`) in terms of x̄ at the start and of what the network
-    says the image is at each call. The second array, `(rows + 1, rows)`, has each row's fresh noise.
-    """
-    n = plan.rows
-    alpha = np.append(plan.alpha, end.alpha)
-    x, saved = np.zeros(2 * n + 1), np.zeros(2 * n + 1)
-    x[0] = alpha[0]
-    found: list[Array] = [x / alpha[0]]
-    history: list[Array] = []
-    for i in range(n):
-        image = np.zeros(2 * n + 1)
-        image[1 + i] = 1.0
-        saved = x if plan.save[i] else saved
-        history.insert(0, image if plan.images[i] else (x - plan.alpha[i] * image) / plan.sigma[i])
-        x = plan.a[i] * x + plan.a_saved[i] * saved
-        x = x + sum(weight * entry for weight, entry in zip(plan.b[i], history, strict=False))
-        x[1 + n + i] += plan.c[i]
-        found.append(x / alpha[i + 1])
-    table = np.array(found)
-    return table[:, : n + 1], table[:, n + 1 :]
 
 
 def distance(one: Plan, other: Plan, ends: tuple[Point, Point]) -> float:
@@ -55,11 +31,19 @@ def distance(one: Plan, other: Plan, ends: tuple[Point, Point]) -> float:
     v, other_v = (_levels(plan, end) for plan, end in zip((one, other), ends, strict=True))
     if np.abs(v - other_v).max() > BAR * v.max():
         return float("inf")
-    (signal, noise), (other_signal, other_noise) = unrolled(one, ends[0]), unrolled(other, ends[1])
+    (signal, noise), (other_signal, other_noise) = _scaled(one, ends[0]), _scaled(other, ends[1])
     scale = 1 + v[:, None]
     covariance = noise @ noise.T - other_noise @ other_noise.T
     differences = (signal - other_signal) / scale, covariance / (scale * scale.T)
     return max(float(np.abs(difference).max()) for difference in differences)
+
+
+def _scaled(plan: Plan, end: Point) -> tuple[Array, Array]:
+    """`unrolled` in x̄ = x/α, the start included."""
+    signal, noise = unrolled(plan)
+    alpha = np.append(plan.alpha, end.alpha)[:, None]
+    signal = np.concatenate([signal[:, :1] * alpha[0], signal[:, 1:]], axis=1)
+    return signal / alpha, noise / alpha
 
 
 def _levels(plan: Plan, end: Point) -> Array:
