@@ -1,0 +1,176 @@
+"""The rows of a plan while they are written: the symbols that a rule is called with, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import hypot, isfinite, sqrt
+from typing import Any
+
+from dtool.errors import CompileError
+from dtool.plan.form import Form
+from dtool.plan.point import Node, Point
+from dtool.samplers.rule import Rule
+
+# Symbols are integers: of row i, its input x is 4i, its prediction m is 4i+1, its noise z is 4i+2, and what clipping
+# took off its predicted image 4i+3.
+_X, _M, _Z, _CLIPPED, _KINDS = 0, 1, 2, 3, 4
+
+
+@dataclass(slots=True)
+class DraftRow:
+    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + b_raw·(what clipping took off) + c·z."""
+
+    point: Point
+    a: float = 0.0
+    a_saved: float = 0.0
+    b: dict[int, float] = field(default_factory=dict)
+    b_raw: float = 0.0
+    c: float = 0.0
+    c_low: float = 0.0
+    z: int = -1
+    save: bool = False
+    step_end: bool = False
+
+
+class _Symbols(Node):
+    """The node of a network call, in symbols; each is made when a rule asks for it."""
+
+    __slots__ = ("first",)
+
+    def __init__(self, point: Point, first: int, rule: Rule) -> None:
+        m = Form({first + _M: 1.0})
+        x0, eps = (m, None) if rule.basis == "x0" or point.alpha == 0 else (None, m)
+        z = Form({first + _Z: 1.0}) if rule.stochastic else None
+        super().__init__(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=z)
+        self.first = first
+
+    @property
+    def x0(self) -> Any:
+        """The image that the network's output predicts."""
+        if self._x0 is None:
+            self._x0 = Form({self.first: 1 / self.alpha, self.first + _M: -self.sigma / self.alpha})
+        return self._x0
+
+    @property
+    def eps(self) -> Any:
+        """The noise that the network's output predicts."""
+        if self._eps is None:
+            self._eps = Form({self.first: 1 / self.sigma, self.first + _M: -self.alpha / self.sigma})
+        return self._eps
+
+    @property
+    def raw_eps(self) -> Any:
+        """The noise that the network's output predicts before its image is clipped."""
+        return self.eps - self.alpha / self.sigma * Form({self.first + _CLIPPED: 1.0})
+
+
+class Draft:
+    """The rows so far, and the elimination that keeps them short.
+
+    A rule may return any linear form over every x, m and z that there has been. A row can hold only the current x, so
+    an older x is eliminated: row j solved for x_j gives it in terms of x_{j+1}. What cannot be eliminated, because
+    the row forgot x_j (a = 0) or because fresh noise came in between, is taken from a saved copy of the interval's x.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.rows: list[DraftRow] = []
+        self.nodes: list[Node] = []
+        self.drawn: set[int] = set()  # the noises that rows have used
+
+    def node(self, point: Point) -> Node:
+        """Begin row i at `point`: the node that the network call there makes."""
+        first = _KINDS * len(self.rows)
+        self.rows.append(DraftRow(point))
+        self.nodes.append(_Symbols(point, first, self.rule))
+        return self.nodes[-1]
+
+    def end_row(self, form: Any, start: int, to: Point, step_end: bool) -> None:
+        """Finish the newest row with what the rule returned; `start` is the row at which the interval began."""
+        if not isinstance(form, Form):
+            raise self._error(f"returned a {type(form).__name__}, which is not a linear form of x, x0, eps and z", to)
+        i = len(self.rows) - 1
+        row, x, terms = self.rows[i], _KINDS * i, form.terms
+        old = [symbol // _KINDS for symbol in terms if symbol < x and symbol % _KINDS == _X]
+        if old:
+            found = self._eliminated(form, min(old), i, None) or self._eliminated(form, min(old), i, start)
+            if found is None:
+                raise self._error("needs an x that the plan has lost", to)
+            terms = found
+        for symbol, value in terms.items():
+            if not isfinite(value):
+                raise self._error("gives a coefficient that is not finite", to)
+            if value == 0:
+                continue
+            if symbol == x:
+                row.a = value
+                continue
+            j, kind = divmod(symbol, _KINDS)
+            if kind == _M:
+                row.b[j] = value
+            elif kind == _X:
+                row.a_saved, self.rows[start].save = value, True
+            elif kind == _CLIPPED:
+                if j != i:
+                    raise self._error("uses the raw prediction of an earlier network call", to)
+                row.b_raw = value
+            elif row.z >= 0 or j in self.drawn or (j != i and self.nodes[j].spread != 1):
+                raise self._error("uses noise twice, or two draws of it in one network call", to)
+            else:
+                row.c, row.z = abs(value), j  # z and -z have the same law
+                row.c_low = row.c * self.nodes[j].spread
+        if row.z >= 0:
+            self.drawn.add(row.z)
+        row.step_end = step_end
+
+    def _eliminated(self, form: Form, oldest: int, i: int, keep: int | None) -> dict[int, float] | None:
+        """`form` without x_j for oldest ≤ j < i, but for j = keep; None if that cannot be."""
+        terms = {symbol: value for symbol, value in form.terms.items() if value != 0}
+        for j in range(oldest, i):
+            factor = terms.pop(_KINDS * j + _X, 0.0) if j != keep else 0.0
+            if factor == 0:
+                continue
+            row = self.rows[j]
+            if row.a == 0 or row.a_saved != 0 or row.b_raw != 0 or row.c_low != row.c:
+                return None
+            factor /= row.a
+            parts = {_KINDS * (j + 1) + _X: 1.0, **{_KINDS * k + _M: -v for k, v in row.b.items()}}
+            if row.c:
+                parts[_KINDS * row.z + _Z] = -row.c
+            for symbol, value in parts.items():
+                terms[symbol] = terms.get(symbol, 0.0) + factor * value
+        # What cancels in exact arithmetic leaves a rounding error; a history is not made longer for it.
+        size = max([abs(v) for v in terms.values()], default=0.0)
+        terms = {symbol: value for symbol, value in terms.items() if not abs(value) < 1e-15 * size}
+        noises = [s // _KINDS for s in terms if s % _KINDS == _Z]
+        return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
+
+    def settle(self, node: Node) -> None:
+        """Write what the rule kept on `node` in terms of the next row's x: it stays as short as the history."""
+        for name, form in node.kept.items():
+            old = [s // _KINDS for s in form.terms if s % _KINDS == _X] if isinstance(form, Form) else []
+            found = self._eliminated(form, min(old), len(self.rows), None) if old else None
+            if found is not None:
+                node.keep(**{name: Form(found)})
+
+    def jump(self, now: Point, to: Point) -> None:
+        """An upward interval: the forward process from `now` to `to`, folded into the newest row.
+
+        Of noise whose size the network chooses, both bounds are widened.
+        """
+        row = self.rows[-1]
+        scale = to.alpha / now.alpha
+        added = sqrt(max(to.sigma**2 - (scale * now.sigma) ** 2, 0.0))
+        row.a, row.a_saved, row.c = scale * row.a, scale * row.a_saved, hypot(scale * row.c, added)
+        row.b_raw, row.c_low = scale * row.b_raw, hypot(scale * row.c_low, added)
+        row.b = {j: scale * value for j, value in row.b.items()}
+        if row.z < 0:
+            row.z = len(self.rows) - 1
+        self.drawn.add(row.z)
+
+    def _error(self, what: str, to: Point) -> CompileError:
+        now = self.rows[-1].point
+        return CompileError(
+            f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it {what}",
+            "run the rule with arrays (dtool.plan.run_eager) to see its values",
+        )
