@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +45,23 @@ def typed(*args: object, cwd: Any = None, **environment: str) -> Result:
         cwd=cwd, env=plain_environment() | environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def started(code: str, cwd: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -c code`, with its stderr read by us; it hears Ctrl-C even if we don't, and does not outlive the test."""
+
+    def hears() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background may have been started with it ignored
+
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(
+        command, cwd=cwd, env=plain_environment(), stderr=subprocess.PIPE, preexec_fn=hears
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def plain_environment() -> dict[str, str]:

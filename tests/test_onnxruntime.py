@@ -14,7 +14,7 @@ import threading
 
 import numpy as np
 import pytest
-from commandline import failed, plain_environment, ran
+from commandline import failed, plain_environment, ran, started
 
 import dtool
 from dtool.backends import guard
@@ -127,14 +127,12 @@ ENDLESS = """
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT is sent to a process")
 def test_ctrl_c_inside_a_run(tmp_path):
     make.saved(make.endless(), tmp_path)
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(ENDLESS)], cwd=tmp_path, env=plain_environment(), stderr=subprocess.PIPE
-    )
-    assert process.stderr.readline() == b"began\n"
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=0.5)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started(ENDLESS, tmp_path) as process:
+        assert process.stderr.readline() == b"began\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"error: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["foreign.onnx"]
 
