@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import dtool
-from dtool.backends.arithmetic import Arithmetic, HostArithmetic
 from dtool.backends.limit import Limit
 from dtool.errors import UsageError
 from dtool.testing.toy import SHAPE, closed_form
@@ -26,7 +25,7 @@ def test_the_formula(seed: int, quantile: float, bounds: tuple[float, float]) ->
     for image in images - middle:
         s = max(reach, np.quantile(np.abs(image), quantile))
         expected.append(np.clip(image, -s, s) / s * reach + middle)
-    got = Limit(low, high, quantile)(images.copy(), HostArithmetic(images, 4))
+    got = Limit(low, high, quantile)(images.copy())
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
     assert got.min() >= low - 1e-9
     assert got.max() <= high + 1e-9
@@ -37,8 +36,8 @@ def test_tensors_as_arrays() -> None:
     torch = pytest.importorskip("torch")
     images = np.random.default_rng(0).standard_normal((4, 2, 7)) * 3
     for limit in (Limit(-1, 1), Limit(-1, 1, 0.8), Limit(0, 2, 1.0)):
-        host = limit(images.copy(), HostArithmetic(images, 4))
-        np.testing.assert_allclose(limit(torch.from_numpy(images), Arithmetic()).numpy(), host, rtol=1e-12)
+        host = limit(images.copy())
+        np.testing.assert_allclose(limit(torch.from_numpy(images)).numpy(), host, rtol=1e-12)
 
 
 @pytest.mark.parametrize("recipe", ["ddim", "dpmpp-2m", "ddpm"])

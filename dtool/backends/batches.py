@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.arithmetic import Arithmetic, HostArithmetic
+from dtool.backends import host_loop
 from dtool.backends.limit import Limit
 from dtool.backends.loop import Steps, network_times, run
 from dtool.errors import UsageError
@@ -112,9 +112,9 @@ def _run(
         learned = LearnedVariance(job.plan, predict, noise, job.network.shape[0])
         predict, noise = learned.predict, learned.noise
     steps = Steps() if job.want_trace else None
-    on = HostArithmetic(start, live=4 * (job.plan.history + 1)) if isinstance(start, np.ndarray) else Arithmetic()
-    x0 = run(job.plan, predict, start, times, noise, limit=job.limit, on=on, steps=steps, called=job.called)
-    return x0, steps
+    if isinstance(start, np.ndarray) and steps is None:
+        return host_loop.run(job.plan, predict, start, times, noise, limit=job.limit, called=job.called), None
+    return run(job.plan, predict, start, times, noise, limit=job.limit, steps=steps, called=job.called), steps
 
 
 def joined(

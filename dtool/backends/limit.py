@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dtool.backends.arithmetic import Arithmetic
+from dtool.backends.arithmetic import quantile
 from dtool.errors import UsageError
 
 
@@ -25,11 +25,11 @@ class Limit:
         if self.quantile is not None and not 0 < self.quantile <= 1:
             raise UsageError(f"threshold={self.quantile} is not a share of the pixels", "e.g. 0.995")
 
-    def __call__(self, images: Any, on: Arithmetic) -> Any:
-        """`images` `(B, *shape)` within the range; they came from `on.mix` and may be overwritten."""
+    def __call__(self, images: Any) -> Any:
+        """`images` `(B, *shape)` within the range, in an array of their own."""
         if self.quantile is None:
-            return on.clip(images, self.low, self.high)
+            return images.clip(self.low, self.high)
         middle, reach = (self.low + self.high) / 2, (self.high - self.low) / 2
         images = images - middle
-        size = on.quantile(abs(images), self.quantile).clip(reach, None)
+        size = quantile(abs(images), self.quantile).clip(reach, None)
         return images.clip(-size, size) * (reach / size) + middle

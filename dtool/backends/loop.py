@@ -1,4 +1,4 @@
-"""Running a plan: the loop that numpy, PyTorch and ONNX Runtime share. It only adds and scales arrays."""
+"""Running a plan: the loop, for any backend. It only adds and scales arrays. `host_loop` is the same, made fast."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dtool.backends.arithmetic import Arithmetic
+from dtool.backends.arithmetic import add, mix
+from dtool.backends.limit import Limit
 from dtool.plan.plan import Plan
 from dtool.plan.table import Row, table
 
@@ -28,19 +29,16 @@ def run(
     times: Any,
     noise: Callable[[int], Any],
     *,
-    limit: Callable[[Any, Arithmetic], Any] | None = None,
-    on: Arithmetic | None = None,
+    limit: Limit | None = None,
     steps: Steps | None = None,
     called: Callable[[], None] | None = None,
 ) -> Any:
     """x at the end of the plan, from x `(B, *)` at its start: the steps that `dtool.plan.table.Table` describes.
 
     predict(x, t): the network's output. times `(rows, B)`: what the network is told. noise(i): standard Gaussian noise
-    for row i. limit(images, on): what every predicted image is kept to; ε then follows again from what it gives.
-    on: the backend's arithmetic. steps: filled in if given. called(): after every network call.
-    Nothing that was given is changed.
+    for row i. limit: what every predicted image is kept to; ε then follows again from what it gives.
+    steps: filled in if given. called(): after every network call. Nothing that was given is changed.
     """
-    on = on or Arithmetic()
     made = table(plan, limit is not None)
     rows = made.rows()  # all of them now: a network call leaves the caches cold, and then each costs ten times as much
     history: list[Any] = []
@@ -50,39 +48,38 @@ def run(
         output = predict(x if row.c_in == 1 else row.c_in * x, t)
         traced = steps is not None and start_of_step
         if limit is not None or traced:
-            image = on.mix(row.c_out, output, row.c_skip, x)
+            image = mix(row.c_out, output, row.c_skip, x)
         if limit is not None:
-            image = limit(image, on)
+            image = limit(image)
         if steps is not None and traced:
-            steps.x.append(on.keep(x))
-            steps.x0.append(on.keep(image))
+            steps.x.append(x)
+            steps.x0.append(image)
         if row.save:
-            saved = on.keep(x)
-        start, x = x, on.mix(row.a, x, row.f, output) if row.d == 0 else on.mix(row.d, image, row.a, x)
+            saved = x
+        start, x = x, mix(row.a, x, row.f, output) if row.d == 0 else mix(row.d, image, row.a, x)
         if row.d != 0 and row.f != 0:
-            x = on.add(x, row.f, output)
+            x = add(x, row.f, output)
         for weight, past in zip(row.b, history, strict=False):
             if weight != 0:
-                x = on.add(x, weight, past)
+                x = add(x, weight, past)
         if row.a_saved != 0:
-            x = on.add(x, row.a_saved, saved)
+            x = add(x, row.a_saved, saved)
         if row.c != 0:
-            x = on.add(x, row.c, noise(i))
+            x = add(x, row.c, noise(i))
         if made.history:
-            entry = image if row.m_d == 1 else _entry(row, start, output, image, on)
+            entry = image if row.m_d == 1 else _entry(row, start, output, image)
             history = [entry, *history][: made.history]
         start_of_step = row.step_end
         if called is not None:
             called()
-    x = on.keep(x)
     if steps is not None:
         steps.x.append(x)
     return x
 
 
-def _entry(row: Row, x: Any, output: Any, image: Any, on: Arithmetic) -> Any:
+def _entry(row: Row, x: Any, output: Any, image: Any) -> Any:
     """What the history remembers of a row, where that is not the image itself."""
-    return on.mix(row.m_f, output, row.m_x, x) if row.m_d == 0 else on.mix(row.m_d, image, row.m_x, x)
+    return mix(row.m_f, output, row.m_x, x) if row.m_d == 0 else mix(row.m_d, image, row.m_x, x)
 
 
 def network_times(plan: Plan, batch: int, dtype: Any) -> np.ndarray[Any, Any]:

@@ -1,0 +1,93 @@
+"""The loop of `dtool.backends.loop` on numpy arrays, made fast: the same numbers, at less than half of its cost.
+
+A network call leaves the caches cold, and then every function, lookup and new array costs ten times what it does
+elsewhere. So in a step there are none but numpy's own and the network's: what can be done before the loop, is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy import add, maximum, minimum, multiply
+from numpy.typing import NDArray
+
+from dtool.backends.limit import Limit
+from dtool.plan.plan import Column, Plan
+from dtool.plan.table import Table, table
+
+
+def run(
+    plan: Plan,
+    predict: Callable[[Any, Any], Any],
+    x: NDArray[Any],
+    times: NDArray[Any],
+    noise: Callable[[int], NDArray[Any]],
+    *,
+    limit: Limit | None = None,
+    called: Callable[[], None] | None = None,
+) -> NDArray[Any]:
+    """As `dtool.backends.loop.run`: x at the end of the plan, from x `(B, *)` at its start."""
+    made, number = table(plan, limit is not None), x.dtype.type
+    kept, clips = made.history + 1, limit is not None and limit.quantile is None
+    low, high = (number(limit.low), number(limit.high)) if limit is not None else (number(0), number(0))
+    images, entries = ([np.empty_like(x) for _ in range(kept)] for _ in range(2))
+    scaled, term = np.empty_like(x), np.empty_like(x)
+    history: list[NDArray[Any]] = []
+    x, saved = x.copy(), x
+    for i, t, c_in, c_skip, c_out, a, d, f, a_saved, c, m, m_x, save, b in _rows(made, times, number):
+        said = output = predict(x if c_in is None else multiply(x, c_in, out=scaled), t)
+        if limit is not None:
+            said = multiply(output, c_out, out=images[i % kept])
+            if c_skip is not None:
+                add(said, multiply(x, c_skip, out=term), out=said)
+            said = minimum(maximum(said, low, out=said), high, out=said) if clips else limit(said)
+        if save:
+            saved = x.copy()
+        entry = said
+        if m is not None:
+            entry = multiply(said, m, out=entries[i % kept])
+            if m_x is not None:
+                add(entry, multiply(x, m_x, out=term), out=entry)
+        if a is None:
+            multiply(said, d, out=x)
+        else:
+            multiply(x, a, out=x)
+            if d is not None:
+                add(x, multiply(said, d, out=term), out=x)
+        if f is not None:
+            add(x, multiply(output, f, out=term), out=x)
+        for weight, past in zip(b, history, strict=False):
+            if weight is not None:
+                add(x, multiply(past, weight, out=term), out=x)
+        if a_saved is not None:
+            add(x, multiply(saved, a_saved, out=term), out=x)
+        if c is not None:
+            add(x, multiply(noise(i), c, out=term), out=x)
+        history = [entry, *history[: kept - 2]] if kept > 1 else history
+        if called is not None:
+            called()
+    return x
+
+
+def _rows(made: Table, times: NDArray[Any], number: Callable[[float], Any]) -> Iterator[tuple[Any, ...]]:
+    """Rows of numbers in the dtype of x; None for what needs no arithmetic: a factor of 1, a summand of 0.
+
+    `d` is the weight of what the network says, the image if it is limited and else its output, `m` that in the history.
+    """
+
+    def column(values: Column, without: float = 0.0) -> list[Any]:
+        return [None if value == without else number(value) for value in values.tolist()]
+
+    d, m, f = (made.d, made.m_d, made.f) if made.limited else (made.f, made.m_f, np.zeros_like(made.f))
+    if not made.history:
+        m = np.ones_like(m)
+    own = 1.0 if made.limited or not made.history else np.nan  # the network's output is overwritten by the next
+    a = [number(value) if value != 0 or none else None for value, none in zip(made.a.tolist(), d == 0, strict=True)]
+    b = [column(row) for row in made.b]
+    return zip(
+        range(len(a)), times, column(made.c_in, 1.0), column(made.c_skip), [number(v) for v in made.c_out.tolist()],
+        a, column(d), column(f), column(made.a_saved), column(made.c), column(m, own), column(made.m_x),
+        made.save.tolist(), b, strict=True,
+    )  # fmt: skip
