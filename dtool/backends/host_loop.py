@@ -36,7 +36,7 @@ def run(
     scaled, term = np.empty_like(x), np.empty_like(x)
     history: list[NDArray[Any]] = []
     x, saved = x.copy(), x
-    for i, t, c_in, c_skip, c_out, a, d, f, a_saved, c, m, m_x, save, b in _rows(made, times, number):
+    for i, t, c_in, c_skip, c_out, a, d, f, a_saved, c, m, m_x, save, b in list(_rows(made, times, number)):
         said = output = predict(x if c_in is None else multiply(x, c_in, out=scaled), t)
         if limit is not None:
             said = multiply(output, c_out, out=images[i % kept])
