@@ -183,6 +183,62 @@ def test_a_network_that_says_the_mean_is_read_as_one_that_says_x0():
         assert loss(mean, x0, eps, time.long()) < 1e-10
 
 
+def test_the_loss_of_a_variance_is_the_divergence_of_two_gaussians():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("accelerate")
+    import learned
+
+    from dtool.schedulers import schedule
+
+    made = schedule(learned.SCHEDULE)
+    torch.manual_seed(SEED)
+    x0, eps, said = (torch.randn(5, 1, 3, 2).clamp(-0.9, 0.9) for _ in range(3))
+    v = torch.rand(5, 1, 3, 2) * 2 - 1
+    t = torch.tensor([0, 1, 40, 500, 999])  # what follows t = 0 is not learned
+    loss = learned.VarianceLoss(made, lambda x, at: said)
+    expected = []
+    for i, at in enumerate(t.tolist()):
+        if at == 0:
+            continue
+        a, s, a1, s1 = (float(c[j]) for j in (at, at - 1) for c in (made.alpha, made.sigma))
+        beta = 1 - (a / a1) ** 2
+        tilde = beta * s1**2 / s**2
+        image = ((a * x0[i] + s * eps[i] - s * said[i]) / a).clamp(-1, 1)
+        share = a1 * beta / s**2
+        width = np.log(beta / tilde)
+        f = (v[i].double() + 1) / 2
+        spread = torch.exp(f * np.log(beta) + (1 - f) * np.log(tilde))
+        one, other = ((share * of).double() for of in (x0[i], image))
+        normal = torch.distributions.Normal
+        nats = torch.distributions.kl_divergence(normal(one, tilde**0.5), normal(other, spread**0.5))
+        expected.append(float(nats.mean()) / width)
+    assert float(loss(v, x0, eps, t)) == pytest.approx(sum(expected) / 5, rel=1e-3)
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="the images of MNIST are not here: ../shared/data/mnist")
+def test_a_learned_variance_is_measured_beside_the_others(monkeypatch):
+    pytest.importorskip("accelerate")
+    import likelihood
+
+    monkeypatch.setattr(likelihood, "OTHERS", 2)
+    found = likelihood.with_learned(str(MNIST), 2, 2, SEED, counts=(3,))
+    assert {name: len(row[3]) for name, row in found.items()} == dict.fromkeys(("β̃", "β", "analytic", "learned"), 4)
+    bits = {name: row[3].mean() for name, row in found.items()}
+    assert bits["β̃"] > bits["learned"] > 0  # after so little training it is between β̃ and β
+
+
+def test_what_is_said_of_a_learned_variance_follows_the_figures():
+    import likelihood
+
+    base = np.arange(6.0)
+    some = base + np.arange(6) / 100
+    found = {"β̃": {10: some + 1, 99: some + 1}, "β": {10: some - 1, 99: some + 1}, "analytic": {10: base, 99: base}}
+    said = likelihood.learning(found | {"learned": {10: base, 99: base}})
+    assert "than β̃ in 10 and 99 steps, and more in none" in said
+    assert "than β in 99 steps, and more in 10" in said
+    assert "than analytic in no steps, and more in none" in said
+
+
 @pytest.mark.skipif(not MNIST.exists(), reason="the images of MNIST are not here: ../shared/data/mnist")
 def test_two_networks_are_trained_alike():
     pytest.importorskip("accelerate")
