@@ -134,13 +134,16 @@ class Draft:
             if row.a == 0 or row.a_saved != 0 or row.b_raw != 0 or row.c_low != row.c:
                 return None
             factor /= row.a
-            parts = {_KINDS * (j + 1) + _X: 1.0, **{_KINDS * k + _M: -v for k, v in row.b.items()}}
+            nearer = _KINDS * (j + 1) + _X
+            terms[nearer] = terms.get(nearer, 0.0) + factor
+            for k, value in row.b.items():
+                m = _KINDS * k + _M
+                terms[m] = terms.get(m, 0.0) - factor * value
             if row.c:
-                parts[_KINDS * row.z + _Z] = -row.c
-            for symbol, value in parts.items():
-                terms[symbol] = terms.get(symbol, 0.0) + factor * value
+                noise = _KINDS * row.z + _Z
+                terms[noise] = terms.get(noise, 0.0) - factor * row.c
         # What cancels in exact arithmetic leaves a rounding error; a history is not made longer for it.
-        size = max([abs(v) for v in terms.values()], default=0.0)
+        size = max(map(abs, terms.values()), default=0.0)
         terms = {symbol: value for symbol, value in terms.items() if not abs(value) < 1e-15 * size}
         noises = [s // _KINDS for s in terms if s % _KINDS == _Z]
         return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
