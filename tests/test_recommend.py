@@ -112,7 +112,7 @@ def test_the_command(capsys, monkeypatch):
     for calls in (0, -1, "nan", "inf"):
         failed(ran(capsys, "recommend", f"--calls={calls}"), 2, "'--calls'")
     for ms in ("nan", "inf", "-inf", "-3", "0"):
-        failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"--ms {ms}: no time", "--ms 50")
+        failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"ms={ms} is no time", "milliseconds")
     judged = ["recommend", "gmm:d=2", "--calls", 4, "--classifier", "missing.onnx"]
     failed(ran(capsys, *judged), 2, "--classifier missing.onnx has no real images", "--data")
 

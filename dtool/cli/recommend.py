@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,6 @@ from dtool.cli.arguments import (
     with_opening,
 )  # fmt: skip
 from dtool.cli.output import AsJson, Column, Quiet, number, remark, say, say_json, table
-from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.compare.recommend import Recommendation
@@ -81,8 +79,6 @@ def recommend(
     from dtool.compare.recommend import CHECKED
     from dtool.compare.recommend import recommend as find
 
-    if ms is not None and not (isfinite(ms) and ms > 0):
-        raise UsageError(f"--ms {ms:g}: no time to draw in", "give the milliseconds that an image may take: --ms 50")
     net = open_network(model, device, backend, opening)
     reference, name = measured_against(data, classifier, model, net)
     law = None if reference is None else law_of(reference, CHECKED, None, seed, name, None)

@@ -28,7 +28,7 @@ def within(network: Network, calls: int, recipes: Sequence[str] | None) -> list[
     if recipes is not None and not recipes:
         raise UsageError("there is no recipe to choose from", "name some, or leave them out for all")
     tokens = list(recipes) if recipes is not None else [name + place for name in _samplers() for place in SPACINGS]
-    found: dict[bytes, Plan] = {}
+    found: dict[str, Plan] = {}
     for token in tokens:
         plan = _solver(network, token, calls, named=recipes is not None)
         if plan is not None:

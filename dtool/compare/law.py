@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dtool.compare.frechet import distance, floors
 from dtool.compare.result import About, Data
 from dtool.errors import UsageError
+from dtool.halves import spread
 from dtool.metrics import Figure, Metric, Reference, available, differs, evaluate_all, named
 from dtool.metrics.evaluate import PERMUTATIONS
 from dtool.networks.spec import PixelStatistics
@@ -130,9 +131,7 @@ class StatisticsLaw(Law):
         if self._why is not None:
             return {}
         value = distance(images, self.statistics)
-        random = np.random.default_rng(0)
-        again = [distance(images[random.permutation(len(images))[::2]], self.statistics) for _ in range(50)]
-        reach = 1.96 * float(np.std(again, ddof=1))  # of halves: as wide as that of the whole
+        reach = 1.96 * spread(lambda part: distance(part, self.statistics), images, 50)
         z = (value - self._mean) / self._sd if self._sd > 0 else None
         return {STATISTICS: Figure(value, value - reach, value + reach, z, None, self._mean, self._sd, len(images), 0)}
 

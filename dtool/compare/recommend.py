@@ -72,7 +72,7 @@ def recommend(
     if (calls is None) == (ms is None):
         raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 10 or --ms 50")
     if ms is not None and not 0 < ms < float("inf"):
-        raise UsageError(f"ms={ms} is no time", "give some milliseconds")
+        raise UsageError(f"ms={ms:g} is no time", "give the milliseconds that an image may take: 50")
     each = None if ms is None else milliseconds(network, guidance)
     allowed = int(calls if ms is None or each is None else ms / each)  # type: ignore[arg-type]
     if allowed < 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from dtool.plan.plan import Column, Plan
@@ -32,9 +34,13 @@ def unrolled(plan: Plan) -> tuple[Column, Column]:
     return table[:, : n + 1], table[:, n + 1 :]
 
 
-def fingerprint(plan: Plan) -> bytes:
-    """The same for two plans of equal steps: equal images from equal noise, up to rounding, clipped or not."""
+def fingerprint(plan: Plan) -> str:
+    """The same for two plans of equal steps: equal images from equal noise, up to rounding, clipped or not.
+
+    A hash: of a thousand rows the map itself has millions of numbers.
+    """
     signal, noise = unrolled(plan)
     inputs = plan.c_in, plan.c_skip, plan.c_out, plan.b_raw, plan.c_low, np.array([plan.init])
     numbers = [plan.time, *inputs, signal.ravel(), noise.ravel()]
-    return (np.round(np.concatenate(numbers), 9) + 0.0).tobytes()  # + 0.0: no -0
+    rounded = np.round(np.concatenate(numbers), 9) + 0.0  # + 0.0: no -0
+    return hashlib.sha256(rounded.tobytes()).hexdigest()

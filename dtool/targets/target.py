@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dtool.backends.numpy_backend import FunctionNetwork
 from dtool.errors import UsageError
+from dtool.halves import spread
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec
 from dtool.plan.point import CLEAN, Point
@@ -151,10 +152,7 @@ class Target(ABC):
         flat = self._flat(samples)
         value, exact, how = self._w2(flat)
         floor, floor_sd = self._floor(len(flat))
-        random = np.random.default_rng(0)
-        # halves without replacement vary as much as the whole does from draw to draw
-        halves = [self._w2(flat[random.permutation(len(flat))[::2]])[0] for _ in range(_HALVES)]
-        return Distance(value, exact, how, floor, floor_sd, float(np.std(halves, ddof=1)))
+        return Distance(value, exact, how, floor, floor_sd, spread(lambda part: self._w2(part)[0], flat, _HALVES))
 
     def _floor(self, n: int) -> tuple[float, float]:
         """Mean and standard deviation of W2 over exact draws of n points."""
