@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from dtool.networks.guidance import guided
 from dtool.networks.network import Network, rows_for
 from dtool.networks.variance import LearnedVariance
 from dtool.plan.plan import Plan
+
+AT_ONCE = 2  # blocks of noise
 
 
 @dataclass(frozen=True)
@@ -47,35 +50,34 @@ def generated(
     for first, end in zip(ends - sizes, ends, strict=True):
         index = np.minimum(np.arange(first, end), len(ids) - 1)
         names = ids[index]
-        noise = _Noise(job, seed, names)
-        start = job.plan.init * noise(-1)
-        yield _run(job, start, noise, None if labels is None else labels[index], np.float32)
+        noise = chain.from_iterable(_noise(job, seed, names))
+        yield _run(job, next(noise), noise, None if labels is None else labels[index], np.float32)
 
 
-class _Noise:
-    """The generated noise of one micro-batch, row by row.
+def _noise(job: Job, seed: int, ids: NDArray[np.uint64]) -> Iterator[list[Any]]:
+    """The start of one micro-batch, init·z, then what each row with noise adds, c·z, `(B, *shape)`, of generated z.
 
-    It is made some 2¹³ numbers at a time, which the caches hold, and up to eight times at once: what a network call
-    leaves in the caches is not what this needs.
+    Some at a time: the generator wants some 2¹⁵ numbers at once, and what a network call leaves in the caches is not
+    what it needs.
     """
+    network, plan = job.network, job.plan
+    draws = plan.rows + 1 if plan.stochastic else 1
+    most = rows_for((len(ids), *network.shape), 1 << (15 if network.device == "cpu" else 22))  # a GPU: few launches
+    blocks = -(-draws // most)
+    count = -(-draws // blocks)
+    made = network.noise(seed, ids, count)
+    scales = np.zeros(blocks * count)
+    scales[0], scales[1:draws] = plan.init, plan.c[: draws - 1]
+    wanted = (scales != 0).tolist()
+    scale = network.array(scales.astype(np.float32).reshape(blocks, count, 1, *[1] * len(network.shape)))
 
-    def __init__(self, job: Job, seed: int, ids: NDArray[np.uint64]) -> None:
-        draws = job.plan.rows + 1 if job.plan.stochastic else 1
-        block = 1 << (13 if job.network.device == "cpu" else 22)  # on a GPU, few launches count
-        self._count = min(draws, rows_for((len(ids), *job.network.shape), block))
-        self._made = job.network.noise(seed, ids, self._count)
-        self._draws = draws
-        self._first = 0
-        self._blocks: list[Any] = []
+    def block(k: int) -> Iterator[Any]:
+        z = made(k * count)
+        z *= scale[k]
+        return compress(z, wanted[k * count :])
 
-    def __call__(self, row: int) -> Any:
-        """The noise of a plan's row, `(B, *shape)`; row -1 is the start."""
-        block, place = divmod(row + 1 - self._first, self._count)
-        if not 0 <= block < len(self._blocks):
-            self._first, block, place = row + 1, 0, 0
-            last = min(self._draws, self._first + 8 * self._count)
-            self._blocks = [self._made(draw) for draw in range(self._first, last, self._count)]
-        return self._blocks[block][place]
+    for first in range(0, blocks, AT_ONCE):
+        yield [each for k in range(first, min(blocks, first + AT_ONCE)) for each in block(k)]
 
 
 def given(
@@ -92,25 +94,24 @@ def given(
                 f"noise for {plan.draws} draws of {tuple(x.shape)} is needed; got {got}",
                 f"give noise of shape {(plan.draws, *tuple(x.shape))}",
             )
-        order = np.arange(plan.rows) if len(noise) == plan.rows else np.cumsum(plan.c != 0) - 1
+        rows = np.flatnonzero(plan.c).tolist()
+        order = rows if len(noise) == plan.rows else range(len(rows))
+        scales = plan.c[rows].tolist()
     dtype = network.numpy(x[:1]).dtype
     for first in range(0, len(x), chunk):
         part = slice(first, first + chunk)
-
-        def own(i: int, part: slice = part) -> Any:
-            return noise[order[i]][part]
-
+        own = (c * noise[k][part] for c, k in zip(scales, order, strict=True)) if plan.stochastic else iter(())
         yield _run(job, x[part], own, None if labels is None else labels[part], dtype)
 
 
 def _run(
-    job: Job, start: Any, noise: Callable[[int], Any], labels: NDArray[np.int64] | None, dtype: Any
+    job: Job, start: Any, noise: Iterator[Any], labels: NDArray[np.int64] | None, dtype: Any
 ) -> tuple[Any, Steps | None]:
     times = job.network.array(network_times(job.plan, len(start), dtype))
     predict = guided(job.network, labels, job.guidance, start)
     if job.network.spec.learned_variance:
         learned = LearnedVariance(job.plan, predict, noise, job.network.shape[0])
-        predict, noise = learned.predict, learned.noise
+        predict, noise = learned.predict, learned
     steps = Steps() if job.want_trace else None
     if isinstance(start, np.ndarray) and steps is None:
         return host_loop.run(job.plan, predict, start, times, noise, limit=job.limit, called=job.called), None

@@ -6,7 +6,7 @@ elsewhere. So in a step there are none but numpy's own and the network's: what c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ def run(
     predict: Callable[[Any, Any], Any],
     x: NDArray[Any],
     times: NDArray[Any],
-    noise: Callable[[int], NDArray[Any]],
+    noise: Iterator[NDArray[Any]],
     *,
     limit: Limit | None = None,
     called: Callable[[], None] | None = None,
@@ -33,10 +33,10 @@ def run(
     kept, clips = made.history + 1, limit is not None and limit.quantile is None
     low, high = (number(limit.low), number(limit.high)) if limit is not None else (number(0), number(0))
     images, entries = ([np.empty_like(x) for _ in range(kept)] for _ in range(2))
-    scaled, term = np.empty_like(x), np.empty_like(x)
+    scaled, term = _home(predict, x), np.empty_like(x)
     history: list[NDArray[Any]] = []
-    x, saved = x.copy(), x
-    for i, t, c_in, c_skip, c_out, a, d, f, a_saved, c, m, m_x, save, b in _rows(made, times, number):
+    saved, x = x, np.array(x) if (made.c_in != 1).any() else _filled(scaled, x)
+    for t, (i, c_in, c_skip, c_out, a, d, f, a_saved, adds, m, m_x, save, b) in _steps(plan, made, times, number):
         said = output = predict(x if c_in is None else multiply(x, c_in, out=scaled), t)
         if limit is not None:
             said = multiply(output, c_out, out=images[i % kept])
@@ -63,15 +63,37 @@ def run(
                 add(x, multiply(past, weight, out=term), out=x)
         if a_saved is not None:
             add(x, multiply(saved, a_saved, out=term), out=x)
-        if c is not None:
-            add(x, multiply(noise(i), c, out=term), out=x)
+        if adds:
+            add(x, next(noise), out=x)
         history = [entry, *history[: kept - 2]] if kept > 1 else history
         if called is not None:
             called()
     return x
 
 
-def _rows(made: Table, times: NDArray[Any], number: Callable[[float], Any]) -> list[tuple[Any, ...]]:
+def _home(predict: Any, x: NDArray[Any]) -> NDArray[Any]:
+    """The array that `predict` reads without copying it, if there is one for x; else a new one."""
+    home: NDArray[Any] | None = getattr(predict, "home", None)
+    return np.empty_like(x) if home is None or (home.shape, home.dtype) != (x.shape, x.dtype) else home
+
+
+def _filled(room: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    room[...] = values
+    return room
+
+
+def _steps(
+    plan: Plan, made: Table, times: NDArray[Any], number: Callable[[float], Any]
+) -> list[tuple[Any, tuple[Any, ...]]]:
+    """The times and rows of a run; the rows are made once a plan."""
+    key = (number, made.limited)
+    rows = plan.derived.get(key)
+    if rows is None:
+        rows = plan.derived[key] = _rows(made, number)
+    return list(zip(times, rows, strict=True))
+
+
+def _rows(made: Table, number: Callable[[float], Any]) -> list[tuple[Any, ...]]:
     """Rows of numbers in the dtype of x; None for what needs no arithmetic: a factor of 1, a summand of 0.
 
     `d` is the weight of what the network says, the image if it is limited and else its output, `m` that in the history.
@@ -83,13 +105,13 @@ def _rows(made: Table, times: NDArray[Any], number: Callable[[float], Any]) -> l
     if made.limited:
         d, m, f = column(made.d), column(made.m_d, 1.0), column(made.f)
     else:  # the history has no use for the output itself: the next call overwrites it
-        d, m, f = column(made.f), column(made.m_f, np.nan), [None] * len(times)
+        d, m, f = column(made.f), column(made.m_f, np.nan), [None] * len(made.c)
     # x' needs one summand at least
     a = [number(value) if value != 0 or rest is None else None for value, rest in zip(made.a.tolist(), d, strict=True)]
     return list(
         zip(
-            range(len(a)), times, column(made.c_in, 1.0), column(made.c_skip), column(made.c_out, np.nan),
-            a, d, f, column(made.a_saved), column(made.c), m, column(made.m_x), made.save.tolist(),
+            range(len(a)), column(made.c_in, 1.0), column(made.c_skip), column(made.c_out, np.nan),
+            a, d, f, column(made.a_saved), (made.c != 0).tolist(), m, column(made.m_x), made.save.tolist(),
             [column(row) for row in made.b], strict=True,
         )
     )  # fmt: skip

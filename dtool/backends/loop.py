@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ def run(
     predict: Callable[[Any, Any], Any],
     x: Any,
     times: Any,
-    noise: Callable[[int], Any],
+    noise: Iterator[Any],
     *,
     limit: Limit | None = None,
     steps: Steps | None = None,
@@ -35,8 +35,8 @@ def run(
 ) -> Any:
     """x at the end of the plan, from x `(B, *)` at its start: the steps that `dtool.plan.table.Table` describes.
 
-    predict(x, t): the network's output. times `(rows, B)`: what the network is told. noise(i): standard Gaussian noise
-    for row i. limit: what every predicted image is kept to; ε then follows again from what it gives.
+    predict(x, t): the network's output. times `(rows, B)`: what the network is told. noise: c·z for each row whose c is
+    not 0, z standard Gaussian. limit: what every predicted image is kept to; ε then follows again from what it gives.
     steps: filled in if given. called(): after every network call. Nothing that was given is changed.
     """
     made = table(plan, limit is not None)
@@ -44,7 +44,7 @@ def run(
     history: list[Any] = []
     saved = image = None
     start_of_step = True
-    for i, (t, row) in enumerate(zip(times, rows, strict=True)):
+    for t, row in zip(times, rows, strict=True):
         output = predict(x if row.c_in == 1 else row.c_in * x, t)
         traced = steps is not None and start_of_step
         if limit is not None or traced:
@@ -65,7 +65,7 @@ def run(
         if row.a_saved != 0:
             x = add(x, row.a_saved, saved)
         if row.c != 0:
-            x = add(x, row.c, noise(i))
+            x += next(noise)
         if made.history:
             entry = image if row.m_d == 1 else _entry(row, start, output, image)
             history = [entry, *history][: made.history]

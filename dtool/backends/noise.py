@@ -8,6 +8,7 @@ ones. Image i is then the same whatever the batch, the order, the number of work
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -49,24 +50,21 @@ def key(seed: int) -> int:
     return result
 
 
-def squares(counters: Words, key: int, room: Words | None = None) -> Words:
+def squares(counters: Words, key: int, room: Sequence[Words] | None = None) -> Words:
     """32 random bits for each counter, in the low half of each uint64.
 
-    counters: already multiplied by the key, modulo 2⁶⁴. room `(3, *shape)`: working arrays, the answer in the first.
+    counters: already multiplied by the key, modulo 2⁶⁴. room: three working arrays, the answer in the first.
     """
     y = counters
-    room = np.empty((3, *y.shape), np.uint64) if room is None else room
-    x: Words = room[0]
-    z, low = room[1:]
-    x[...] = y
+    x, z, low = np.empty((3, *y.shape), np.uint64) if room is None else room
     np.add(y, np.uint64(key), out=z)
+    np.multiply(y, y, out=x)
     for add in (y, z, y):
-        x *= x
         x += add
         np.left_shift(x, _HALF, out=low)
         x >>= _HALF
         x |= low
-    x *= x
+        x *= x
     x += z
     x >>= _HALF
     return x
@@ -83,10 +81,29 @@ def span(draw: int, count: int, elements: int) -> tuple[int, int]:
     return draw * width, (draw + count) * width
 
 
+class _Scratch(threading.local):
+    """Working arrays of a thread: fresh memory would cost as much as the numbers."""
+
+    KEPT = 1 << 21  # words: 16 MB
+
+    def __init__(self) -> None:
+        self._words = np.empty(0, np.uint64)
+
+    def __call__(self, shape: tuple[int, ...]) -> Words:
+        """An array that nobody else writes to until the thread asks for another."""
+        size = prod(shape)
+        if size > self.KEPT:
+            return np.empty(shape, np.uint64)
+        if size > len(self._words):
+            self._words = np.empty(size, np.uint64)
+        return self._words[:size].reshape(shape)
+
+
+_scratch = _Scratch()
+
+
 class Normals:
     """Standard normal noise of images `ids` `(B,)`, `count` draws at a time.
-
-    The working arrays are used again: fresh memory costs more than the numbers.
 
     Draw 0 is the start; row i of a plan uses draw i + 1. A counter holds the image id in its high half, draw and
     element in its low one; two neighbours make a pair of normal numbers.
@@ -95,40 +112,43 @@ class Normals:
     def __init__(self, seed: int, ids: NDArray[np.uint64], shape: tuple[int, ...], count: int = 1) -> None:
         self._key, self._count, self._elements = key(seed), count, prod(shape)
         self._shape = (count, len(ids), *shape)
-        low = np.arange(*span(0, count, self._elements), dtype=np.uint64).reshape(count, 1, -1, 2)
-        first = (ids.astype(np.uint64) << _HALF)[:, None, None] | low
-        self._first = np.ascontiguousarray(np.moveaxis(first, -1, 0)) * np.uint64(self._key)  # even numbers, then odd
-        self._counters = np.empty_like(self._first)
-        self._room = np.empty((3, *self._first.shape), np.uint64)
-        self._uniform = self._counters.view(np.float64)  # the same memory, once the counters are done with
-        self._square, self._total = self._room[1].view(np.float64)
+        pairs = span(0, count, self._elements)[1] // 2
+        self._first = np.empty((2, count, len(ids), pairs // count), np.uint64)
+        even, odd = self._first  # the counters of draw 0 on, multiplied by the key
+        low = np.arange(pairs, dtype=np.uint64).reshape(count, 1, -1)
+        low *= np.uint64(2 * self._key % 2**64)
+        np.add(low, ((ids.astype(np.uint64) << _HALF) * np.uint64(self._key))[:, None], out=even)
+        np.add(even, np.uint64(self._key), out=odd)
 
     def __call__(self, draw: int) -> NDArray[np.float32]:
-        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)`.
+        """Draws `draw` … `draw + count - 1`, `(count, B, *shape)`, in an array of its own.
 
         Raises UsageError if one image would need more than 2³² numbers.
         """
         start = span(draw, self._count, self._elements)[0]
-        np.add(self._first, np.uint64(start * self._key % 2**64), out=self._counters)
-        bits = squares(self._counters, self._key, self._room)
-        self._uniform[...] = bits
-        self._uniform += 0.5
-        self._uniform *= 2.0**-32
-        radius, half = self._uniform
+        counters, *room = _scratch((4, *self._first.shape))
+        np.add(self._first, np.uint64(start * self._key % 2**64), out=counters)
+        bits = squares(counters, self._key, room)
+        uniform = counters.view(np.float64)  # the same memory: the counters are done with
+        square, total = room[1].view(np.float64)
+        uniform[...] = bits
+        uniform += 0.5
+        radius, half = uniform
+        radius *= 2.0**-32
         np.log(radius, out=radius)
         radius *= -2.0
         np.sqrt(radius, out=radius)
-        half *= np.pi  # a point of the circle from the tangent of half its angle: one function instead of two
+        half *= np.pi * 2.0**-32  # cosine and sine from the tangent of half the angle: one function instead of two
         np.tan(half, out=half)
-        np.multiply(half, half, out=self._square)
+        np.multiply(half, half, out=square)
         half *= 2.0
-        np.add(1.0, self._square, out=self._total)
-        radius /= self._total
-        np.subtract(1.0, self._square, out=self._square)
-        self._square *= radius
+        np.add(1.0, square, out=total)
+        radius /= total
+        np.subtract(1.0, square, out=square)
+        square *= radius
         half *= radius
         pairs = np.empty((*radius.shape, 2), np.float32)
-        pairs[..., 0], pairs[..., 1] = self._square, half
+        pairs[..., 0], pairs[..., 1] = square, half
         return pairs.reshape(*self._shape[:2], -1)[..., : self._elements].reshape(self._shape)
 
 

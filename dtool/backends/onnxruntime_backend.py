@@ -149,7 +149,8 @@ class OnnxNetwork(HostNetwork):
         def predict(x: Any, t: Any) -> NDArray[Any]:
             if self._guard:
                 return self.predict(x, t, label)
-            np.positive(x, out=own_x, casting="same_kind")
+            if x is not own_x:
+                np.positive(x, out=own_x, casting="same_kind")
             np.positive(t, out=own_t, casting="same_kind")
             started = time.perf_counter()
             try:
@@ -160,6 +161,7 @@ class OnnxNetwork(HostNetwork):
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
         predict.arrays = (*inputs, output)  # type: ignore[attr-defined] # the binding knows their addresses only
+        predict.home = own_x  # type: ignore[attr-defined] # an x that lies there already is not copied
         return predict
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def end_of(plan: Plan) -> Point | None:
         return (image - plan.c_skip[i] * scaled / plan.c_in[i]) / plan.c_out[i]
 
     rows = np.repeat(np.arange(plan.rows, dtype=np.float64)[:, None], 2, axis=1)
-    alpha, sigma = (float(value) for value in run(plan, predict, x, rows, lambda _: 0.0))
+    alpha, sigma = (float(value) for value in run(plan, predict, x, rows, repeat(0.0)))
     if abs(sigma) < 1e-9 and abs(alpha - 1) < 1e-9:
         return CLEAN
     return None if other_limit(plan) or sigma <= 0 or alpha <= 0 else Point(alpha, sigma)

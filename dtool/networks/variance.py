@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dtool.plan.plan import Plan
 
 
 class LearnedVariance:
-    """Wraps a run's `predict` and `noise`: the first half of the output is the prediction, the second sizes the noise.
+    """A run's `predict` and `noise`, wrapped: the output's first half is the prediction, its second sizes the noise.
 
     Where the plan leaves the noise to the network, a row's c·z is c·(c_low/c)^((1-v)/2)·z with v the second half, which
     is improved DDPM's interpolation of log variances (arXiv:2102.09672, eq. 15). Elsewhere v is not looked at.
     """
 
-    def __init__(
-        self, plan: Plan, predict: Callable[[Any, Any], Any], noise: Callable[[int], Any], channels: int
-    ) -> None:
+    def __init__(self, plan: Plan, predict: Callable[[Any, Any], Any], noise: Iterator[Any], channels: int) -> None:
+        """predict, noise: as the loop takes them (`dtool.backends.loop.run`)."""
         self._predict, self._noise, self._channels = predict, noise, channels
-        self._ratios = [low / high if high else 1.0 for low, high in zip(plan.c_low, plan.c, strict=True)]
+        rows = plan.c != 0
+        self._ratios = iter((plan.c_low[rows] / plan.c[rows]).tolist())
         self._v: Any = None
 
     def predict(self, x: Any, t: Any) -> Any:
@@ -28,7 +28,10 @@ class LearnedVariance:
         self._v = output[:, self._channels :]
         return output[:, : self._channels]
 
-    def noise(self, row: int) -> Any:
-        """The row's noise, scaled number by number if its size is the network's to choose."""
-        z, ratio = self._noise(row), self._ratios[row]
-        return z if ratio == 1 else z * float(ratio) ** ((1 - self._v) / 2)
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        """The row's noise c·z, scaled again number by number if its size is the network's to choose."""
+        z, ratio = next(self._noise), next(self._ratios)
+        return z if ratio == 1 else z * ratio ** ((1 - self._v) / 2)

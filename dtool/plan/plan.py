@@ -114,6 +114,11 @@ class Plan:
         return bool((self.c_low != self.c).any())
 
     @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What others have computed from this plan alone, kept with it: a plan runs many times."""
+        return {}
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the JSON form, shortened."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

@@ -76,6 +76,13 @@ class Row(NamedTuple):
 
 def table(plan: Plan, limited: bool) -> Table:
     """The plan's coefficients, for a run that changes the predicted images (`limited`) or one that does not."""
+    made: Table | None = plan.derived.get(("table", limited))
+    if made is None:
+        made = plan.derived["table", limited] = _table(plan, limited)
+    return made
+
+
+def _table(plan: Plan, limited: bool) -> Table:
     first, zero = plan.b[:, 0], np.zeros(plan.rows)
     if limited:
         # ε = (x - α·D)/σ, but where the history holds the image itself
