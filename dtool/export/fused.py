@@ -81,6 +81,8 @@ def _batches(graph: Graph, spec: NetworkSpec, batch_body: onnx.GraphProto, form:
     )
     zero = graph.constant(0, np.float32)
     graph("Reshape", graph("Not", graph("Equal", noise_scale, zero)), graph.ints(-1), name="noisy")
+    for k, name in enumerate(("low", "high")):
+        graph("Gather", "bounds", graph.ints(k), axis=0, name=name)
     batch = graph("Reshape", graph("Shape", "ids"), graph.ints())  # a scalar
     one = graph.constant(1, np.int64)
     size = graph("Max", graph("Min", "micro_batch", graph.constant(2**31 - 1, np.int64)), one)
@@ -148,14 +150,14 @@ def _one_batch(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.
 
 
 def _guided(graph: Graph, spec: NetworkSpec, count: str) -> None:
-    """size: how many rows the network sees; rows: which image each is; classes: and of which class.
+    """size: how many rows the network sees, from row `named` on with their class; rows: which image each is; classes.
 
     Guided (arXiv:2207.12598), every image twice, first with no class. At scale 1 and at 0 once suffices.
     """
     label = graph("Gather", "labels_by_run", "run", axis=0)
     plain = [graph("Equal", "guidance", graph.constant(scale, np.float32)) for scale in (0, 1)]
     twice = graph.cast(graph("Not", graph("Or", *plain)), np.int64)
-    extra = graph("Mul", count, twice)
+    extra = graph("Mul", count, twice, name="named")
     size = graph("Add", count, extra, name="size")
     zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
     place = graph("Range", zero, graph("Reshape", size, graph.ints()), one)

@@ -55,9 +55,10 @@ def _digits(graph: Graph, ranks: str) -> str:
 
 
 def first_counters(graph: Graph, ids: str, key: str, shape: tuple[int, ...]) -> str:
-    """The counters of draw 0 of images `ids` `(B,)`, times the key: `(B, width)`, width the elements, made even."""
-    high = graph("Unsqueeze", graph("Mul", ids, graph.constant(_HALF, np.uint64)), graph.ints(1))
-    return graph("Mul", graph("Add", high, graph.constant(np.arange(width(shape)), np.uint64)), key)
+    """The counters of draw 0 of images `ids` `(B,)`, times the key: the even ones, then the odd, `(B, 2, width/2)`."""
+    high = graph("Unsqueeze", graph("Mul", ids, graph.constant(_HALF, np.uint64)), graph.ints(1, 2))
+    low = graph.constant(np.arange(width(shape)).reshape(-1, 2).T, np.uint64)
+    return graph("Mul", graph("Add", high, low), key)
 
 
 def normals(graph: Graph, counters: str, draw: str, key: str, shape: tuple[int, ...]) -> str:
@@ -65,17 +66,16 @@ def normals(graph: Graph, counters: str, draw: str, key: str, shape: tuple[int, 
     start = graph("Mul", graph("Mul", draw, graph.constant(width(shape), np.uint64)), key)
     bits = squares(graph, graph("Add", counters, start), key)
     centred = graph("Add", graph.cast(bits, np.float64), graph.constant(0.5, np.float64))
-    uniform = graph("Mul", centred, graph.constant(2.0**-32, np.float64))
-    pairs = graph("Reshape", uniform, graph.ints(0, width(shape) // 2, 2))
-    one, other = graph.several("Split", pairs, outputs=2, axis=2, num_outputs=2)
-    radius = graph("Sqrt", graph("Mul", graph("Log", one), graph.constant(-2.0, np.float64)))
-    angle = graph("Mul", other, graph.constant(2 * np.pi, np.float64))
+    one, other = graph.several("Split", centred, outputs=2, axis=1, num_outputs=2)
+    uniform = graph("Mul", one, graph.constant(2.0**-32, np.float64))
+    radius = graph("Sqrt", graph("Mul", graph("Log", uniform), graph.constant(-2.0, np.float64)))
+    angle = graph("Mul", other, graph.constant(2 * np.pi * 2.0**-32, np.float64))
     # ONNX Runtime before 1.29 has no float64 Cos on the CPU
     quarter = graph("Add", angle, graph.constant(np.pi / 2, np.float64))
     both = [graph("Mul", radius, graph("Sin", at)) for at in (quarter, angle)]
-    made = graph.cast(graph("Concat", *both, axis=2), np.float32)
+    made = graph("Transpose", graph.cast(graph("Concat", *both, axis=1), np.float32), perm=[0, 2, 1])  # in pairs
     if width(shape) != prod(shape):
-        made = graph("Reshape", made, graph.ints(0, width(shape)))
+        made = graph("Reshape", made, graph.ints(0, -1))
         made = graph("Slice", made, graph.ints(0), graph.ints(prod(shape)), graph.ints(1))
     return graph("Reshape", made, graph.ints(0, *shape))
 

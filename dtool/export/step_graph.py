@@ -21,9 +21,9 @@ NETWORK = "network/"
 def body(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.GraphProto:
     """The loop's body: (row, go on, x, older predictions, kept x) ↦ (go on, the same, x and x0 for the trace).
 
-    It reads from the graphs around it: table, times, bounds, key, counters, traced, size, and label, rows, guidance
-    if the network has classes. Weights lie in this graph: elsewhere ONNX Runtime would not lay them out for its
-    blocked convolutions.
+    It reads from the graphs around it: table, noisy, times, low, high, key, counters, traced, size, and classes, rows,
+    guidance, count, named if the network has classes. Weights lie in this graph: elsewhere ONNX Runtime would not lay
+    them out for its blocked convolutions.
     """
     graph = Graph("step")
     columns = [*COLUMNS, *(f"b{k}" for k in range(form.history))]
@@ -38,7 +38,7 @@ def body(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.GraphP
     terms = [("a", "x"), ("f", output), ("d", image), *((f"b{k}", name) for k, name in enumerate(older))]
     terms += [("a_saved", saved)] if saved else []
     next_x = graph.total(*(graph("Mul", at[weight], what) for weight, what in terms))
-    graph("Identity", _with_noise(graph, next_x, at, spec, variance), name="next_x")
+    _with_noise(graph, next_x, at, spec, variance)
     carried = ["next_x"]
     if form.history:
         entry = [graph("Mul", at[w], what) for w, what in (("m_x", "x"), ("m_f", output), ("m_d", image))]
@@ -84,18 +84,16 @@ def _called(graph: Graph, network: onnx.GraphProto, spec: NetworkSpec, at: dict[
     if not spec.classes:
         return output, variance
     # Guided: the first half of the batch had no class. Not guided: both slices are the whole batch, and equal.
-    count, size = "count", "size"
-    without = graph("Slice", output, graph.ints(0), count, graph.ints(0))
-    start = graph("Sub", size, count)
-    given = graph("Slice", output, start, size, graph.ints(0))
+    without = graph("Slice", output, graph.ints(0), "count", graph.ints(0))
+    given = graph("Slice", output, "named", "size", graph.ints(0))
     if variance:
-        variance = graph("Slice", variance, start, size, graph.ints(0))
+        variance = graph("Slice", variance, "named", "size", graph.ints(0))
     return graph("Add", without, graph("Mul", "guidance", graph("Sub", given, without))), variance
 
 
 def _limited(graph: Graph, image: str, spec: NetworkSpec, form: Form) -> str:
     """The predicted image within the bounds: see `dtool.backends.limit.Limit`."""
-    low, high = graph.several("Split", "bounds", outputs=2, axis=0, num_outputs=2)
+    low, high = "low", "high"
     if form.quantile is None:
         return graph("Max", graph("Min", image, high), low)
     far = graph.constant(FREE, np.float32)  # so that their distance is still a float32
@@ -116,8 +114,8 @@ def _limited(graph: Graph, image: str, spec: NetworkSpec, form: Form) -> str:
     return graph("Add", graph("Mul", kept, graph("Div", reach, size)), middle)
 
 
-def _with_noise(graph: Graph, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None) -> str:
-    """x + c·z in rows that have noise; in the others nothing is drawn."""
+def _with_noise(graph: Graph, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None) -> None:
+    """next_x: x + c·z in rows that have noise; in the others nothing is drawn."""
     drawn, still = Graph("drawn"), Graph("still")
     draw = drawn("Add", drawn.cast("row", np.uint64), drawn.constant(1, np.uint64))
     noise = drawn("Mul", at["c"], normals(drawn, "counters", draw, "key", spec.shape))
@@ -128,9 +126,10 @@ def _with_noise(graph: Graph, x: str, at: dict[str, str], spec: NetworkSpec, var
     still("Identity", x, name="still_x")
     shape = ["images", *spec.shape]
     noisy = graph("Gather", "noisy", "row", axis=0)
-    return graph(
+    graph(
         "If",
         noisy,
+        name="next_x",
         then_branch=drawn.made([], [value("drawn_x", np.float32, shape)]),
         else_branch=still.made([], [value("still_x", np.float32, shape)]),
     )
