@@ -68,7 +68,7 @@ def run(
         history = [entry, *history[: kept - 2]] if kept > 1 else history
         if called is not None:
             called()
-    return x
+    return x.copy() if x is scaled else x
 
 
 def _home(predict: Any, x: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.allowance import CALL_SECONDS, seconds
+from dtool.backends.bound_arrays import Arrays, Stock
 from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import OnnxFile, inspect, refuse
 from dtool.backends.onnx_interface import KINDS, interface
@@ -87,6 +88,7 @@ class OnnxNetwork(HostNetwork):
         self.micro_batch = rows_for(self.shape, 512) if self.device == "cpu" else max(16, rows_for(self.shape, 8192))
         self.micro_batch = self._called.batch or self.micro_batch
         self._endless = file.found.loops
+        self._stock = Stock()
         self._guard = True  # the next call: not that of a network without loops whose last one was fast
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
@@ -131,20 +133,12 @@ class OnnxNetwork(HostNetwork):
     def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], NDArray[Any]]:
         """`predict` in buffers that are bound to the session once: of a small network's call that saves some 2 %."""
         self._check(label)
-        called = self._called
         if not self.bindable:
             return super().bound(like, label)
-        taken = [(called.x, like.shape), (called.t, called.times(np.zeros(len(like))).shape)]
-        taken += [] if called.label is None else [(called.label, (len(like),))]
-        inputs = [np.empty(shape, KINDS[value.kind]) for value, shape in taken]
-        output = np.empty((len(like), *self.spec.output_shape), KINDS[called.output.kind])
-        binding = self.session.io_binding()
-        for (value, _), array in zip(taken, inputs, strict=True):
-            binding.bind_input(value.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        binding.bind_output(called.output.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
+        loan = self._stock.loan(len(like), self._arrays)
+        binding, (own_x, own_t, *own_label), output = loan.arrays
         if label is not None:
-            inputs[2][:] = label
-        own_x, own_t = inputs[0], inputs[1].reshape(-1)
+            own_label[0][:] = label
 
         def predict(x: Any, t: Any) -> NDArray[Any]:
             if self._guard:
@@ -160,9 +154,23 @@ class OnnxNetwork(HostNetwork):
             self._guard = time.perf_counter() - started > SLOW
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
-        predict.arrays = (*inputs, output)  # type: ignore[attr-defined] # the binding knows their addresses only
         predict.home = own_x  # type: ignore[attr-defined] # an x that lies there already is not copied
+        predict.loan = loan  # type: ignore[attr-defined] # ends with this function
         return predict
+
+    def _arrays(self, batch: int) -> Arrays:
+        """A binding, and the arrays of a batch that it knows the addresses of."""
+        called = self._called
+        taken = [(called.x, (batch, *self.shape)), (called.t, called.times(np.zeros(batch)).shape)]
+        taken += [] if called.label is None else [(called.label, (batch,))]
+        inputs = [np.empty(shape, KINDS[value.kind]) for value, shape in taken]
+        output = np.empty((batch, *self.spec.output_shape), KINDS[called.output.kind])
+        binding = self.session.io_binding()
+        for (value, _), array in zip(taken, inputs, strict=True):
+            binding.bind_input(value.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        binding.bind_output(called.output.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
+        inputs[1] = inputs[1].reshape(-1)
+        return binding, inputs, output
 
     @property
     def bindable(self) -> bool:

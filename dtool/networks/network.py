@@ -79,7 +79,7 @@ class Network(ABC):
     def bound(self, like: Any, label: Any = None) -> Callable[[Any, Any], Any]:
         """`predict` for these labels and for arrays like `like`, prepared once for a whole run.
 
-        What it returns may be overwritten by its next call.
+        What it returns may be overwritten by its next call, and by others' once it is deleted.
         """
         del like  # a backend that calls in prepared buffers needs it
         return self.predict if label is None else lambda x, t: self.predict(x, t, label)
