@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from commandline import failed, network, plain_environment, ran
 
 import dtool
 from dtool.bench import bench
-from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH
+from dtool.bench.contest import BARE, BOUND, EAGER, EAGER_HOST, FUSED, HOST, ONE_BATCH, Way
 from dtool.bench.entrants import COMPILED, FROM_HOST, GRAPH
 from dtool.bench.result import Benchmark, Timing
 from dtool.errors import UsageError
@@ -33,6 +35,7 @@ needs_diffusers = pytest.mark.skipif(not (INSTALLED["diffusers"] and INSTALLED["
 def unsettled(monkeypatch):
     """Nobody's time matters here."""
     monkeypatch.setattr("dtool.bench.run.SETTLE", 0)
+    monkeypatch.setattr("dtool.bench.run.TURN", 0)
 
 
 @pytest.fixture
@@ -85,8 +88,24 @@ def test_all_make_as_many_network_calls(monkeypatch):
         calls.clear()
         bench(counting, "heun", steps=3, batches=[5], rounds=1, batch_size=2, guidance=guidance)
         own = dtool.plan("heun", steps=3).rows
-        # bare and dtool.sample in three micro-batches, one batch at once; each once to warm up and once timed
-        assert sorted(calls) == sorted(2 * (2 * 3 * own * [rows] + own * [5 * rows // 2]))
+        # bare and dtool.sample in three micro-batches, one batch at once; each once to warm up and once timed; and the
+        # bare one twice before, to see how long it takes
+        bare = 3 * own * [rows]
+        assert sorted(calls) == sorted(2 * (2 * bare + own * [5 * rows // 2]) + 2 * bare)
+
+
+def test_short_runs_are_repeated(stub, monkeypatch):
+    runs = Counter()
+    monkeypatch.setattr("dtool.bench.run.TURN", 1e9)
+    monkeypatch.setattr("dtool.bench.run.MOST", 3)
+    monkeypatch.setattr("dtool.bench.entrants.installed", lambda: False)
+    found = [Way(name, partial(runs.update, [name]), partial(runs.update, [name + "!"])) for name in "ab"]
+    monkeypatch.setattr("dtool.bench.run.ways", lambda *_: found)
+    monkeypatch.setattr("dtool.bench.run._differences", lambda *_: dict.fromkeys("ab"))
+    times = bench(stub, "ddim", steps=2, batches=[4], rounds=5).timings
+    assert (runs["a"], runs["b"]) == (2 + 3 * 5, 3 * 5), "two more of the reference, to see how long it takes"
+    assert runs["a!"] == runs["b!"] == 3 * 5, "prepared before every run"
+    assert [len(t.seconds) for t in times] == [5, 5]
 
 
 EQUAL = ["ddim", "ddim/leading", "dpmpp-2m", "dpmpp-2m:variant=heun"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,6 +35,20 @@ def test_the_order_is_reversed_every_round_and_preparing_is_not_timed(rounds):
     assert seen == [0, 1, 2, *(word for turn in turns for k in turn for word in (-1 - k, k))]
     assert [len(t) for t in times] == [rounds] * 3
     assert min(min(t) for t in times) >= 0
+
+
+def test_a_turn_may_be_of_several_calls(monkeypatch):
+    seen, now = [], [0.0]
+
+    def take(word, seconds):
+        seen.append(word)
+        now[0] += seconds
+
+    monkeypatch.setattr("dtool.bench.measure.time", SimpleNamespace(perf_counter=lambda: now[0], sleep=lambda _: None))
+    functions = [partial(take, "a", 2), partial(take, "b", 3)]
+    times = in_turns(functions, 2, warm=False, before=lambda k: take(k, 100), repeats=3)
+    assert seen == [*[0, "a"] * 3, *[1, "b"] * 3, *[1, "b"] * 3, *[0, "a"] * 3]
+    assert times == [[2, 2], [3, 3]]
 
 
 def test_without_a_warm_up_every_call_is_timed():

@@ -23,12 +23,13 @@ def in_turns(
     warm: bool = True,
     before: Callable[[int], object] | None = None,
     settle: float = 0.0,
+    repeats: int = 1,
 ) -> list[list[float]]:
-    """Seconds of each function in each round, `[function][round]`; the order is reversed every round.
+    """Seconds of a call of each function in each round, `[function][round]`; the order is reversed every round.
 
     So a machine that warms up or slows down treats them alike. warm: call each once first, unmeasured. before(k):
-    called before function k is, unmeasured. settle: seconds of rest before each, where the last one's threads may
-    still be spinning.
+    called before function k is, unmeasured. settle: seconds of rest before each turn, where the last one's threads may
+    still be spinning. repeats: calls in a turn, of which the mean counts.
     """
     if warm:
         for function in functions:
@@ -37,12 +38,15 @@ def in_turns(
     for turn in range(rounds):
         order = range(len(functions)) if turn % 2 == 0 else reversed(range(len(functions)))
         for k in order:
-            if before is not None:
-                before(k)
             time.sleep(settle)
-            started = time.perf_counter()
-            functions[k]()
-            times[k].append(time.perf_counter() - started)
+            spent = 0.0
+            for _ in range(repeats):
+                if before is not None:
+                    before(k)
+                started = time.perf_counter()
+                functions[k]()
+                spent += time.perf_counter() - started
+            times[k].append(spent / repeats)
     return times
 
 

@@ -20,6 +20,7 @@ from dtool.plan.api import plan as make_plan
 from dtool.plan.recipe import Recipe
 
 Progress = Callable[[int, int], None]
+TURN, MOST = 0.4, 10  # seconds that each has in a turn: a shorter run is repeated, up to so many times
 SETTLE = 0.2  # seconds: threads that wait for more work spin, on the cores of whoever is next
 
 
@@ -45,7 +46,7 @@ def bench(
 
     All run the same plan on the same network, in turns, after one run each to warm up. A PyTorch network is exported
     and run on ONNX Runtime, too, unless backend="torch".
-    batches: numbers of images to draw. rounds: timed runs of each. guidance: default none; clip: the network's own.
+    batches: numbers of images to draw. rounds: turns of each, one run or, of short ones, several. guidance: default none; clip: the network's own.
     batch_size: images at a time, default what suits the device. fused: an exported sampler, instead of one that is
     exported for this. source: the file that a network on ONNX Runtime was loaded from; None for the package's own.
     where: arguments of `dtool.load` for exported files, if the network's device does not say it all: provider=…
@@ -96,7 +97,8 @@ def _timed(
     contests: dict[int, list[Way]], entrants: Entrants, work: Work, rounds: int, progress: Progress | None
 ) -> list[Timing]:
     """The timings of all batches: each way warms up, then they take turns."""
-    done, total = 0, sum(n * len(found) * (rounds + 1) for n, found in contests.items())
+    repeats = {n: _repeats(found[0]) for n, found in contests.items()}
+    done, total = 0, sum(n * len(found) * (rounds * repeats[n] + 1) for n, found in contests.items())
 
     def counted(n: int, run: Callable[[], Any]) -> Any:
         nonlocal done
@@ -111,13 +113,19 @@ def _timed(
         differences = _differences(found, entrants, work, n, partial(counted, n))
         times = in_turns(
             [partial(counted, n, way.run) for way in found], rounds, warm=False, before=partial(_prepared, found),
-            settle=SETTLE,
+            settle=SETTLE, repeats=repeats[n],
         )  # fmt: skip
         timings += [
             Timing(way.name, n, tuple(seconds), tuple(ratios(seconds, times[0])), differences[way.name])
             for way, seconds in zip(found, times, strict=True)
         ]
     return timings
+
+
+def _repeats(reference: Way) -> int:
+    """How many runs make a turn."""
+    [[seconds]] = in_turns([reference.run], 1)
+    return min(MOST, max(1, round(TURN / seconds)))
 
 
 def _prepared(found: Sequence[Way], k: int) -> None:

@@ -42,7 +42,7 @@ def bench(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="how many steps")] = 20,
     batch: Annotated[str, typer.Option(help="one or more numbers of images to draw")] = "1,4,16,64",
-    rounds: Annotated[int, typer.Option(min=1, help="timed runs of each; medians count")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="turns of each; medians count")] = 7,
     guidance: Annotated[
         float | None, typer.Option(min=0, help="guidance scale, for all alike [default: none]", show_default=False)
     ] = None,
