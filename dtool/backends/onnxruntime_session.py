@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import onnxruntime as ort
@@ -135,6 +137,7 @@ def _load(data: bytes, source: str, place: _Place, limit: float) -> ort.Inferenc
     """A session, without what ONNX Runtime prints and logs on the way: its errors are ours to tell."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = _cores()
     on = "" if place.wanted[0][0] == _CPU else f" on {place.asked}"
 
     def load() -> ort.InferenceSession:
@@ -152,6 +155,19 @@ def _load(data: bytes, source: str, place: _Place, limit: float) -> ort.Inferenc
         raise DtoolError(f"ONNX Runtime cannot load {source}{on}: {_line(error)}", hint) from error
     finally:
         ort.set_default_logger_severity(2)
+
+
+def _cores() -> int:
+    """One thread a core, as ONNX Runtime would choose; 0 leaves it the choice, where the cores cannot be counted.
+
+    Of threads that it counts itself it ties all but the caller's to a core each, and who calls from another thread than
+    the main one meets one of them on its own core: on two cores that cost 3 % of a run of 70 ms.
+    """
+    try:
+        places = [Path(f"/sys/devices/system/cpu/cpu{k}/topology") for k in os.sched_getaffinity(0)]
+        return len({(place / "thread_siblings_list").read_text() for place in places})
+    except (AttributeError, OSError):  # not Linux
+        return 0
 
 
 def _preloaded() -> str:

@@ -46,9 +46,10 @@ def bench(
 
     All run the same plan on the same network, in turns, after one run each to warm up. A PyTorch network is exported
     and run on ONNX Runtime, too, unless backend="torch".
-    batches: numbers of images to draw. rounds: turns of each, one run or, of short ones, several. guidance: default none; clip: the network's own.
-    batch_size: images at a time, default what suits the device. fused: an exported sampler, instead of one that is
-    exported for this. source: the file that a network on ONNX Runtime was loaded from; None for the package's own.
+    batches: numbers of images to draw. rounds: turns of each, one run or, of short ones, several. guidance: default
+    none; clip: the network's own. batch_size: images at a time, default what suits the device. fused: an exported
+    sampler, instead of one that is exported for this. source: the file that a network on ONNX Runtime was loaded from;
+    None for the package's own.
     where: arguments of `dtool.load` for exported files, if the network's device does not say it all: provider=…
     compile: the network on PyTorch takes part compiled, too; cuda_graph: that on ONNX Runtime as a CUDA graph.
     progress(done, total): after every run, in images.
