@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,54 @@ def test_work_that_does_not_listen_is_left_behind(monkeypatch):
     assert not ended.is_set()
     release.set()
     assert ended.wait(60)
+
+
+def test_a_thread_is_used_again_unless_it_is_busy():
+    first, again = (guarded(threading.get_ident, lambda: None, 60) for _ in range(2))
+    assert first == again
+    inner = guarded(lambda: guarded(threading.get_ident, lambda: None, 60), lambda: None, 60)
+    assert inner != first
+    release = threading.Event()
+    with pytest.raises(TimeoutError):
+        guarded(lambda: release.wait(60), release.set, 0.05)
+    seen = [guarded(threading.get_ident, lambda: None, 60) for _ in range(3)]
+    assert threading.get_ident() not in seen
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_starts_threads_of_its_own():
+    code = """
+        import os, sys
+        from dtool.backends.guard import guarded
+        assert guarded(lambda: 1, lambda: None, 60) == 1
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if guarded(lambda: 2, lambda: None, 20) == 2 else 1)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=120, env=plain_environment())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_no_thread_of_a_session_is_tied_to_a_core():
+    """Who calls a session from another thread than the main one would find its own core taken."""
+    mine = os.sched_getaffinity(0)
+    threads = Path("/proc/self/task")
+    before = set(threads.iterdir())
+    session = open_session(make.network().SerializeToString(), "foreign.onnx", "cpu")
+    made = set(threads.iterdir()) - before
+    assert all(os.sched_getaffinity(int(thread.name)) == mine for thread in made)
+    assert session.get_session_options().intra_op_num_threads == onnxruntime_session._cores() <= len(mine)
+
+
+@pytest.mark.parametrize("error", [AttributeError, FileNotFoundError])
+def test_where_cores_cannot_be_counted_the_number_is_left_to_onnx_runtime(monkeypatch, error):
+    def unknown(_):
+        raise error
+
+    monkeypatch.setattr(os, "sched_getaffinity", unknown, raising=False)
+    assert onnxruntime_session._cores() == 0
+    assert open_session(make.network().SerializeToString(), "foreign.onnx", "cpu").run(None, feed())
 
 
 @pytest.mark.parametrize("seed", range(3))

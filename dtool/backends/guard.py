@@ -69,7 +69,7 @@ def guarded(work: Callable[[], T], stop: Callable[[], None], limit: float) -> T:
 
 
 def _thread() -> SimpleQueue[Callable[[], None]]:
-    """Start a thread; what is put into its queue it does. A fresh one costs ONNX Runtime 2 % of a run of 80 ms."""
+    """Start a thread, which does what is put into its queue: one for every run would find its core's caches cold."""
     tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def serve() -> None:
