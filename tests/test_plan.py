@@ -15,7 +15,9 @@ from dtool.errors import CompileError, DtoolError, UsageError
 from dtool.plan import CLEAN, ClampWarning, Node, Plan, Point, for_network, plan, run_eager
 from dtool.plan import compile as compile_plan
 from dtool.plan.form import Form
+from dtool.plan.packed import pack
 from dtool.plan.plan import COLUMNS
+from dtool.plan.table import table
 from dtool.samplers import sampler
 from dtool.samplers.rule import sampler as rule_of
 from dtool.schedulers import schedule
@@ -411,3 +413,20 @@ def test_a_level_in_other_coordinates_is_scaled_for_the_network_whether_its_time
     made = plan("euler", points=exploding, scheduler="linear")
     assert made.c_in == pytest.approx(alpha, rel=1e-9)
     assert made.time == pytest.approx(times, abs=1e-6)
+
+
+@pytest.mark.parametrize("recipe", ["ddpm", "dpmpp-2m", "heun"])
+def test_what_is_derived_from_a_plan_is_made_once_and_nobody_writes_to_it(recipe):
+    made, again = (plan(recipe, steps=5) for _ in range(2))
+    for limited in (False, True):
+        one = table(made, limited)
+        assert one is table(made, limited)
+        assert one is not table(again, limited)
+        packed = pack(made, limited, 2)
+        assert packed is pack(made, limited, 2)
+        assert packed is not pack(made, limited, 3)
+        for column in (one.a, one.d, one.m_x, packed.table, packed.times):
+            with pytest.raises(ValueError, match="read-only"):
+                column[0] = 1
+    assert made == again
+    assert made.to_json() == again.to_json()

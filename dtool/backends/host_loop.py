@@ -35,7 +35,7 @@ def run(
     images, entries = ([np.empty_like(x) for _ in range(kept)] for _ in range(2))
     scaled, term = _home(predict, x), np.empty_like(x)
     history: list[NDArray[Any]] = []
-    saved, x = x, np.array(x) if (made.c_in != 1).any() else _filled(scaled, x)
+    saved, x = x, x.copy() if (made.c_in != 1).any() else np.positive(x, out=scaled)
     for t, (i, c_in, c_skip, c_out, a, d, f, a_saved, adds, m, m_x, save, b) in _steps(plan, made, times, number):
         said = output = predict(x if c_in is None else multiply(x, c_in, out=scaled), t)
         if limit is not None:
@@ -77,19 +77,11 @@ def _home(predict: Any, x: NDArray[Any]) -> NDArray[Any]:
     return np.empty_like(x) if home is None or (home.shape, home.dtype) != (x.shape, x.dtype) else home
 
 
-def _filled(room: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-    room[...] = values
-    return room
-
-
 def _steps(
     plan: Plan, made: Table, times: NDArray[Any], number: Callable[[float], Any]
 ) -> list[tuple[Any, tuple[Any, ...]]]:
     """The times and rows of a run; the rows are made once a plan."""
-    key = (number, made.limited)
-    rows = plan.derived.get(key)
-    if rows is None:
-        rows = plan.derived[key] = _rows(made, number)
+    rows = plan.derived(("host loop", number, made.limited), lambda: _rows(made, number))
     return list(zip(times, rows, strict=True))
 
 

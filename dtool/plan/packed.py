@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dtool.errors import UsageError
 from dtool.plan.plan import Plan
-from dtool.plan.table import table
+from dtool.plan.table import Table, table
 
 # The columns of `Packed.table`, in order: those of dtool.plan.table.Table; after them its b, one column an older entry.
 COLUMNS = ("c_in", "c_skip", "c_out", "a", "f", "d", "a_saved", "c", "ratio", "m_x", "m_f", "m_d", "save")
@@ -27,6 +27,11 @@ class Packed:
     times: NDArray[np.float32]
     init: np.float32
 
+    def __post_init__(self) -> None:
+        """All runs of a plan share it: nobody may write to it."""
+        self.table.setflags(write=False)
+        self.times.setflags(write=False)
+
 
 def pack(plan: Plan, limited: bool, history: int | None = None) -> Packed:
     """The plan's coefficients as float32.
@@ -42,18 +47,17 @@ def pack(plan: Plan, limited: bool, history: int | None = None) -> Packed:
         )
     made = table(plan, limited)
     room = made.history if history is None else history
-    known: Packed | None = plan.derived.get(("packed", limited, room))
-    if known is not None:
-        return known
     if made.history > room:
         raise UsageError(
             f"{plan.recipe} remembers {made.history} older predictions, and there is room for {room}",
             f"export the file with history={made.history} (--history {made.history})",
         )
+    return plan.derived(("packed", limited, room), lambda: _packed(plan, made, room))
+
+
+def _packed(plan: Plan, made: Table, room: int) -> Packed:
     older = np.zeros((plan.rows, room))
     older[:, : made.history] = made.b
     columns = [np.asarray(getattr(made, name), dtype=np.float64)[:, None] for name in COLUMNS]
     values = np.concatenate([*columns, older], axis=1).astype(np.float32)
-    values.setflags(write=False)
-    packed = plan.derived["packed", limited, room] = Packed(values, plan.time.astype(np.float32), np.float32(plan.init))
-    return packed
+    return Packed(values, plan.time.astype(np.float32), np.float32(plan.init))

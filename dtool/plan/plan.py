@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from dtool.samplers.rule import Basis, Prediction
 
 FORMAT = 2  # 1 had no b_raw, c_low and inverse
 Column = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +115,15 @@ class Plan:
         """Whether any row's noise is of a size that the network chooses."""
         return bool((self.c_low != self.c).any())
 
+    def derived(self, key: object, make: Callable[[], T]) -> T:
+        """What `make()` computes from this plan alone, kept with it under `key`: a plan runs many times."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        made: T = self._derived[key]
+        return made
+
     @cached_property
-    def derived(self) -> dict[Any, Any]:
-        """What others have computed from this plan alone, kept with it: a plan runs many times."""
+    def _derived(self) -> dict[object, Any]:
         return {}
 
     @cached_property

@@ -44,6 +44,12 @@ class Table:
     step_end: NDArray[np.bool_]
     b: Column
 
+    def __post_init__(self) -> None:
+        """All runs of a plan share its table: nobody may write to it."""
+        for column in vars(self).values():
+            if isinstance(column, np.ndarray):
+                column.setflags(write=False)
+
     @property
     def history(self) -> int:
         """How many older predictions a row may use."""
@@ -76,10 +82,7 @@ class Row(NamedTuple):
 
 def table(plan: Plan, limited: bool) -> Table:
     """The plan's coefficients, for a run that changes the predicted images (`limited`) or one that does not."""
-    made: Table | None = plan.derived.get(("table", limited))
-    if made is None:
-        made = plan.derived["table", limited] = _table(plan, limited)
-    return made
+    return plan.derived(("table", limited), lambda: _table(plan, limited))
 
 
 def _table(plan: Plan, limited: bool) -> Table:
