@@ -21,12 +21,13 @@ Of = Literal["eps", "x0"]
 Asked = Generator[tuple[Any, Any], Any, Any]
 
 
-def explicit(now: Any, to: Any, *stages: tuple[float, Any], of: Of = "eps") -> Any:
+def explicit(now: Any, to: Any, *stages: tuple[float, Any], of: Of = "eps", euler: Any = None) -> Any:
     """x at `to` by the equation above; `stages` are (w_i, node) pairs, m is the prediction `of`. None: Euler's method.
 
+    euler: what that gives at `to`, if it is known.
     reach is what the step would multiply a constant m with: α_to·(v_to - v) for ε, α_to·(1 - e^{-h}) for x0.
     """
-    x = to.alpha * now.x0 + to.sigma * now.eps
+    x = to.alpha * now.x0 + to.sigma * now.eps if euler is None else euler
     if stages:
         if of == "eps":
             reach = to.sigma - now.sigma * to.alpha / now.alpha
@@ -39,8 +40,9 @@ def explicit(now: Any, to: Any, *stages: tuple[float, Any], of: Of = "eps") -> A
 
 def two_stages(now: Any, to: Any, at: Any, weight: float, of: Of = "eps") -> Asked:
     """(x at `to`, the node of the stage): one stage at the level `at`, reached by Euler's method, with this weight."""
-    mid = yield explicit(now, at), at
-    return explicit(now, to, (weight, mid), of=of), mid
+    euler = explicit(now, at)
+    mid = yield euler, at
+    return explicit(now, to, (weight, mid), of=of, euler=euler if at is to else None), mid
 
 
 def three_stages(now: Any, to: Any, of: Of) -> Asked:
