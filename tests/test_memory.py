@@ -1,4 +1,4 @@
-"""A graph of a few bytes that takes all the memory there is: stopped before the machine stops."""
+"""More memory than there is: a run that would need it is refused, a graph of a few bytes that takes it is stopped."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 
 from dtool.backends import memory
 from dtool.backends.guard import guarded
+from dtool.backends.sampling import require_room
 from dtool.errors import DtoolError, UsageError
-from tests.commandline import typed
+from dtool.targets import target
+from tests.commandline import failed, ran, typed
 
 needs_figures = pytest.mark.skipif(memory.taken() == 0, reason="nothing is known of this process's memory")
 
@@ -104,3 +106,41 @@ def test_a_loop_that_keeps_everything(tmp_path):
     assert "it took more than the 0.6 GB that it may" in done.err
     assert len(done.err.splitlines()) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["foreign.onnx"]
+
+
+@needs_figures
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("sample --steps 1 -n 2000000", "2000000 images of (1, 28, 28) would take 12.6 GB"),
+        ("sample --steps 1 -n 10000000000000 --class 3", "10000000000000 images"),
+        ("sample --steps 1 --batch-size 1000000000000", "1000000000000 images"),
+        ("sample --steps 50 -n 20000 --trace", "20000 images of (1, 28, 28) would take 12.8 GB"),
+        ("sample --ids 0-4000000000", "more than 10000000 images"),
+        ("compare ddim --steps 1,2 -n 1000000", "2000000 images"),
+        ("compare gmm:d=2 ddim --steps 1 -n 1000000000000", "1000000000000 images"),
+    ],
+)
+def test_what_cannot_be_held_is_refused_before_it_is_drawn(words, cause, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(memory.VARIABLE, "8")
+    failed(ran(capsys, *words.split()), 2, cause, "ask for fewer at a time")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_size_that_is_refused(monkeypatch):
+    network = target("gmm:d=2").network()
+    monkeypatch.setattr(memory, "taken", lambda: int(1e9))
+    monkeypatch.setattr(memory, "most", lambda: 2e9)
+    each = 2 * (2 * 4 + 8)  # the numbers, the id and the class; in parts and as a whole
+    require_room(network, int(1e9) // each)
+    with pytest.raises(UsageError, match=r"would take 1\.06 GB of memory; there are 1 GB") as caught:
+        require_room(network, int(1.06e9) // each)
+    assert "trace" not in caught.value.hint
+    require_room(network, int(1e9) // (each + 5 * 2 * 2 * 4), traced=2)
+    with pytest.raises(UsageError, match=r"would take 1\.06 GB") as caught:
+        require_room(network, int(1.06e9) // (each + 5 * 2 * 2 * 4), traced=2)  # 3 of x, 2 of x0
+    assert "leave out the trace" in caught.value.hint
+    monkeypatch.setattr(memory, "most", lambda: 0.0)
+    require_room(network, int(memory.NOTABLE) // each - 1)  # a little is not looked for

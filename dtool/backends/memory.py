@@ -11,6 +11,7 @@ from dtool.errors import DtoolError, UsageError
 
 VARIABLE = "DTOOL_MEMORY_LIMIT"  # GB of this process; 0: no limit
 SHARE = 0.9  # of what there is
+NOTABLE = 1e8  # bytes that are looked for before they are taken
 _CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _HINT = f"run fewer images at a time; or allow more, {VARIABLE}=GB in the environment"
 
@@ -41,6 +42,15 @@ def require_below(limit: float) -> None:
     """Raise DtoolError if this process holds more than `limit` bytes."""
     if limit < inf and taken() > limit:
         raise DtoolError(f"the network was stopped: it took more than the {limit / 1e9:.1f} GB that it may", _HINT)
+
+
+def require_room(size: float, what: str, hint: str) -> None:
+    """Raise UsageError if `size` bytes more are not to be had: it is better told now than after hours."""
+    if size < NOTABLE:
+        return
+    room = max(most() - taken(), 0)
+    if size > room:
+        raise UsageError(f"{what} would take {size / 1e9:.3g} GB of memory; there are {room / 1e9:.3g} GB", hint)
 
 
 def _numbers(path: str) -> dict[str, int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends import company
+from dtool.backends import company, memory
 from dtool.backends.batches import Job, Trace, generated, given, joined
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.limit import Limit
@@ -80,6 +81,8 @@ def sample(
     table = _plan_for(network, plan, steps)
     _require_fitting(network, table, x, clip, threshold)
     count = _count(n, ids, x)
+    if x is None:
+        require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
     classes = _labels(network, labels, ids, count)
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
@@ -174,6 +177,16 @@ def _count(n: int | None, ids: Sequence[int] | None, x: Any) -> int:
     if count < 1:
         raise UsageError(f"n={n} images cannot be sampled", "ask for 1 or more")
     return count
+
+
+def require_room(network: Network, n: int, traced: int = 0) -> None:
+    """Raise UsageError if n images, with a trace of so many calls, do not fit into memory: in parts, then in one array.
+
+    Their ids and classes are counted too.
+    """
+    each = 2 * 4 * prod(network.shape) * (1 + (2 * traced + 1 if traced else 0)) + 2 * 8
+    without = ", or leave out the trace" if traced else ""
+    memory.require_room(each * n, f"{n} images of {network.shape}", f"ask for fewer at a time{without}")
 
 
 def _labels(

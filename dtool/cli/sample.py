@@ -104,6 +104,7 @@ def sample(
     chosen sampler are flags, listed below: --help shows those of the sampler that you name.
     """
     import dtool
+    from dtool.backends.sampling import require_room
     from dtool.cli.sample_files import check_paths, files_for, write
     from dtool.cli.values import class_list, id_list
 
@@ -114,8 +115,9 @@ def sample(
     check_paths(output, npz, trace)
     net = open_network(model, device, backend, opening)
     files = files_for(net, output, npz, trace)
-    labels = class_list(classes, net.spec.class_names, net.classes, count)
     plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
+    require_room(net, max(count, batch_size or 0), plan.rows if trace else 0)
+    labels = class_list(classes, net.spec.class_names, net.classes, count)
     with progress_bar(f"{count} images", quiet) as show:
         out = dtool.sample(
             net, plan, n=count, seed=seed, ids=chosen, labels=labels, guidance=guidance, clip=clip, threshold=threshold,

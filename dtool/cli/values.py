@@ -6,6 +6,8 @@ import re
 
 from dtool.errors import UsageError, did_you_mean
 
+MOST_IDS = 10**7  # of a run; a list of the 2^32 that there are would fill the memory
+
 
 def times(text: str | None, option: str = "--points") -> list[float] | None:
     """`999,750.5` → [999.0, 750.5]; None stays None."""
@@ -32,13 +34,15 @@ def id_list(text: str | None) -> list[int] | None:
     """`0-15,40` → [0, …, 15, 40]: image ids, each at least 0."""
     if text is None:
         return None
-    found: list[int] = []
+    ranges: list[range] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise UsageError(f"--ids {text}: not a list of image ids", "write it as 0-15 or 3,1,4")
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return found
+        ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if sum(r.stop - r.start for r in ranges) > MOST_IDS:
+        raise UsageError(f"--ids {text}: more than {MOST_IDS} images", "ask for fewer at a time")
+    return [i for r in ranges for i in r]
 
 
 def class_list(text: str | None, names: tuple[str, ...], classes: int, n: int) -> list[int] | None:

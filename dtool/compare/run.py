@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.fused import FusedNetwork
+from dtool.backends.sampling import require_room
 from dtool.compare.contestants import contestants
 from dtool.compare.drawing import TIMED, Drawing, affordable, checked_labels
 from dtool.compare.law import Law, law_of
@@ -71,6 +72,7 @@ def compare(
     began = time.monotonic()
     names, plans = contestants(network, recipes, [steps] if isinstance(steps, int) else steps)
     _require(n, repeats, budget, traces)
+    require_room(network, len(plans) * (n or 0))
     given = checked_labels(network, labels, n)
     settings = {"guidance": guidance, "clip": clip, "batch_size": batch_size}
     kept = None if keep is None else Parts(keep, key_of(network, seed=seed, labels=labels, **settings))
