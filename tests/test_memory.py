@@ -118,6 +118,7 @@ def test_a_loop_that_keeps_everything(tmp_path):
         ("sample --steps 50 -n 20000 --trace", "20000 images of (1, 28, 28) would take 12.8 GB"),
         ("sample --ids 0-4000000000", "more than 10000000 images"),
         ("compare ddim --steps 1,2 -n 1000000", "2000000 images"),
+        ("compare ddim --class 3 -n 10000000000000", "10000000000000 images"),
         ("compare gmm:d=2 ddim --steps 1 -n 1000000000000", "1000000000000 images"),
     ],
 )

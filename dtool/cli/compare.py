@@ -110,6 +110,7 @@ def compare(
     themselves. What is drawn is kept beside the output until the comparison is whole: after an interruption the same
     command goes on.
     """
+    from dtool.backends.sampling import require_room
     from dtool.cli.compare_data import measured_against
     from dtool.cli.compare_limits import Limits
     from dtool.cli.compare_output import Outputs, kept_on_interrupt, progress_of, show
@@ -129,6 +130,7 @@ def compare(
     limits.require(net, reference, asked, solver)
     limits.require_baseline(net, recipes, wanted, n or (None if allowed else TIMED))
     many = n or len((classes or "").split(","))
+    require_room(net, many)
     labels = class_list(classes, net.spec.class_names, net.classes, many)
     with kept_on_interrupt(outputs.parts), progress_of(quiet) as tell:
         found = compare_recipes(
