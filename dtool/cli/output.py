@@ -10,11 +10,17 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dtool.plain import finite
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+BETWEEN = 3  # places that Rich leaves between two columns
+BROKEN = 12  # a word longer than this may be broken, in a column that folds
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -102,23 +108,51 @@ def _width(text: str) -> int:
 
 
 def _rich(columns: Sequence[Column], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> None:
-    from rich import box
+    """The table; where the terminal is too narrow for all columns, some below the others: no cell is cut off."""
     from rich.console import Console
+
+    console = Console(width=max(shutil.get_terminal_size().columns, 40))
+    rows = [row for _, group in groups for row in group]
+    least = [_least(column, [column.head, *(row[i] for row in rows)]) for i, column in enumerate(columns)]
+    parts = [[0]]
+    for i in range(1, len(columns)):
+        if len(parts[-1]) > 1 and sum(least[k] + BETWEEN for k in (*parts[-1], i)) > console.width:
+            parts.append([0])  # the first column tells which row it is
+        parts[-1].append(i)
+    for part in parts:
+        narrow = sum(least[k] + BETWEEN for k in part) > console.width
+        console.print(_part(columns, groups, part, broken=narrow))
+
+
+def _least(column: Column, texts: Sequence[str]) -> int:
+    """Places that a column needs at least."""
+    words = [word for text in texts for word in text.split()] if column.fold else texts
+    longest = max(map(_width, words), default=0)
+    return min(longest, BROKEN) if column.fold else longest
+
+
+def _part(
+    columns: Sequence[Column],
+    groups: Sequence[tuple[str, Sequence[Sequence[str]]]],
+    part: Sequence[int],
+    broken: bool,
+) -> Table:
+    """Rich's table of some columns. broken: any text may be broken into lines."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        justify = "right" if column.number else "left"
-        made.add_column(Text(column.head), justify=justify, overflow="fold", no_wrap=not column.fold)  # type: ignore[arg-type]
+    for column in (columns[i] for i in part):
+        whole = not (column.fold or broken)
+        made.add_column(Text(column.head), justify="right" if column.number else "left", overflow="fold", no_wrap=whole)
     for name, rows in groups:
         if name:
             made.add_section()
             made.add_row(Text(name, style="bold"))
         for row in rows:
-            made.add_row(*(Text(cell) for cell in row))
-    wide = max(shutil.get_terminal_size().columns, 40)
-    Console(width=wide).print(made)
+            made.add_row(*(Text(row[i]) for i in part))
+    return made
 
 
 def number(value: float | None, digits: int = 3) -> str:
