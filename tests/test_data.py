@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dtool.data.images import Images, load
+from dtool.data.pixels import eight_bit
 from dtool.errors import DtoolError
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
@@ -76,6 +77,36 @@ def test_what_is_transparent_is_white(tmp_path: Path) -> None:
     for i in range(2):
         Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / f"{i}.png")
     assert (load(str(tmp_path)).pixels == 255).all()
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
+    wide = np.random.default_rng(1).integers(0, 65536, (5, 6), dtype=np.uint16)
+    wide[0, :2] = 0, 65535
+    for k in range(2):
+        Image.fromarray(wide).save(tmp_path / f"{k}.png")
+    read = load(str(tmp_path)).pixels
+    assert read.shape == (2, 1, 5, 6)
+    assert np.abs(read - wide / 257.0).max() <= 0.5
+    assert (np.asarray(eight_bit(Image.fromarray(wide.astype(np.int32)))) == read[0, 0]).all()
+    assert (read[:, 0, 0, :2] == (0, 255)).all()
+
+
+@pytest.mark.parametrize("low", [-1, 0])
+def test_pixels_of_more_than_sixteen_bits_are_refused(low: int) -> None:
+    with pytest.raises(ValueError, match="16 bits"):
+        eight_bit(Image.fromarray(np.array([[low, 65536 + low * 65536]], np.int32)))
+    with pytest.raises(ValueError, match="floating"):
+        eight_bit(Image.fromarray(np.ones((2, 2), np.float32)))
+
+
+def test_grey_with_transparency_is_grey(tmp_path: Path) -> None:
+    array = np.random.default_rng(2).integers(0, 256, (5, 6, 2), dtype=np.uint8)
+    for k in range(2):
+        Image.fromarray(array, "LA").save(tmp_path / f"{k}.png")
+    read = load(str(tmp_path)).pixels
+    grey, cover = array.astype(float).transpose(2, 0, 1)
+    assert read.shape == (2, 1, 5, 6)
+    assert np.abs(read[0, 0] - (255 - cover / 255 * (255 - grey))).max() <= 1
 
 
 def test_size_crops_the_middle_and_resizes(tmp_path: Path) -> None:

@@ -81,13 +81,13 @@ def _image(source: str, seed: int, device: str) -> NDArray[np.float32]:
         low, high = net.spec.data_range
         x0 = dtool.sample(net, "dpmpp-2m/karras", steps=20, ids=[seed]).x0[0]
         return np.asarray(2 * (x0 - low) / (high - low) - 1, dtype=np.float32).clip(-1, 1)
-    from PIL import Image, ImageOps
+    from PIL import Image
+
+    from dtool.data.pixels import eight_bit
 
     try:
         with Image.open(source) as file:
-            opened = ImageOps.exif_transpose(file)
-            grey = opened.mode in ("1", "L", "I;16", "I", "LA")
-            picture = opened.convert("L" if grey else "RGB")
+            picture = eight_bit(file)
     except FileNotFoundError:
         raise DtoolError(f"there is no file {source}", "give a picture file, or the word digit") from None
     except IsADirectoryError:

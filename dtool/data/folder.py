@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dtool.data.images import Images
+from dtool.data.pixels import eight_bit
 from dtool.errors import DtoolError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -56,14 +57,10 @@ def _names(paths: list[Path], folder: Path) -> tuple[str, ...]:
 
 
 def _array(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """(H, W, 1 or 3); what is transparent becomes white."""
+    """(H, W, 1 or 3)."""
     try:
         with Image.open(path) as file:
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-            image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+            image = eight_bit(file)
             if size:
                 image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
