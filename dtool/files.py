@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -58,6 +58,13 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def require_picture(path: Path) -> None:
+    """Raise UsageError for a name that is no PNG's, and as `require_writable` does."""
+    if path.suffix.lower() != ".png" and not path.is_dir():
+        raise UsageError(f"{path}: the picture is a PNG", "end its name in .png")
+    require_writable(path)
 
 
 def cannot_write(path: Path, error: Exception) -> DtoolError:

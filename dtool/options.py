@@ -50,8 +50,13 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
-        raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", first["msg"]) from error
+        raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
     return {name: getattr(validated, name) for name in model.model_fields}
+
+
+def complaint(mistake: Mapping[str, Any]) -> str:
+    """What pydantic says of a mistake, without its own words for a validator's."""
+    return str(mistake["msg"]).removeprefix("Value error, ")
 
 
 def written(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str:

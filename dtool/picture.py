@@ -19,6 +19,7 @@ Pixels = NDArray[np.uint8]
 PAPER, INK, FAINT, LINE = (255, 255, 255), (31, 35, 40), (110, 119, 129), (208, 215, 222)
 MARGIN, GAP = 16, 3
 SAID = {"α": "alpha", "β": "beta", "σ": "sigma", "λ": "lambda", "ε": "eps", "η": "eta", "ᾱ": "alpha-bar", "→": "to"}
+SAID |= {"²": "^2", "³": "^3", "×": "x", "√": "sqrt", "−": "-", "–": "-"}
 
 
 @functools.cache

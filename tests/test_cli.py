@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +118,21 @@ def _broken(monkeypatch, error):
     monkeypatch.setattr("dtool.cli.env.environment", raises)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_does_not_fit_is_an_error(tmp_path, unbuffered):
+    """A file that may not grow stands for a full disk: it takes the first part of a write."""
+    resource = pytest.importorskip("resource")
+    words = [sys.executable, "-m", "dtool", "plan", "ddim", "--steps", "900", "--json"]
+    with (tmp_path / "plan.json").open("wb") as file:
+        done = subprocess.run(
+            words, stdout=file, stderr=subprocess.PIPE, text=True, check=False,
+            env=plain_environment() | {"PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*too large\nhint: free some space.*\n", done.stderr)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "cause", "hint"),
     [
@@ -126,6 +142,8 @@ def _broken(monkeypatch, error):
         (PermissionError(13, "Permission denied", "y"), 1, "y: Permission denied", "may read and write"),
         (FileNotFoundError(2, "No such file or directory", "z"), 1, "z: No such file", "check the path"),
         (MemoryError(), 1, "not enough memory", "fewer images"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] . can't allocate memory: you tried"), 1, "not enough", "fewer"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 1, "not enough memory", "--batch-size"),
         (RuntimeError("odd"), 1, "internal error (RuntimeError: odd)", "DTOOL_DEBUG=1"),
     ],
 )

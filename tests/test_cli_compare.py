@@ -113,6 +113,7 @@ def test_quality_is_measured_against_the_data_that_are_given(capsys):
         (["ddim", "-o", "no/folder.png"], 1, "can't be written", "folder"),
         (["ddim", "-o", "compare.pdf"], 2, "compare.pdf: not a kind of output", ".html"),
         (["ddim", "-o", "a.png", "-o", "b.png"], 2, "a.png and b.png are both png", "one of each kind"),
+        (["ddim", "--metrics", "foo"], 2, "there is no metric 'foo'", "dtool metrics"),
         (["ddim", "--metrics", "mmd"], 2, "the metrics mmd need real images", "--data"),
         (["gmm:d=2", "ddim", "--metrics", "mdd"], 2, "there is no metric 'mdd'", "mmd"),
         (["gmm:dd=2", "ddim"], 2, "gmm", ""),

@@ -129,6 +129,10 @@ def test_help_shows_the_options_of_the_sampler_that_is_named(capsys):
     [
         (["--sampler", "heun", "--sigma", "tilde"], 2, "heun has no option --sigma", "option of --sampler ddpm"),
         (["--recipe", "ddim", "--sigma", "beta"], 2, "ddim has no option --sigma", "ddpm"),
+        (["--guidance", "inf"], 2, "guidance inf is no scale", "0 or more"),
+        (["--recipe", ""], 2, "cannot read the recipe ''", "SAMPLER"),
+        (["--sampler", ""], 2, "cannot read the recipe ''", "SAMPLER"),
+        (["--sigma", "foo"], 2, "'--sigma': 'foo' is not one of", "--help"),
         (["--sampler", "ddmp"], 2, "there is no sampler 'ddmp'", "did you mean ddpm"),
         (["--scheduler", "cosin"], 2, "there is no scheduler 'cosin'", "did you mean cosine"),
         (["--spacing", "karas"], 2, "there is no spacing 'karas'", "did you mean karras"),

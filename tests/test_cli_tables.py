@@ -11,9 +11,11 @@ from commandline import failed, ran
 from PIL import Image
 
 import dtool
+from dtool.cli import plot, schedulers
 from dtool.cli.output import Column, number, plain_table
 from dtool.machine import gpus
 from dtool.plan import Plan
+from dtool.schedulers import schedule
 from dtool.testing import CheckResult
 
 
@@ -94,6 +96,20 @@ def test_a_plan_is_drawn(capsys, tmp_path):
     assert f"drawn into {path}" in result.err
     with Image.open(path) as picture:
         assert picture.format == "PNG"
+
+
+def test_a_picture_is_named_as_one(capsys, tmp_path):
+    for words in ("schedulers", "plan ddim", "check ddim"):
+        failed(ran(capsys, *words.split(), "--plot", tmp_path / "x.txt"), 2, "the picture is a PNG", "end its name")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_two_schedules_are_drawn_alike(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plot, "figure", lambda panels, *_, **__: drawn.extend(panels))
+    schedulers._picture({f"s{i}": schedule("linear") for i in range(20)}, None, 10)
+    for panel in drawn:
+        assert len({(line.colour, line.dash) for line in panel.lines}) == 20
 
 
 def test_what_to_mark_without_a_picture_is_refused(capsys):

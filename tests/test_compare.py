@@ -205,4 +205,5 @@ def test_labels_are_never_cut_off():
 
 def test_text_that_the_typeface_lacks_is_spelt():
     assert plain("β̃ → σ") == "beta? to sigma"
+    assert plain("MMD² of 8×8") == "MMD^2 of 8x8"
     assert picture.text_width("β", 12) == picture.text_width("beta", 12)

@@ -488,3 +488,10 @@ def test_images_are_the_callers_own():
     kept = own.copy()
     dtool.sample(net, "ddim", steps=2, x=-start, guidance=1.0)
     np.testing.assert_array_equal(own, kept)
+
+
+@pytest.mark.parametrize("said", ["bad_alloc", "Failed to allocate memory for requested buffer of size 7 GB"])
+def test_a_run_that_finds_no_memory_says_so(said):
+    error = onnxruntime_session.failed_run(RuntimeError(f"[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : {said}"))
+    assert "not enough memory" in str(error)
+    assert "fewer images" in error.hint

@@ -338,6 +338,21 @@ def test_command_says_where_the_checkpoint_is(data: Path, tmp_path: Path) -> Non
     assert (quiet.exit_code, quiet.stderr) == (0, "")
 
 
+def test_a_preview_that_cannot_be_written_costs_no_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise DtoolError("p.png: can't be written (No space left on device)", "free some space there")
+
+    monkeypatch.setattr("dtool.training.session.write_preview", full)
+    output = tmp_path / "m.pt"
+    words = [str(data), "-o", str(output), "--preview", str(tmp_path / "p.png"), "--preview-every", "1", *TINY]
+    with pytest.warns(UserWarning, match="there is no preview: p.png: can't be written"):
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert checkpoint.read(output).spec.shape == (1, 8, 6)
+
+
 def test_command_writes_safetensors(data: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [str(data), "-o", str(tmp_path / "m.safetensors"), "--guidance", "2", *TINY])
     assert done.exit_code == 0, done.output
@@ -378,7 +393,7 @@ def test_interrupted_command_keeps_its_checkpoint(
         ({"save_every": "now"}, "not an interval", 2),
         ({"multipliers": "1,two"}, "--multipliers 1,two", 2),
         ({"width": 12}, "--width", 2),
-        ({"attention": "3"}, "attention", 2),
+        ({"attention": "3"}, "the network: attention names a level outside 0", 2),
         ({"lr": -1.0}, "--lr", 2),
         ({"ema": 1.0}, "--ema", 2),
         ({"size": "big"}, "--size", 2),

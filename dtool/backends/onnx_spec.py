@@ -13,6 +13,7 @@ from dtool.backends.onnx_interface import Interface, shown
 from dtool.backends.onnx_walk import OnnxFile
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import NetworkSpec
+from dtool.options import complaint
 from dtool.schedulers import schedule
 
 KEY = "dtool"
@@ -111,7 +112,7 @@ def _first(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     mistake = error.errors()[0]
-    return f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}"
+    return f"{'.'.join(map(str, mistake['loc']))}: {complaint(mistake)}"
 
 
 def _has_variance(called: Interface, shape: tuple[int, ...]) -> bool:

@@ -130,6 +130,8 @@ def _stoppable(work: Callable[[ort.RunOptions], T], options: ort.RunOptions, lim
 
 def failed_run(error: Exception) -> DtoolError:
     """What ONNX Runtime says of a run that failed, in a line."""
+    if "allocate memory" in str(error) or "bad_alloc" in str(error):
+        return DtoolError("there is not enough memory for the network", "run fewer images at a time")
     return DtoolError(f"ONNX Runtime cannot run the network: {_line(error)}", "export it again")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,8 @@ def sample(
     scale = network.spec.guidance if guidance is None else guidance
     if guidance is not None and guidance != 1 and classes is None:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
+    if not 0 <= scale < inf:
+        raise UsageError(f"guidance {scale:g} is no scale", "use 0 or more; 1 is none")
     limit = _limit(network, table, clip, threshold)
     sizes = _sizes(network, table, count, scale, batch_size, given=x is not None)
     called = _counter(progress, table.rows * len(sizes))

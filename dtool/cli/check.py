@@ -52,10 +52,10 @@ def check(
         raise UsageError("say which sampler to examine", "dtool check RECIPE, or dtool check --all")
     if every and plot is not None:
         raise UsageError("a picture of every sampler shows none", "name a few, e.g. dtool check heun --plot heun.png")
-    from dtool.files import require_writable
+    from dtool.files import require_picture
 
     if plot is not None:
-        require_writable(plot)
+        require_picture(plot)
     names = recipes or [entry.name for entry in registry().samplers]
     results = _examined(names, jobs, as_json or every, quiet)
     if as_json:
@@ -125,7 +125,7 @@ def _panel(names: Sequence[str]) -> tuple[Any, str]:
     """(panel, note) of the convergence plot."""
     import numpy as np
 
-    from dtool.cli.plot import Line, Panel, colour
+    from dtool.cli.plot import DASH, Line, Panel, colour
     from dtool.plan import Recipe
     from dtool.samplers import sampler
     from dtool.testing.convergence import COUNTS, DATA, curve, measured_by
@@ -140,7 +140,7 @@ def _panel(names: Sequence[str]) -> tuple[Any, str]:
         extra = i == len(wanted)
         if not extra and (reference := found.reference()):
             x, y = np.array(reference).T
-            lines.append(Line(f"order {found.order}", np.log10(x), y, ORANGE, dashed=True))
+            lines.append(Line(f"order {found.order}", np.log10(x), y, ORANGE, dash=DASH))
         lines.append(Line(token, where, height, GREY if extra else colour(i if i < 3 else i + 1), (where, height)))
     counts = {n: float(np.log10(n)) for n in COUNTS if n & (n - 1) == 0}
     ticks = [(x, str(n)) for n, x in counts.items()]

@@ -10,7 +10,7 @@ import typer
 from dtool.cli.arguments import Device
 from dtool.cli.options import scheduler_names
 from dtool.cli.output import AsJson, Quiet, say, say_json
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import DtoolError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,11 +47,9 @@ def forward(
     One row a schedule, x_t = alpha_t x0 + sigma_t noise at evenly spaced times, the same noise in every row. Under
     each picture stands alpha-bar, the share of its variance that is still the image's.
     """  # fmt: skip
-    from dtool.files import require_writable, write_atomically
+    from dtool.files import require_picture, write_atomically
 
-    if output.suffix.lower() != ".png":
-        raise UsageError(f"{output}: the picture is a PNG", "end its name in .png")
-    require_writable(output)
+    require_picture(output)
     chosen = _schedules(scheduler)
     picture = _picture(_image(image, seed, device), chosen, steps, seed)
     write_atomically(output, lambda temporary: picture.save(temporary, "PNG"))

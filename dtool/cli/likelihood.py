@@ -113,7 +113,7 @@ def likelihood(
     By default the variational bound, term by term: what is left of the image in the noise (L_T), what each step tells
     of it, and what it takes to say the image itself (L_0). With --ode the probability-flow ODE. Lower is better.
     """
-    from dtool.files import require_writable
+    from dtool.files import require_picture
 
     flow = {"--trace": trace, "--probes": probes, "--tolerance": tolerance}
     chain = {
@@ -125,9 +125,7 @@ def likelihood(
         raise UsageError("there are no images", "name them: --data PATH, or --data digits")
     count = _steps(steps)
     if output is not None:
-        if output.suffix.lower() != ".png":
-            raise UsageError(f"{output}: the picture is a PNG", "end its name in .png")
-        require_writable(output)
+        require_picture(output)
     net = open_network(model, device, backend, opening)
     chosen = Chosen(net, data, n, seed, levels, classes)
     if ode:

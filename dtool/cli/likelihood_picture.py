@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtool.cli.plot import Array, Line, Panel, colour, figure
+from dtool.cli.plot import DASH, Array, Line, Panel, colour, figure
 
 if TYPE_CHECKING:
     from dtool.likelihood import Bound
@@ -41,7 +41,7 @@ def _steps(found: Bound, snr: Array) -> list[Line]:
     if found.n > 1 and found.steps > 1:
         error = found.each.std(axis=1, ddof=1) / np.sqrt(found.n)
         ends = [(mean + side * error)[1:-1] for side in (-2, 2)]
-        lines += [Line(BAND, snr[:-1], end, colour(5), dashed=True) for end in ends]
+        lines += [Line(BAND, snr[:-1], end, colour(5), dash=DASH) for end in ends]
     if found.steps > 1:
         lines.append(_curve(found, snr[:-1], mean[1:-1]))
     return [*lines, _dot(snr[-1:], mean[-1:])]

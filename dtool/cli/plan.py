@@ -52,11 +52,11 @@ def plan(
     """
     from dtool.backends.fused import plan_in
     from dtool.cli.values import times
-    from dtool.files import require_writable, write_atomically
+    from dtool.files import require_picture, write_atomically
     from dtool.plan.api import plan as make_plan
 
     if plot is not None:
-        require_writable(plot)
+        require_picture(plot)
     if recipe.endswith(".onnx"):
         if (steps, points, scheduler, spacing) != (None,) * 4:
             raise UsageError(f"{recipe} holds a plan as it is", "leave the other options out, or give a recipe")

@@ -20,7 +20,7 @@ PALETTE: tuple[Colour, ...] = (
     (190, 40, 120), (120, 140, 30), (140, 80, 40),
 )  # fmt: skip
 SCALE = 4  # lines are drawn this much larger, for smooth edges
-DASH = 7  # pixels
+DASH, DOT = 7, 3  # pixels
 INSET = 6  # pixels between the frame and the data's extremes
 
 
@@ -28,7 +28,7 @@ INSET = 6  # pixels between the frame and the data's extremes
 class Line:
     """One curve (k,), broken where it is not finite. `dots` are points of their own on it, `(x, y)`.
 
-    `dashed` lets a curve that lies beneath show through.
+    dash: how many pixels are drawn before as many are left out, which lets a curve that lies beneath show through.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Line:
     y: Array
     colour: Colour
     dots: tuple[Array, Array] | None = None
-    dashed: bool = False
+    dash: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,20 +165,20 @@ def _curve(brush: ImageDraw.ImageDraw, line: Line, x: Array, y: Array) -> None:
     good = np.isfinite(x) & np.isfinite(y)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], good, [0]])))
     for first, last in zip(edges[::2], edges[1::2], strict=True):
-        for piece in _pieces(x[first:last] * SCALE, y[first:last] * SCALE, line.dashed):
+        for piece in _pieces(x[first:last] * SCALE, y[first:last] * SCALE, line.dash):
             if len(piece) > 1:
                 brush.line(piece, (*line.colour, 255), width=2 * SCALE, joint="curve")
 
 
-def _pieces(x: Array, y: Array, dashed: bool) -> list[list[tuple[float, float]]]:
-    """The whole polygon, or its dashes: DASH pixels on, DASH off, measured along the curve."""
-    if not dashed:
+def _pieces(x: Array, y: Array, dash: int) -> list[list[tuple[float, float]]]:
+    """The whole polygon, or its dashes: so many pixels on, as many off, measured along the curve."""
+    if not dash:
         return [list(zip(x.tolist(), y.tolist(), strict=True))]
     way = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    starts = np.arange(0, way[-1], 2 * DASH * SCALE)
+    starts = np.arange(0, way[-1], 2 * dash * SCALE)
     found = []
     for start in starts:
-        at = np.linspace(start, min(start + DASH * SCALE, way[-1]), 8)
+        at = np.linspace(start, min(start + dash * SCALE, way[-1]), 8)
         found.append(list(zip(np.interp(at, way, x).tolist(), np.interp(at, way, y).tolist(), strict=True)))
     return found
 
@@ -187,7 +187,7 @@ def _dots(brush: ImageDraw.ImageDraw, line: Line, x: Array, y: Array) -> None:
     """Dots with a white edge; those of a dashed line are small, to leave what is beneath them visible."""
     for a, b in zip(x, y, strict=True):
         if np.isfinite(a) and np.isfinite(b):
-            for radius, fill in ((2.25, line.colour),) if line.dashed else ((4.75, PAPER), (3.5, line.colour)):
+            for radius, fill in ((2.25, line.colour),) if line.dash else ((4.75, PAPER), (3.5, line.colour)):
                 at = [(float(v) + side * radius) * SCALE for side in (-1, 1) for v in (a, b)]
                 brush.ellipse(at, (*fill, 255))
 
@@ -210,7 +210,8 @@ def _legend(pen: ImageDraw.ImageDraw, lines: list[list[str]], known: dict[str, L
     for row, names in enumerate(lines):
         x, y = MARGIN, top + 24 * row
         for name in names:
-            for start, end in ((0, 9), (13, 22)) if known[name].dashed else ((0, 22),):
-                pen.line([(x + start, y), (x + end, y)], known[name].colour, width=3)
+            on = known[name].dash or 22
+            for start in range(0, 22, 2 * on):
+                pen.line([(x + start, y), (x + min(start + on, 22), y)], known[name].colour, width=3)
             pen.text((x + 30, y), plain(name), INK, font(13), anchor="lm")
             x += 30 + text_width(name, 13) + 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -37,6 +38,7 @@ def run(argv: list[str]) -> int:
 
 def _guarded(command: Callable[[], object]) -> int:
     """Run `command`; whatever it raises becomes an exit code and one line of cause, one of remedy, on stderr."""
+    _buffer_stdout()
     out, err = sys.stdout, sys.stderr
     with warnings.catch_warnings():
         warnings.showwarning = _Warnings()
@@ -73,14 +75,21 @@ def _failed(error: Exception) -> int:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return _said(f"{where}{error.strerror}", _remedy(error), 1)
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         return _said("there is not enough memory", "ask for fewer images, or a smaller --batch-size", 1)
     cause = f"internal error ({type(error).__name__}: {error})"
     return _said(cause, "run it again with DTOOL_DEBUG=1, and report what it prints with the output of: dtool env", 1)
 
 
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory was not to be had: PyTorch says so in an error of its own, on the CPU in words alone."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    told = isinstance(error, RuntimeError) and any(each in str(error) for each in words)
+    return told or isinstance(error, MemoryError)
+
+
 def _remedy(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "free some space there, or write somewhere else"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "choose a file that you may read and write"
@@ -114,6 +123,14 @@ def _painted(word: str, colour: str) -> str:
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return word
     return f"\x1b[{colour}m{word}\x1b[0m"
+
+
+def _buffer_stdout() -> None:
+    """With PYTHONUNBUFFERED Python writes as much as a full disk takes, and forgets the rest: its buffers do not."""
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        whole = io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(whole, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
 def _forget_stdout() -> None:

@@ -183,4 +183,5 @@ def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:
 
     if recipe is not None and sampler is not None:
         raise UsageError("--recipe names the sampler already", "leave --sampler out")
-    return Recipe.parse(recipe or sampler or DEFAULT_SAMPLER).where(None, None, **options)
+    named = next((name for name in (recipe, sampler) if name is not None), DEFAULT_SAMPLER)
+    return Recipe.parse(named).where(None, None, **options)

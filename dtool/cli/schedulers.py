@@ -46,9 +46,9 @@ def schedulers(
             raise UsageError("--recipe and --steps say what to mark in the picture", "give --plot FILE too")
         _list(name, as_json)
         return
-    from dtool.files import require_writable, write_atomically
+    from dtool.files import require_picture, write_atomically
 
-    require_writable(plot)
+    require_picture(plot)
     picture = _picture(_chosen(name, recipe), recipe, 10 if steps is None else steps)
     write_atomically(plot, lambda temporary: picture.save(temporary, "PNG"))
     if as_json:
@@ -107,7 +107,7 @@ def _picture(chosen: dict[str, Schedule], recipe: str | None, steps: int) -> Any
     """Three panels; dots at the steps of the recipe, on its own schedule, or on each if it names none."""
     import numpy as np
 
-    from dtool.cli.plot import Line, Panel, colour, figure
+    from dtool.cli.plot import DASH, DOT, Line, Panel, colour, figure
     from dtool.plan import Recipe
     from dtool.plan.recipe import DEFAULT_SPACING
     from dtool.schedulers import spacing
@@ -124,7 +124,8 @@ def _picture(chosen: dict[str, Schedule], recipe: str | None, steps: int) -> Any
         unit = max(made.T - 1, 1)
         for key, curve in curves.items():
             dots = None if at is None or key == "beta" else (at / unit, _at(made, at, key))
-            lines[key].append(Line(name, t / unit, np.asarray(curve, dtype=np.float64), colour(i), dots, dashed=i >= 5))
+            y = np.asarray(curve, dtype=np.float64)
+            lines[key].append(Line(name, t / unit, y, colour(i), dots, dash=(0, DASH, DASH, DOT)[i // 5 % 4]))
     panels = [
         Panel("alpha-bar: the share of the image's variance", lines["alpha-bar"], "t / (T-1)", low=0, high=1),
         Panel("beta: the noise added at each step (log scale)", lines["beta"], "t / (T-1)", log=True),

@@ -15,7 +15,7 @@ def explained(error: Any) -> tuple[str, str]:
     message = str(getattr(error, "message", "")).rstrip(".")
     if option is not None and context is not None and message.startswith("No such option"):
         return _unknown_option(str(option), context)
-    text = error.format_message().rstrip(".")
+    text = error.format_message().rstrip(".").replace("Value error, ", "")
     return text[:1].lower() + text[1:], f"see: {path} --help"
 
 

@@ -153,6 +153,8 @@ def law_of(
         made = reference if isinstance(reference, Reference) else Reference(np.asarray(reference))
         return ImageLaw(made, Data(name, len(made)), names)
     if names is not None and list(names) != [STATISTICS]:
+        for each in names:
+            named(each)  # there may be no such metric
         raise UsageError(f"the metrics {', '.join(names)} need real images", "give some: --data FOLDER (reference=)")
     known = reference or statistics
     return None if known is None or n < 2 else StatisticsLaw(known, n)

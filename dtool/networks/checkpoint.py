@@ -27,6 +27,7 @@ from dtool.errors import DtoolError, UsageError
 from dtool.files import write_atomically
 from dtool.networks.spec import NetworkSpec
 from dtool.networks.unet import UNet, UNetConfig
+from dtool.options import complaint
 from dtool.version import __version__
 
 FORMAT = 1
@@ -199,8 +200,9 @@ def _empty(kind: str, config: dict[str, Any], source: str) -> nn.Module:
         parsed = UNetConfig.model_validate(config)
     except ValidationError as error:
         first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
         raise DtoolError(
-            f"{source}: the network's configuration is not valid ({first['loc']}: {first['msg']})",
+            f"{source}: the network's configuration is not valid ({where}: {complaint(first)})",
             "train the model again with this version of dtool",
         ) from error
     return UNet(parsed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtool.errors import DtoolError
+from dtool.options import complaint
 from dtool.samplers.rule import Prediction
 
 
@@ -60,6 +61,6 @@ class NetworkSpec(BaseModel):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the document"
             raise DtoolError(
-                f"{source}: the description of the network is not valid ({where}: {first['msg']})",
+                f"{source}: the description of the network is not valid ({where}: {complaint(first)})",
                 "export or train the model again with this version of dtool",
             ) from error

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dtool.errors import UsageError
+from dtool.options import complaint
 from dtool.samplers.rule import Prediction
 from dtool.training.loss import Weighting
 
@@ -51,5 +52,8 @@ class TrainConfig(BaseModel):
 def option_error(error: ValidationError) -> UsageError:
     """The first thing that pydantic found, in the words of the command line."""
     first = error.errors()[0]
-    option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the network"
-    return UsageError(f"{option}: {first['msg']}, not {first['input']!r}", "dtool train --help lists the options")
+    hint = "dtool train --help lists the options"
+    if not first["loc"]:  # two options that do not go together
+        return UsageError(f"the network: {complaint(first)}", hint)
+    option = "--" + str(first["loc"][0]).replace("_", "-")
+    return UsageError(f"{option}: {complaint(first)}, not {first['input']!r}", hint)

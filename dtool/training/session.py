@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,19 @@ class Session:
                     self.save()
                     saved = time.monotonic()
                 if self.preview and self.preview_every.due(progress.step, time.monotonic() - looked):
-                    self.preview(self.network())
+                    self._look()
                     looked = time.monotonic()
             self.save()
-        if self.preview and not self.interrupted:
-            self.preview(self.network())
+        if not self.interrupted:
+            self._look()
+
+    def _look(self) -> None:
+        """Write the preview. If that fails, it is said, and the training goes on: nobody loses hours to a picture."""
+        if self.preview:
+            try:
+                self.preview(self.network())
+            except DtoolError as error:
+                warnings.warn(f"there is no preview: {error}", stacklevel=2)
 
     def summary(self) -> str:
         """One line for a person: what is trained, on what, where."""
