@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from dtool.containment import OWN_FILES, containing_file, names_file
 from dtool.errors import UsageError, did_you_mean
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
@@ -51,7 +52,16 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
         if first["type"] == "missing":
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
         raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
+    _require_contained(what, model, given)
     return {name: getattr(validated, name) for name in model.model_fields}
+
+
+def _require_contained(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> None:
+    """Raise UsageError if it is a file that names another file by one of these options (see `containment`)."""
+    source = containing_file()
+    for name, value in given.items() if source else ():
+        if names_file(model.model_fields[name], value):
+            raise UsageError(f"{source} names another file, by the option {name!r} of {what}", OWN_FILES)
 
 
 def complaint(mistake: Mapping[str, Any]) -> str:

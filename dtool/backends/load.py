@@ -14,7 +14,7 @@ from typing import Any
 from dtool.backends.numpy_backend import FunctionNetwork
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, described_schedule
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule as schedule_named
 from dtool.schedulers.schedule import Schedule
@@ -170,9 +170,8 @@ def network(
     start given to `sample` is a tensor.
     """
     made = schedule_named(schedule) if isinstance(schedule, str) else schedule
-    betas = None if made.token else tuple(made.betas.tolist())
     spec = NetworkSpec(
-        shape=shape, schedule=made.token or "betas", betas=betas, prediction=prediction, classes=classes,
+        shape=shape, **described_schedule(made), prediction=prediction, classes=classes,
         data_range=data_range, clip=clip, guidance=guidance, learned_variance=learned_variance,
     )  # fmt: skip
     if backend == "torch" or ("torch" in sys.modules and _torch().is_module(fn)):

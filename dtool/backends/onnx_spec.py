@@ -99,8 +99,8 @@ def _completed(said: dict[str, Any], called: Interface, source: str) -> NetworkS
             "add --num-classes, e.g. --num-classes 10; guidance wants that number itself to mean no class",
         )
     said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
-    made = schedule(said["schedule"])
-    said["schedule"] = made.token or said["schedule"]
+    if isinstance(said["schedule"], str):  # what is unknown is told by itself, before the rest is looked at
+        schedule(said["schedule"])
     try:
         return NetworkSpec(**said)
     except (ValidationError, TypeError) as error:

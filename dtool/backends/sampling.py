@@ -22,6 +22,7 @@ from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 from dtool.plan.prediction import for_network
+from dtool.plan.recipe import Recipe, recipe_of_file
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Samples:
 
 def sample(
     network: Network,
-    plan: Plan | str | None = None,
+    plan: Plan | Recipe | str | None = None,
     *,
     n: int | None = None,
     seed: int = 0,
@@ -135,11 +136,12 @@ def _on_one_backend(network: Network, x: Any, noise: Any, as_numpy: bool) -> tup
     return network, x.detach().cpu().numpy(), None if noise is None else noise.detach().cpu().numpy()
 
 
-def _plan_for(network: Network, plan: Plan | str | None, steps: int | None) -> Plan:
+def _plan_for(network: Network, plan: Plan | Recipe | str | None, steps: int | None) -> Plan:
     if plan is None:
         if not isinstance(network, FusedNetwork):
             raise UsageError("no sampler is named", "give a plan or a recipe, e.g. 'ddim'")
-        plan = network.plan if steps in (None, network.plan.steps) else network.plan.recipe
+        own = network.plan
+        plan = own if steps in (None, own.steps) else recipe_of_file(own.recipe, "the sampler's file")
     if isinstance(plan, Plan):
         if steps is not None and steps != plan.steps:
             raise UsageError(f"the plan has {plan.steps} steps", "leave out steps, or give a recipe")

@@ -31,15 +31,15 @@ def chosen_sampler(args: Sequence[str]) -> Rule:
     """The rule that --sampler or --recipe names in `args`, before they are parsed; if neither does, the one in the
     sampler's file that is named, or ddpm.
     """
-    from dtool.plan.recipe import Recipe
+    from dtool.plan.recipe import Recipe, recipe_of_file
 
     for option in ("--sampler", "--recipe"):
         token = _value_of(option, args)
         if token:
             return Recipe.parse(token).rule
     files = (word for word in args if word.endswith(".onnx"))
-    held = next((plan for plan in map(_held, files) if plan is not None), None)
-    return sampler(DEFAULT_SAMPLER) if held is None else Recipe.parse(held.recipe).rule
+    held = next(((name, plan) for name in files if (plan := _held(name)) is not None), None)
+    return sampler(DEFAULT_SAMPLER) if held is None else recipe_of_file(held[1].recipe, held[0]).rule
 
 
 def _held(name: str) -> Plan | None:

@@ -29,7 +29,7 @@ from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.networks.network import Network
-    from dtool.plan import Plan
+    from dtool.plan import Plan, Recipe
 
 EXAMPLES = (
     "dtool sample --scheduler cosine --sigma tilde",
@@ -151,30 +151,31 @@ def _plan(
     from dtool.plan.api import plan as make_plan
 
     if net.plan is not None and sampler is None and recipe is None:
-        unknown, defaults = _understood(net.plan.recipe)
+        unknown, own = _understood(net.plan.recipe)
+        defaults = {name: value for name, value in own.rule.options if value is not None}
         if options == defaults and (scheduler, spacing, steps, points) == (None,) * 4:
             return net.plan
         if unknown is not None:
             hint = "install the package that has it, or name another with --sampler; its own plan runs as it is"
             raise UsageError(f"{net.plan.recipe} must be compiled again for that, and {unknown}", hint) from unknown
-        recipe, steps = net.plan.recipe, (net.plan.steps if steps is None and points is None else steps)
-    wanted = _recipe(sampler, recipe, options)
+        steps = net.plan.steps if steps is None and points is None else steps
+        wanted = own.where(None, None, **options)
+    else:
+        wanted = _recipe(sampler, recipe, options)
     return make_plan(wanted, scheduler=scheduler, spacing=spacing, steps=steps, points=times(points), network=net)
 
 
-def _understood(recipe: str) -> tuple[UsageError | None, dict[str, Any]]:
-    """What is unknown in a file's recipe, if anything is, and the options that the flags have if none is given.
+def _understood(recipe: str) -> tuple[UsageError | None, Recipe]:
+    """A file's recipe, and what is unknown in it, if anything is.
 
-    A sampler that is not installed has no flags: they are those of the usual one.
+    A sampler that is not installed has no flags: they are those of the usual one, which then stands in its place.
     """
-    from dtool.plan import Recipe
+    from dtool.plan.recipe import Recipe, recipe_of_file
 
-    unknown = None
     try:
-        rule = Recipe.parse(recipe).rule
+        return None, recipe_of_file(recipe, "the sampler's file")
     except UsageError as error:
-        unknown, rule = error, Recipe.parse(DEFAULT_SAMPLER).rule
-    return unknown, {name: value for name, value in rule.options if value is not None}
+        return error, Recipe.parse(DEFAULT_SAMPLER)
 
 
 def _recipe(sampler: str | None, recipe: str | None, options: Options) -> Any:

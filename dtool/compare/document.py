@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtool.compare.result import Comparison
+from dtool.errors import UsageError
 from dtool.machine import machine
 from dtool.plain import finite
 from dtool.plan.recipe import Recipe
@@ -46,9 +47,12 @@ def _schedules(found: Comparison) -> dict[str, Schedule]:
     """The schedules that the recipes name, and the network's own under its name."""
     schedules = {} if found.schedule is None else {"the network's own": found.schedule}
     for entry in found.entries:
-        made = Recipe.parse(entry.recipe).scheduler
+        try:
+            made = Recipe.parse(entry.recipe).scheduler
+        except UsageError:  # it holds an object that no name stands for
+            continue
         if made is not None:
-            schedules.setdefault(made.token or "betas", made)
+            schedules.setdefault(made.token, made)
     return schedules
 
 

@@ -15,8 +15,7 @@ from dtool.export.settled import SamplerOptions, Trained, settled
 from dtool.export.sources import Source, require_packages, source
 from dtool.export.triton import beside, config, require_free, write_both
 from dtool.files import require_writable, scratch_file, write_atomically
-from dtool.networks.network import schedule_of
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, schedule_of
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 

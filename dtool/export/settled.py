@@ -10,7 +10,8 @@ from dtool.backends.limit import Limit
 from dtool.backends.noise import key
 from dtool.errors import UsageError
 from dtool.export.sources import Source
-from dtool.networks.network import rows_for, schedule_of
+from dtool.networks.network import rows_for
+from dtool.networks.spec import schedule_of
 from dtool.plan.api import plan as make_plan
 from dtool.plan.packed import pack
 from dtool.plan.plan import Plan

@@ -31,6 +31,7 @@ from dtool.options import complaint
 from dtool.version import __version__
 
 FORMAT = 1
+KEY = "dtool"  # of the metadata in a .safetensors
 SUFFIXES = (".pt", ".safetensors")
 
 
@@ -70,16 +71,16 @@ def save(
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     _require_finite(weights, str(path))
     network = {"kind": "unet", "config": config.model_dump(mode="json")}
-    about = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json()}
+    about = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
     if path.suffix == ".pt":
-        content = {**about, "network": network, "state_dict": weights, "training": dict(training or {})}
+        content = {**about, "state_dict": weights, "training": dict(training or {})}
         # through memory: torch's own file writer hides why the disk refused
         buffer = io.BytesIO()
         torch.save(content, buffer)
         data: bytes | memoryview = buffer.getbuffer()
     else:
-        header = {key: str(value) for key, value in about.items()} | {"network": json.dumps(network)}
-        data = safetensors.torch.save(weights, metadata=header)
+        # one key alone: the library writes several in an order of its own, another one each time
+        data = safetensors.torch.save(weights, metadata={KEY: json.dumps(about)})
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
     return path
 
@@ -141,6 +142,10 @@ def _require_whole(path: Path) -> None:
         raise DtoolError(f"{path}: the file is truncated", "copy or download it again")
     try:
         with zipfile.ZipFile(path) as archive:
+            if (
+                sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+            ):  # torch.save compresses nothing
+                raise DtoolError(f"{path}: the file declares more than it holds", "copy or download it again")
             bad = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
@@ -151,17 +156,11 @@ def _require_whole(path: Path) -> None:
 def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            header: dict[str, Any] = dict(file.metadata() or {})
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if not {"format", "spec", "network"} <= header.keys():
-            raise _foreign(path)
-        return {
-            **header,
-            "format": int(header["format"]),
-            "network": json.loads(header["network"]),
-            "state_dict": state,
-        }
-    except (SafetensorError, ValueError) as error:
+            about = json.loads((file.metadata() or {}).get(KEY, "null"))
+            if not isinstance(about, dict):
+                raise _foreign(path)
+            return {**about, "state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118 - not a dict
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
 
 
@@ -177,12 +176,18 @@ def _require_format(content: dict[str, Any], path: Path) -> None:
     network, state = content["network"], content["state_dict"]
     if not isinstance(network, dict) or not {"kind", "config"} <= network.keys() or not isinstance(state, dict):
         raise _foreign(path)
+    if not isinstance(content["spec"], str):
+        raise _foreign(path)
 
 
 def _require_finite(state: Mapping[str, Tensor], source: str) -> None:
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise DtoolError(f"{source}: {name} is not a tensor", "train or export the network again")
+        if value.layout != torch.strided or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise DtoolError(
+                f"{source}: {name} stands for more numbers than the file holds", "train or export the network again"
+            )
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise DtoolError(
                 f"{source}: the weights hold NaN or infinity (in {name})",
@@ -205,10 +210,12 @@ def _empty(kind: str, config: dict[str, Any], source: str) -> nn.Module:
             f"{source}: the network's configuration is not valid ({where}: {complaint(first)})",
             "train the model again with this version of dtool",
         ) from error
-    return UNet(parsed)
+    with torch.device("meta"):  # its weights take no memory until they are known to be those of the file
+        return UNet(parsed)
 
 
 def _fit(network: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
+    """`network`, which has no memory yet, with the weights in `state`; raises DtoolError if they do not fit."""
     expected = {name: value.shape for name, value in network.state_dict().items()}
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     wrong = [name for name in expected.keys() & state.keys() if expected[name] != state[name].shape]
@@ -219,7 +226,7 @@ def _fit(network: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module
                 f"{source}: the state dict {what} {names[0]}{more}",
                 "the weights and the configuration belong to different networks: use the file as dtool wrote it",
             )
-    network.load_state_dict(state)
+    network.to_empty(device="cpu").load_state_dict(state)
     return network
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, schedule_of
 from dtool.plan.plan import Plan
 from dtool.samplers.rule import Prediction
-from dtool.schedulers import schedule
-from dtool.schedulers.schedule import Schedule, from_betas
+from dtool.schedulers.schedule import Schedule
 
 
 class Network(ABC):
@@ -110,11 +109,6 @@ class Network(ABC):
     @abstractmethod
     def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], Any]:
         """`dtool.backends.noise.Normals` on this backend: draw ↦ `count` draws from it on, `(count, B, *shape)`."""
-
-
-def schedule_of(spec: NetworkSpec) -> Schedule:
-    """The training schedule that `spec` names or holds."""
-    return schedule(spec.schedule) if spec.betas is None else from_betas(spec.betas)
 
 
 def rows_for(shape: Sequence[int], numbers: int) -> int:

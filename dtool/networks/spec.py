@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, Self
 
-from dtool.errors import DtoolError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dtool.containment import contained
+from dtool.errors import DtoolError, UsageError
 from dtool.options import complaint
 from dtool.samplers.rule import Prediction
+from dtool.schedulers import schedule
+from dtool.schedulers.schedule import MOST_STEPS, UNNAMED, Coordinates, Schedule, from_betas
+
+MOST_CLASSES = 10**6
 
 
 class PixelStatistics(BaseModel):
@@ -23,6 +31,25 @@ class PixelStatistics(BaseModel):
     covariance: tuple[tuple[float, ...], ...]
 
 
+class Levels(BaseModel):
+    """A training schedule in numbers, where its name alone would not give it everywhere: see `Schedule`.
+
+    `alpha`, `sigma`: a number for each training step, the least noise first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    coordinates: Coordinates
+    alpha: tuple[float, ...] = Field(min_length=1, max_length=MOST_STEPS)
+    sigma: tuple[float, ...] = Field(min_length=1, max_length=MOST_STEPS)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.alpha) != len(self.sigma):
+            raise ValueError(f"{len(self.alpha)} numbers of alpha and {len(self.sigma)} of sigma: give as many of each")
+        return self
+
+
 class NetworkSpec(BaseModel):
     """The contract of one trained network `F(x, t[, label])`.
 
@@ -35,9 +62,12 @@ class NetworkSpec(BaseModel):
 
     shape: tuple[int, ...] = Field(min_length=1, description="one sample, e.g. (1, 28, 28)")
     schedule: str = Field(description="the training schedule as written in a recipe, e.g. cosine:max_beta=0.999")
-    betas: tuple[float, ...] | None = Field(None, description="the table itself, for a schedule read from a file")
+    betas: tuple[float, ...] | None = Field(
+        None, max_length=MOST_STEPS, description="the β of a discrete chain, in the place of a schedule that has a name"
+    )
+    levels: Levels | None = Field(None, description="any other schedule that no name gives everywhere")
     prediction: Prediction = "eps"
-    classes: int = Field(0, ge=0, description="0: not conditional")
+    classes: int = Field(0, ge=0, le=MOST_CLASSES, description="0: not conditional")
     class_names: tuple[str, ...] = ()
     guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
     data_range: tuple[float, float] = (-1.0, 1.0)
@@ -46,6 +76,25 @@ class NetworkSpec(BaseModel):
         default=False, description="the output has twice the channels, the second half for σ²"
     )
     statistics: PixelStatistics | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_schedule(cls, data: Any) -> Any:
+        """A `Schedule`, or the name of one, as a name and, where that is not enough, its numbers."""
+        if not isinstance(data, dict) or data.get("betas") is not None or data.get("levels") is not None:
+            return data
+        given = data.get("schedule")
+        if not isinstance(given, str | Schedule):
+            return data
+        return data | described_schedule(schedule(given) if isinstance(given, str) else given)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.betas is not None and self.levels is not None:
+            raise ValueError("betas and levels are two ways of giving a schedule: give one of them")
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes")
+        return self
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -56,11 +105,38 @@ class NetworkSpec(BaseModel):
     def read(cls, text: str | bytes, source: str) -> NetworkSpec:
         """Parse the JSON that `model_dump_json` wrote; `source` names the file in the error."""
         try:
-            return cls.model_validate_json(text)
+            with contained(source):
+                spec = cls.model_validate_json(text)
+                schedule_of(spec)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the document"
+            own = first.get("ctx", {}).get("error")
+            if isinstance(own, UsageError):
+                raise DtoolError(f"{source}: its training schedule cannot be had: {own}", own.hint) from error
             raise DtoolError(
                 f"{source}: the description of the network is not valid ({where}: {complaint(first)})",
                 "export or train the model again with this version of dtool",
             ) from error
+        except UsageError as error:
+            raise DtoolError(f"{source}: its training schedule cannot be had: {error}", error.hint) from error
+        return spec
+
+
+def schedule_of(spec: NetworkSpec) -> Schedule:
+    """The training schedule that `spec` names or holds; raises UsageError if there is no such schedule."""
+    if spec.levels is not None:
+        alpha, sigma = (np.array(values, dtype=np.float64) for values in (spec.levels.alpha, spec.levels.sigma))
+        return Schedule(alpha, sigma, coordinates=spec.levels.coordinates)
+    return schedule(spec.schedule) if spec.betas is None else from_betas(spec.betas)
+
+
+def described_schedule(made: Schedule) -> dict[str, Any]:
+    """The fields of a spec that describe a schedule: its name, and its numbers if the name does not give them anywhere.
+
+    What was read from a file is not described by that file's name: another machine does not have it.
+    """
+    if made.portable:
+        return {"schedule": made.token}
+    levels = Levels(coordinates=made.coordinates, alpha=tuple(made.alpha.tolist()), sigma=tuple(made.sigma.tolist()))
+    return {"schedule": made.token.partition(":")[0] or UNNAMED, "levels": levels.model_dump()}

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from dtool.errors import UsageError
+from dtool.networks.spec import MOST_CLASSES
 
 
 class UNetConfig(BaseModel):
@@ -28,20 +29,22 @@ class UNetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    channels: int = Field(gt=0, description="channels of x")
-    width: int = Field(default=32, gt=0, multiple_of=8)
-    multipliers: tuple[int, ...] = Field(default=(1, 2, 2), min_length=1)
-    blocks: int = Field(default=1, gt=0, description="ResNet blocks a level, each way")
-    patch: int = Field(default=1, gt=0, description="so many pixels, squared, are folded into the channels")
-    attention: tuple[int, ...] = ()
-    head_width: int = Field(default=32, gt=0, description="channels of one attention head")
-    classes: int = Field(default=0, ge=0, description="0: not conditional; the label `classes` means no class")
+    channels: int = Field(gt=0, le=1 << 16, description="channels of x")
+    width: int = Field(default=32, gt=0, le=1 << 16, multiple_of=8)
+    multipliers: tuple[int, ...] = Field(default=(1, 2, 2), min_length=1, max_length=16)
+    blocks: int = Field(default=1, gt=0, le=64, description="ResNet blocks a level, each way")
+    patch: int = Field(default=1, gt=0, le=64, description="so many pixels, squared, are folded into the channels")
+    attention: tuple[int, ...] = Field(default=(), max_length=16)
+    head_width: int = Field(default=32, gt=0, le=1 << 16, description="channels of one attention head")
+    classes: int = Field(
+        default=0, ge=0, le=MOST_CLASSES, description="0: not conditional; the label `classes` means no class"
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if any(m < 1 for m in self.multipliers):
-            raise ValueError(f"multipliers are at least 1, not {self.multipliers}")
+        if any(not 1 <= m <= 1024 for m in self.multipliers):
+            raise ValueError(f"multipliers are 1 to 1024, not {self.multipliers}")
         if any(not 0 <= level < len(self.multipliers) for level in self.attention):
             raise ValueError(f"attention names a level outside 0 … {len(self.multipliers) - 1}: {self.attention}")
         return self

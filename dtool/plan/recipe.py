@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dtool.containment import contained
 from dtool.errors import UsageError
 from dtool.options import parsed
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.samplers.rule import Rule
 from dtool.schedulers import schedule, spacing
-from dtool.schedulers.schedule import Schedule
+from dtool.schedulers.schedule import UNNAMED, Schedule
 from dtool.schedulers.spacing import Spacing
 
 DEFAULT_SPACING = "trailing"
@@ -53,9 +54,15 @@ class Recipe:
         return changed
 
     def __str__(self) -> str:
-        at = f"@{self.scheduler.token}" if self.scheduler and self.scheduler.token else ""
+        at = f"@{self.scheduler.token or UNNAMED}" if self.scheduler else ""
         slash = f"/{self.spacing.token}" if self.spacing and self.spacing.token != DEFAULT_SPACING else ""
         return self.rule.token + at + slash
+
+
+def recipe_of_file(token: str, source: str) -> Recipe:
+    """The recipe that the file `source` holds; raises UsageError as `Recipe.parse`, and if it names another file."""
+    with contained(source):
+        return Recipe.parse(token)
 
 
 def _known_as(first: str) -> Recipe | None:

@@ -6,12 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from dtool.containment import NamesFile
 from dtool.samplers.one_step import posterior_noise
 from dtool.samplers.rule import sampler
 from dtool.samplers.statistics import variance_of
 
 Statistics = Annotated[
-    str, Field(description="a file of dtool.measure_variance, or unit: the closed form for data N(0, I)")
+    str,
+    NamesFile(words=("unit",)),
+    Field(description="a file of dtool.measure_variance, or unit: the closed form for data N(0, I)"),
 ]
 Pixels = Annotated[
     float, Field(ge=0, description="largest noise of a step to the first level, in pixel values of 0-255")

@@ -5,13 +5,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dtool.containment import FileName
 from dtool.schedulers.from_file import read_numbers
 from dtool.schedulers.schedule import Schedule, from_betas, scheduler
 
 
 @scheduler("betas")
 def betas(
-    *, path: Annotated[str, Field(description=".npy, .json (a list) or text, one β a line or commas")]
+    *, path: Annotated[FileName, Field(description=".npy, .json (a list) or text, one β a line or commas")]
 ) -> Schedule:
     """Any discrete schedule: the β of a file, from the least noise to the most."""
     return from_betas(read_numbers(Path(path), "betas"))

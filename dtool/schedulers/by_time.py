@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from dtool.containment import FileName
 from dtool.errors import UsageError
 from dtool.schedulers.from_file import read_numbers
 from dtool.schedulers.noise import times_of
@@ -190,7 +191,7 @@ def file(
     schedule: Schedule,
     n: int,
     *,
-    path: Annotated[str, Field(description=".npy, .json (a list) or text, one number a line or commas")],
+    path: Annotated[FileName, Field(description=".npy, .json (a list) or text, one number a line or commas")],
     unit: Unit = "t",
 ) -> Array:
     """Your own times, or levels σ/α, from a file, the noisiest first: as many as there are steps.

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
 @scheduler("const", cite="arXiv:2006.11239, code")
 def const(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     beta: Annotated[float, Field(gt=0, description="every β, at 1000 steps")] = 0.02,
 ) -> Schedule:
     """One β throughout: ᾱ falls as a power.
@@ -24,7 +24,7 @@ def const(
 @scheduler("exp", cite="diffusers, betas_for_alpha_bar (exp)")
 def exp(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     rate: Annotated[float, Field(gt=0, description="-log ᾱ at the noisy end")] = 12.0,
 ) -> Schedule:
     """ᾱ(u) = exp(-12 u): one β throughout, 1 - exp(-12/T), whatever T is."""

@@ -6,13 +6,13 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
 
 
 @scheduler("edm", cite="arXiv:2206.00364, table 1 and eq. 5")
 def edm(
     *,
-    T: Annotated[int, Field(ge=1, description="levels in the table")] = 1000,  # noqa: N803
+    T: Annotated[TrainingSteps, Field(description="levels in the table")] = 1000,  # noqa: N803
     sigma_min: Annotated[float, Field(gt=0, description="the cleanest level")] = 0.002,
     sigma_max: Annotated[float, Field(gt=0, description="the noisiest level")] = 80.0,
     rho: Annotated[float, Field(gt=0, description="how the levels are spread: σ^(1/rho) is even in t")] = 7.0,

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
 
 # Flux's line: the log of the shift at 256 and at 4096 tokens.
 _TOKENS, _SHIFTS = (256.0, 4096.0), (0.5, 1.15)
@@ -15,7 +15,7 @@ _TOKENS, _SHIFTS = (256.0, 4096.0), (0.5, 1.15)
 @scheduler("flow", cite="arXiv:2209.03003, eq. 1; shift: arXiv:2403.03206, eq. 23")
 def flow(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     shift: Annotated[float, Field(gt=0, description="σ becomes kσ/(1+(k-1)σ): more steps where it is noisy")] = 1.0,
     mu: Annotated[float | None, Field(description="the shift's logarithm, in place of shift")] = None,
     tokens: Annotated[

@@ -1,15 +1,12 @@
 """β rises as 1/k: ᾱ falls linearly."""
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
 @scheduler("jsd", cite="arXiv:1503.03585, section 2.4.1")
-def jsd(*, T: Annotated[int, Field(ge=1, description="training steps")] = 1000) -> Schedule:  # noqa: N803
+def jsd(*, T: TrainingSteps = 1000) -> Schedule:  # noqa: N803
     """β = 1/T, 1/(T-1), … 1: each step erases the same share of the image, ᾱ = 1 - (t+1)/T.
 
     The last level has no signal at all, so that a network which predicts ε cannot start there.

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
 
 
 @scheduler("laplace", cite="arXiv:2407.03297, section 2.3")
 def laplace(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     mu: Annotated[float, Field(description="the log-SNR where levels are densest")] = 0.0,
     b: Annotated[float, Field(gt=0, description="width: smaller is denser around mu")] = 0.5,
 ) -> Schedule:

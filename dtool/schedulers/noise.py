@@ -12,7 +12,7 @@ from pydantic import Field
 from dtool.errors import UsageError
 from dtool.options import options_of
 from dtool.schedulers.schedule import Array, Schedule
-from dtool.schedulers.spacing import Spacing, everywhere, made, nested
+from dtool.schedulers.spacing import Spacing, SpacingName, everywhere, made, nested
 
 # How far beyond a schedule's end, in λ, a level may lie and still be that end: tables are printed with few digits.
 _TOLERANCE = 1e-4
@@ -28,7 +28,9 @@ def bounds(
     sigma_min: Annotated[
         float | None, Field(gt=0, description="σ/α of the last level, in place of the schedule's cleanest")
     ] = None,
-    over: Annotated[str, Field(description="a spacing by time: take both ends from its n levels, as diffusers")] = "",
+    over: Annotated[
+        SpacingName, Field(description="a spacing by time: take both ends from its n levels, as diffusers")
+    ] = "",
 ) -> None:
     """The ends of a spacing by noise. Levels that the schedule does not have are refused."""
 

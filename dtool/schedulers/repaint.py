@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dtool.schedulers.schedule import Schedule
-from dtool.schedulers.spacing import nested, spacing
+from dtool.schedulers.spacing import SpacingName, nested, spacing
 
 
 @spacing("repaint", cite="arXiv:2201.09865, section 4.2 and appendix B", rises=True)
@@ -17,7 +17,7 @@ def repaint(
     *,
     jump_length: Annotated[int, Field(ge=1, description="how many steps it goes back")] = 10,
     jump_n: Annotated[int, Field(ge=1, description="how often each stretch is gone through in all")] = 10,
-    base: Annotated[str, Field(description="the spacing of the steps that are repeated")] = "trailing",
+    base: Annotated[SpacingName, Field(description="the spacing of the steps that are repeated")] = "trailing",
 ) -> list[float]:
     """At every 10th level noise is added to get 10 levels back, and the steps are done again, ten times in all.
 

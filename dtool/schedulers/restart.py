@@ -11,7 +11,7 @@ from pydantic import Field
 from dtool.errors import UsageError
 from dtool.schedulers.by_noise import karras
 from dtool.schedulers.schedule import Schedule
-from dtool.schedulers.spacing import nested, spacing
+from dtool.schedulers.spacing import SpacingName, nested, spacing
 
 _HINT = "write STEPSxROUNDSxLOWxHIGH, e.g. 3x2x0.06x0.3, with ; between several"
 
@@ -24,7 +24,7 @@ def restart(
     intervals: Annotated[
         str, Field(description="steps x rounds x lowest x highest σ/α, as 3x2x0.06x0.3; ; between several")
     ] = "3x2x0.06x0.3",
-    base: Annotated[str, Field(description="the spacing that it interrupts")] = "karras",
+    base: Annotated[SpacingName, Field(description="the spacing that it interrupts")] = "karras",
     rho: Annotated[float, Field(gt=0, description="Karras's, for the steps inside an interval")] = 7.0,
 ) -> list[float]:
     """On the way down, noise is added to get from σ/α = 0.06 back to 0.3 and 3 steps lead down again, twice.

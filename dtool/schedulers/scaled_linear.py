@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
 @scheduler("scaled-linear", cite="arXiv:2112.10752, code")
 def scaled_linear(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     beta_start: Annotated[float, Field(gt=0, description="first β, at 1000 steps")] = 0.00085,
     beta_end: Annotated[float, Field(gt=0, description="last β, at 1000 steps")] = 0.012,
 ) -> Schedule:

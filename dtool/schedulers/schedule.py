@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field
 
+from dtool.containment import names_file
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
 
 Array = NDArray[np.float64]
 Coordinates = Literal["vp", "ve", "flow", "sub-vp"]
+MOST_STEPS = 10**6  # of a schedule: a thousand times what is usual, and a table of 16 MB
+UNNAMED = "custom"  # what a schedule is called that was made of numbers
+TrainingSteps = Annotated[int, Field(ge=1, le=MOST_STEPS, description="training steps")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +31,8 @@ class Schedule:
     `alpha`, `sigma`: float64 `(T,)`, index 0 the least noise, T-1 the most. `coordinates` says how large x is:
     "vp" α² + σ² = 1, "ve" α = 1, "flow" α + σ = 1, "sub-vp" σ = 1 - α². Between two indices λ = log(α/σ) is linear
     in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is); in flow
-    coordinates σ is.
+    coordinates σ is. `portable`: whether `token` alone gives the same schedule wherever dtool is; not so for what is
+    read from a file, made by another package or given as numbers.
     """
 
     alpha: Array
@@ -35,8 +40,11 @@ class Schedule:
     token: str = ""
     cite: str = ""
     coordinates: Coordinates = "vp"
+    portable: bool = False
 
     def __post_init__(self) -> None:
+        if self.alpha.size > MOST_STEPS:
+            raise UsageError(f"a schedule of {self.alpha.size} steps is too long", f"use at most {MOST_STEPS}")
         for name, table in (("alpha", self.alpha), ("sigma", self.sigma)):
             if table.ndim != 1 or table.size == 0 or not np.isfinite(table).all():
                 raise UsageError(
@@ -203,6 +211,9 @@ class ScheduleMaker:
     def __call__(self, **options: Any) -> Schedule:
         """The schedule with these options, transforms applied; raises UsageError for what it does not have."""
         values = checked(self.name, self.model, options)
+        steps = values.get("T")
+        if isinstance(steps, int) and steps > MOST_STEPS:  # of another package's schedule; our own say so themselves
+            raise UsageError(f"{self.name}: T={steps} is too long for a schedule", f"use at most {MOST_STEPS}")
         # A schedule that names a transform among its own options sees to it itself.
         others = _TRANSFORMS - inspect.signature(self.make).parameters.keys()
         token = written(self.name, self.model, values)
@@ -211,7 +222,12 @@ class ScheduleMaker:
             result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
-        return replace(result, token=token, cite=self.cite)
+        return replace(result, token=token, cite=self.cite, portable=self._portable(values))
+
+    def _portable(self, values: dict[str, Any]) -> bool:
+        """Whether these options make the same schedule wherever dtool is: it is dtool's own, and reads no file."""
+        own = self.make.__module__.partition(".")[0] == "dtool"
+        return own and not any(names_file(self.model.model_fields[name], value) for name, value in values.items())
 
 
 _TRANSFORMS = frozenset(options_of(transformed).model_fields)

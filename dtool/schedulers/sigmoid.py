@@ -6,13 +6,13 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Array, Schedule, from_alpha_bar, scheduler
+from dtool.schedulers.schedule import Array, Schedule, TrainingSteps, from_alpha_bar, scheduler
 
 
 @scheduler("sigmoid", cite="arXiv:2212.11972, algorithm 1")
 def sigmoid(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     start: Annotated[float, Field(description="where on the sigmoid the clean end lies")] = -3.0,
     end: Annotated[float, Field(description="where on the sigmoid the noisy end lies")] = 3.0,
     tau: Annotated[float, Field(gt=0, description="temperature: smaller is steeper")] = 1.0,

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
 @scheduler("sigmoid-beta", cite="arXiv:2203.02923, code")
 def sigmoid_beta(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     beta_start: Annotated[float, Field(gt=0, description="lower end of β, at 1000 steps")] = 1e-4,
     beta_end: Annotated[float, Field(gt=0, description="upper end of β, at 1000 steps")] = 0.02,
 ) -> Schedule:

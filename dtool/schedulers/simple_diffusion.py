@@ -6,13 +6,13 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
 
 
 @scheduler("simple-diffusion", cite="arXiv:2301.11093, section 3.1")
 def simple_diffusion(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     image_d: Annotated[float, Field(gt=0, description="side of the images")] = 64.0,
     noise_d: Annotated[float, Field(gt=0, description="side at which the cosine is left as it is")] = 64.0,
     logsnr_max: Annotated[float, Field(description="log-SNR at u = 0, before the shift")] = 15.0,

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from dtool.containment import containing_file
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
-from dtool.schedulers.schedule import Array, Schedule
+from dtool.schedulers.schedule import MOST_STEPS, Array, Schedule
 
 
 class WrongTimesError(UsageError):
@@ -118,6 +119,8 @@ class Spacing:
         return times, last
 
     def _check_count(self, schedule: Schedule, levels: int, n: int) -> None:
+        if n > MOST_STEPS:
+            raise UsageError(f"{n} steps are too many for a plan", f"choose at most {MOST_STEPS}")
         if not n >= 1 or (levels > schedule.T and not self.rises):
             most = schedule.T - (levels - n)
             why = "" if levels == n else f" with {self.token}, which needs one level more"
@@ -181,3 +184,14 @@ def nested(token: str) -> Spacing:
     if found.rises:
         raise UsageError(f"{token} goes up again, and so cannot be what another spacing is built on", "name another")
     return found
+
+
+def _contained(token: str) -> str:
+    """`token`, if what it names may be named here: a file's own words may not hide the name of another file in it."""
+    if token and containing_file():
+        nested(token)
+    return token
+
+
+SpacingName = Annotated[str, AfterValidator(_contained)]
+"""The type of an option that names another spacing, in the place of `str`."""

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_alpha_bar, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_alpha_bar, scheduler
 
 
 @scheduler("sqrt", cite="arXiv:2205.14217, appendix A")
 def sqrt(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     s: Annotated[float, Field(ge=0, lt=1, description="sets the noise at the start: variance √s")] = 1e-4,
     max_beta: Annotated[float, Field(gt=0, le=1, description="cap on β; it acts on the last step only")] = 0.999,
 ) -> Schedule:

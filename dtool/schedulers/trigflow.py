@@ -1,15 +1,12 @@
 """Image and noise on a circle: TrigFlow."""
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
 
 
 @scheduler("trigflow", cite="arXiv:2410.11081, section 3")
-def trigflow(*, T: Annotated[int, Field(ge=1, description="training steps")] = 1000) -> Schedule:  # noqa: N803
+def trigflow(*, T: TrainingSteps = 1000) -> Schedule:  # noqa: N803
     """x = cos(θ) x0 + sin(θ) ε with θ = π/2·(t+1)/T, the coordinates of continuous-time consistency models.
 
     The last level is noise alone. What such a network predicts is "v", when images and noise are scaled alike.

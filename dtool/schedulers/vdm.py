@@ -5,11 +5,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, from_alpha_bar, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_alpha_bar, from_lam, scheduler
 
 
 @scheduler("vdm-linear", cite="arXiv:2107.00630")
-def vdm_linear(*, T: Annotated[int, Field(ge=1, description="training steps")] = 1000) -> Schedule:  # noqa: N803
+def vdm_linear(*, T: TrainingSteps = 1000) -> Schedule:  # noqa: N803
     """The limit of DDPM's β for many steps: log-SNR = -ln(exp(10⁻⁴ + 10 u²) - 1), at u = (t+1)/T."""
     u = np.arange(1, T + 1) / T
     return from_lam(-np.log(np.expm1(1e-4 + 10 * u**2)) / 2)
@@ -18,7 +18,7 @@ def vdm_linear(*, T: Annotated[int, Field(ge=1, description="training steps")] =
 @scheduler("vdm-cosine", cite="arXiv:2107.00630")
 def vdm_cosine(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     s: Annotated[float, Field(ge=0, description="offset: the noise at u = 0")] = 0.008,
     max_beta: Annotated[float, Field(gt=0, le=1, description="cap on β; it acts on the last step only")] = 0.999,
 ) -> Schedule:

@@ -6,13 +6,13 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
 
 
 @scheduler("ve", cite="arXiv:2011.13456, section 3.4 and appendix C")
 def ve(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     sigma_min: Annotated[float, Field(gt=0, description="the cleanest level")] = 0.01,
     sigma_max: Annotated[float, Field(gt=0, description="the noisiest level: as large as images are apart")] = 50.0,
 ) -> Schedule:

@@ -5,13 +5,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
 
 
 @scheduler("vp", cite="arXiv:2011.13456, eq. 32-33")
 def vp(
     *,
-    T: Annotated[int, Field(ge=1, description="training steps")] = 1000,  # noqa: N803
+    T: TrainingSteps = 1000,  # noqa: N803
     beta_min: Annotated[float, Field(gt=0, description="β(0)")] = 0.1,
     beta_max: Annotated[float, Field(gt=0, description="β(1)")] = 20.0,
 ) -> Schedule:

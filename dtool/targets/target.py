@@ -13,7 +13,7 @@ from dtool.backends.numpy_backend import FunctionNetwork
 from dtool.errors import UsageError
 from dtool.halves import spread
 from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, described_schedule
 from dtool.plan.point import CLEAN, Point
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule as schedule_named
@@ -107,9 +107,8 @@ class Target(ABC):
         silent = "flow" if made.coordinates == "flow" else "v"
         chosen: Prediction = prediction or ("eps" if made.alpha[-1] > 0 else silent)  # type: ignore[assignment]
         spec = NetworkSpec(
-            shape=self.shape, schedule=made.token or "betas", betas=None if made.token else tuple(made.betas.tolist()),
-            prediction=chosen, classes=self.classes, class_names=self.class_names, data_range=self.data_range,
-            guidance=1.0, clip=False,
+            shape=self.shape, **described_schedule(made), prediction=chosen, classes=self.classes,
+            class_names=self.class_names, data_range=self.data_range, guidance=1.0, clip=False,
         )  # fmt: skip
         return FunctionNetwork(Optimal(self, made, chosen), spec)
 

@@ -12,8 +12,7 @@ from torch import nn
 from dtool.backends.load import load
 from dtool.backends.sampling import sample
 from dtool.files import write_atomically
-from dtool.networks.network import schedule_of
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, schedule_of
 
 STEPS, ROWS, COLUMNS = 25, 6, 16
 

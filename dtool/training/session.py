@@ -18,7 +18,7 @@ from dtool.data.images import Images, load
 from dtool.errors import DtoolError, UsageError
 from dtool.files import require_writable
 from dtool.networks import checkpoint
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, described_schedule
 from dtool.networks.unet import UNetConfig
 from dtool.training.config import TrainConfig, option_error
 from dtool.training.device import accelerator
@@ -149,8 +149,7 @@ def start(
     trainer = Trainer(config, _network(images, network or {}), images, made, where)
     spec = NetworkSpec(
         shape=images.shape,
-        schedule=made.token,
-        betas=tuple(made.betas.tolist()) if made.token.startswith("betas") else None,
+        **described_schedule(made),
         prediction=config.prediction,
         classes=len(images.class_names),
         class_names=images.class_names,
@@ -179,7 +178,18 @@ def continue_from(path: Path, trainer: Trainer) -> None:
     found = checkpoint.read(path)
     if found.training is None:
         raise DtoolError(f"{path}: holds no state of training", "only a .pt that `dtool train` wrote can be continued")
-    state = found.training
+    try:
+        _continue(path, trainer, found, found.training)
+    except DtoolError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise DtoolError(
+            f"{path}: its state of training cannot be used ({type(error).__name__})",
+            "begin a new run, with --force or another -o",
+        ) from error
+
+
+def _continue(path: Path, trainer: Trainer, found: checkpoint.Checkpoint, state: dict[str, Any]) -> None:
     _require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
     network = trainer.network.config.model_dump(mode="json")
     _require_same(found.config, network, path)
