@@ -202,6 +202,7 @@ def test_calls_with_guidance_one_are_single() -> None:
 
     net = dtool.network(fn, shape=(1000, 10), classes=2)
     dtool.sample(net, "ddim", n=1, steps=3)
+    del sizes[:-3]  # whether its images depend on one another was tried out first
     dtool.sample(net, "ddim", n=1, steps=3, guidance=3.0)
     assert sizes == [1, 1, 1, 2, 2, 2]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtool.errors import DtoolError
+from dtool.networks.batch_invariance import require_examined
 from dtool.networks.network import Network, rows_for
 
 NUMBERS = 8192  # of a call, from which on a larger one gains nothing on a CPU
@@ -18,6 +19,7 @@ def sizes(network: Network, count: int, rows: int, doubled: bool) -> list[int]:
     All are the network's micro-batch, but where several of those together are known to give each image the same bits.
     doubled: every image is run twice in a call, for guidance.
     """
+    require_examined(network)
     unit = network.micro_batch
     worth = count >= 2 * unit and rows * count * (1 + doubled) >= WORTH
     most = together(network, count, doubled) if worth else unit
@@ -28,6 +30,8 @@ def sizes(network: Network, count: int, rows: int, doubled: bool) -> list[int]:
 def together(network: Network, count: int, doubled: bool) -> int:
     """How many of `count` images run at a time with the bits of `network.micro_batch` of them, on random data."""
     unit = network.micro_batch
+    if network.mixes:
+        return unit
     most = min(MOST * unit, rows_for(network.shape, NUMBERS), unit << (count // unit).bit_length() - 1)
     if network.device != "cpu" or network.backend == "numpy" or network.one_size or most <= unit:
         return unit

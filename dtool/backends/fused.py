@@ -77,6 +77,7 @@ class FusedNetwork(HostNetwork):
     """A file that `dtool.export` made with a plan. `plan` is the file's own; others run if it has room (`form`)."""
 
     backend: ClassVar[str] = "onnxruntime"
+    ours = True  # each was examined when it was exported
 
     def __init__(self, spec: NetworkSpec, plan: Plan, form: Form, execute: Execute, device: str) -> None:
         """execute(outputs, feed): one run of the file's session."""
@@ -106,7 +107,8 @@ class FusedNetwork(HostNetwork):
             "bounds": np.array([-FREE, FREE], np.float32),
         }  # fmt: skip
         if self.classes:
-            feed["label"] = np.random.default_rng(0).integers(0, self.classes + 1, images)
+            feed["label"] = np.random.default_rng(0).integers(0, self.spec.labels, images)
+        if self.spec.guidable:
             feed["guidance"] = np.float32(1.5 if doubled else 1)
         return self.execute(["images"], {name: np.asarray(value) for name, value in feed.items()})[0]
 
@@ -152,7 +154,7 @@ class FusedNetwork(HostNetwork):
             "steps": np.int64(job.plan.rows), "trace": np.int64(job.want_trace),
             "bounds": np.array([-FREE, FREE] if limit is None else [limit.low, limit.high], np.float32),
         }  # fmt: skip
-        if self.classes:
+        if self.spec.guidable:
             settings["guidance"] = np.float32(job.guidance)
         return {name: np.asarray(value) for name, value in settings.items()}
 

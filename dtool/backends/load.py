@@ -86,7 +86,9 @@ def _loaded(
     from dtool.networks import checkpoint
 
     read = checkpoint.read(path)
-    return torch_backend.TorchNetwork(read.build(), read.spec, device)  # type: ignore[no-any-return]
+    made: Network = torch_backend.TorchNetwork(read.build(), read.spec, device)
+    made.ours = True
+    return made
 
 
 def compiled(network: Network) -> Network:
@@ -145,7 +147,9 @@ def default_network(
 ) -> Network:
     """The small class-conditional network of handwritten digits inside the package; runs on ONNX Runtime."""
     with as_file(files("dtool.networks") / "digits.onnx") as path:
-        return load(path, device=device, provider=provider, time_limit=time_limit, cuda_graph=cuda_graph)
+        made = load(path, device=device, provider=provider, time_limit=time_limit, cuda_graph=cuda_graph)
+    made.ours = True
+    return made
 
 
 def network(
@@ -159,10 +163,14 @@ def network(
     clip: bool = False,
     guidance: float = 1.0,
     learned_variance: bool = False,
+    null_class: bool | None = None,
     backend: str = "numpy",
     device: str = "cpu",
 ) -> Network:
-    """Any callable `fn(x, t)` as a network; `fn(x, t, label)` if `classes` > 0, where label = classes means none.
+    """Any callable `fn(x, t)` as a network; `fn(x, t, label)` if `classes` > 0, label `(B,)` in 0 … classes-1.
+
+    null_class: whether label = classes means no class, which guidance needs [default: so it is for a function; an
+    nn.Module is tried out, with a warning].
 
     x `(B, *shape)`, t `(B,)`, an index (it may be fractional) into the training `schedule`; returns `(B, *shape)`, with
     learned_variance twice the channels, the second half for the noise's variance (arXiv:2102.09672, eq. 15).
@@ -170,11 +178,13 @@ def network(
     start given to `sample` is a tensor.
     """
     made = schedule_named(schedule) if isinstance(schedule, str) else schedule
+    module = "torch" in sys.modules and _torch().is_module(fn)
     spec = NetworkSpec(
         shape=shape, **described_schedule(made), prediction=prediction, classes=classes,
         data_range=data_range, clip=clip, guidance=guidance, learned_variance=learned_variance,
+        null_class=True if null_class is None and not module else null_class,
     )  # fmt: skip
-    if backend == "torch" or ("torch" in sys.modules and _torch().is_module(fn)):
+    if backend == "torch" or module:
         return _torch().TorchNetwork(fn, spec, device)  # type: ignore[no-any-return]
     if backend != "numpy" or device != "cpu":
         raise UsageError(f"a function runs on numpy or torch; got {backend} on {device}", "use backend='torch'")

@@ -14,6 +14,9 @@ _RANDOM = {
 }  # fmt: skip
 
 
+_TRAINING = {"BatchNormInternal", "BatchNormalizationGrad"}
+
+
 def inspect(data: bytes, source: str) -> OnnxFile:
     """Walk the model in `data`; raises DtoolError if it is truncated or no ONNX model at all."""
     found = OnnxFile()
@@ -29,8 +32,8 @@ def inspect(data: bytes, source: str) -> OnnxFile:
 def refuse(found: OnnxFile, source: str) -> None:
     """Raise DtoolError if the model must not be run.
 
-    That is: weights in other files, unknown operators, noise of its own, NaN, graphs or functions that nest so deep, or
-    are called so often, that ONNX Runtime could not take them apart.
+    That is: weights in other files, unknown operators, noise of its own, statistics of the batch, NaN, graphs or
+    functions that nest so deep, or are called so often, that ONNX Runtime could not take them apart.
     """
     if found.external:
         raise DtoolError(
@@ -44,6 +47,12 @@ def refuse(found: OnnxFile, source: str) -> None:
         raise DtoolError(
             f"{source} draws random numbers of its own ({', '.join(sorted(random))})",
             "noise comes from dtool; export in eval mode",
+        )
+    training = sorted({*found.training, *({name for _, name in found.operators} & _TRAINING)})
+    if training:
+        raise DtoolError(
+            f"{source} is in training mode ({', '.join(training)}): an image would depend on the others in its batch",
+            "export it in eval mode",
         )
     foreign = sorted({domain for domain, _ in found.operators} - STANDARD)
     if foreign:

@@ -96,8 +96,9 @@ def _completed(said: dict[str, Any], called: Interface, source: str) -> NetworkS
     if called.label is not None and not said.get("classes"):
         raise UsageError(
             f"{source} takes a class label ({shown(called.label)}), and how many classes there are is not said",
-            "add --num-classes, e.g. --num-classes 10; guidance wants that number itself to mean no class",
+            "add --num-classes, e.g. --num-classes 10, the label that means no class not counted if there is one",
         )
+    said.setdefault("null_class", None)
     said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
     if isinstance(said["schedule"], str):  # what is unknown is told by itself, before the rest is looked at
         schedule(said["schedule"])

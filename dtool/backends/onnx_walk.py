@@ -42,6 +42,7 @@ class OnnxFile:
     outputs: list[Value] = field(default_factory=list)
     defaults: set[str] = field(default_factory=set)  # the outermost graph's weights, which inputs may replace
     calls: dict[Function | None, Counter[Function]] = field(default_factory=dict)  # by the function they are in
+    training: list[str] = field(default_factory=list)  # operators that learn from the batch while they run
     dropouts: list[str] = field(default_factory=list)  # what tells each whether it drops
     false: set[str] = field(default_factory=set)  # constants that are False
     external: list[str] = field(default_factory=list)
@@ -150,6 +151,10 @@ def _node(data: memoryview, found: OnnxFile, inside: Function | None) -> list[me
         tensors = [dict(fields(tensor)) for attribute in attributes for tensor in messages(attribute, 5)]
         if any(map(_is_false, tensors)):
             found.false.update(text(output) for output in messages(data, 2))
+    elif name == "BatchNormalization":
+        outputs = sum(bool(text(output)) for output in messages(data, 2))
+        if outputs > 1 or any(map(_is_training, attributes)):
+            found.training.append(name)
     elif name == "Dropout" and len(inputs) > 2 and inputs[2]:
         found.dropouts.append(inputs[2])
     return graphs
@@ -166,6 +171,12 @@ def _attribute(data: memoryview, found: OnnxFile) -> Iterator[memoryview]:
             _tensor(value, found)
         elif number in (22, 23):
             _sparse(value, found)
+
+
+def _is_training(attribute: memoryview) -> bool:
+    """Whether an attribute is a `training_mode` that is on, or that a function's caller may turn on."""
+    parts = dict(fields(attribute))
+    return text(parts.get(1)) == "training_mode" and (parts.get(3, 0) != 0 or 21 in parts)
 
 
 def _sparse(data: memoryview, found: OnnxFile) -> None:

@@ -86,7 +86,8 @@ class OnnxNetwork(HostNetwork):
         self.session = open_session(file.data, file.source, device, provider, self._limit, **more)
         self.device = device_of(self.session)
         self.micro_batch = rows_for(self.shape, 512) if self.device == "cpu" else max(16, rows_for(self.shape, 8192))
-        self.micro_batch = self._called.batch or self.micro_batch
+        self.fixed_batch = self._called.batch
+        self.micro_batch = self.fixed_batch or self.micro_batch
         self._endless = file.found.loops
         self._stock = Stock()
         self._guard = True  # the next call: not that of a network without loops whose last one was fast

@@ -18,6 +18,8 @@ from dtool.backends.limit import Limit
 from dtool.backends.load import with_tensors
 from dtool.backends.noise import checked_ids
 from dtool.errors import DtoolError, UsageError
+from dtool.networks.batch_invariance import require_examined
+from dtool.networks.labels import resolve_labels
 from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
@@ -49,7 +51,7 @@ def sample(
     n: int | None = None,
     seed: int = 0,
     ids: Sequence[int] | None = None,
-    labels: int | Sequence[int] | None = None,
+    labels: int | str | Sequence[int] | Sequence[str] | None = None,
     guidance: float | None = None,
     clip: bool | None = None,
     threshold: float | None = None,
@@ -67,8 +69,8 @@ def sample(
     n: how many images, default 16: those with ids 0 … n-1 of `seed`; or give `ids`. Image i of a seed is the same
     picture on every backend, and the same bits in any batch.
     threshold: dynamic thresholding at this quantile of an image's pixels, e.g. 0.995, instead of clipping.
-    labels: a class for all, or one each; -1 means no class. By default image i of a conditional network gets class
-    i mod classes. guidance, clip: the network's own by default.
+    labels: a class for all, or one each, by number or by name; -1 means no class. By default image i of a conditional
+    network gets class i mod classes. guidance, clip: the network's own by default.
     x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it: `plan.draws` of them, or
     one for each of `plan.rows`. The run then computes in the dtype of `x`, as one batch.
     batch_size: images at a time; the same bits are promised for the same batch_size.
@@ -92,6 +94,8 @@ def sample(
         raise UsageError("guidance needs a conditional network", "leave out guidance")
     if not 0 <= scale < inf:
         raise UsageError(f"guidance {scale:g} is no scale", "use 0 or more; 1 is none")
+    if classes is not None and scale != 1:
+        network.require_null_class(f"guidance {scale:g} compares with no class")
     limit = _limit(network, table, clip, threshold)
     sizes = _sizes(network, table, count, scale, batch_size, given=x is not None)
     called = _counter(progress, table.rows * len(sizes))
@@ -117,6 +121,7 @@ def sample(
 
 def _sizes(network: Network, plan: Plan, count: int, scale: float, batch_size: int | None, *, given: bool) -> list[int]:
     """How many images each call of the network runs."""
+    require_examined(network)
     if given or batch_size:
         chunk = batch_size or count
         return [chunk] * -(-count // chunk)
@@ -193,24 +198,11 @@ def require_room(network: Network, n: int, traced: int = 0) -> None:
     memory.require_room(each * n, f"{n} images of {network.shape}", f"ask for fewer at a time{without}")
 
 
-def _labels(
-    network: Network, labels: int | Sequence[int] | None, ids: Sequence[int] | None, count: int
-) -> NDArray[np.int64] | None:
-    if network.classes == 0:
-        if labels is not None:
-            raise UsageError("this network is not conditional", "leave out the classes")
-        return None
-    if labels is None:
+def _labels(network: Network, labels: Any, ids: Sequence[int] | None, count: int) -> NDArray[np.int64] | None:
+    """The labels of the images, as the network takes them; by default each class in turn, by the images' ids."""
+    if labels is None and network.classes:
         return (np.arange(count) if ids is None else checked_ids(ids).astype(np.int64)) % network.classes
-    values = np.asarray(labels, dtype=np.int64)
-    values = np.full(count, values) if values.ndim == 0 else values
-    if values.shape != (count,):
-        raise UsageError(f"{len(values)} classes for {count} images", "give one class, or one each")
-    if (values < -1).any() or (values >= network.classes).any():
-        raise UsageError(
-            f"classes are 0 … {network.classes - 1}; got {values.min()} … {values.max()}", "-1 means no class"
-        )
-    return np.where(values == -1, network.classes, values)
+    return resolve_labels(network, labels, count)
 
 
 def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import pi, prod
 from typing import Any, ClassVar
 
@@ -76,6 +77,18 @@ class TorchNetwork(TensorNetwork):
         if compile:
             self._call = compiled(module, self.device)
             self.one_size = True  # trying out others would compile them
+
+    @cached_property
+    def takes_null_label(self) -> bool:
+        """Whether the module's class table has a row for no class, if it has such a table; else it is tried out.
+
+        On a GPU an index beyond a table's end is an error that nothing recovers from.
+        """
+        modules = self.module.modules() if isinstance(self.module, torch.nn.Module) else ()
+        tables = {each.num_embeddings for each in modules if isinstance(each, torch.nn.Embedding)}
+        if self.classes in tables and self.classes + 1 not in tables:
+            return False
+        return super().takes_null_label
 
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
         """Call the module without gradients; computes in its own dtype, answers in that of `x`."""

@@ -137,6 +137,15 @@ class Opening:
             min=1, help="how many classes it was trained on, if any", show_default=False, rich_help_panel=FOREIGN
         ),
     ] = None
+    null_class: Annotated[
+        bool | None,
+        typer.Option(
+            "--null-class/--no-null-class",
+            help="whether that number, as a label, means no class [default: tried out]",
+            show_default=False,
+            rich_help_panel=FOREIGN,
+        ),
+    ] = None
     data_range: Annotated[
         str | None,
         typer.Option(
@@ -157,6 +166,7 @@ class Opening:
             "schedule": self.schedule,
             "prediction": self.prediction,
             "classes": self.num_classes,
+            "null_class": self.null_class,
             "shape": self.shape and _numbers(self.shape, int, "--shape", "3,32,32"),
             "data_range": self.data_range and _numbers(self.data_range, float, "--data-range", "-1,1"),
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from dtool.metrics import Reference
+    from numpy.typing import NDArray
+
+    from dtool.metrics import Classifier, Reference
     from dtool.networks.network import Network
     from dtool.targets import Target
 
@@ -36,11 +39,31 @@ def _closed_form(model: str | None) -> Target | None:
 
 def _real_images(data: str, classifier: Path | None, net: Network) -> Reference:
     """The images in `data`, in the network's range; raises UsageError if they are of another shape."""
+    from dtool.data.classes import match_classes
     from dtool.data.images import load_for
     from dtool.metrics import Classifier, Reference
 
     images = load_for(data, net.shape)
-    judge = None if classifier is None else Classifier(classifier)
-    known = images.labels if judge is not None and images.labels is not None else None
     within = net.spec.data_range
-    return Reference(images.within(within), labels=known, classifier=judge, data_range=within)
+    pixels = images.within(within)
+    if classifier is None:
+        return Reference(pixels, data_range=within)
+    judge = Classifier(classifier)
+    seen = _told_as(net.spec.names, judge, pixels) if net.classes else None
+    labels = match_classes(images, net.spec.names, data) if seen is not None else None
+    return Reference(pixels, labels=labels, features=judge.features, classifier=seen, data_range=within)
+
+
+def _told_as(names: Sequence[str], judge: Classifier, images: NDArray[Any]) -> Callable[[Any], Any] | None:
+    """What a classifier sees, as places `(n,)` in `names`, -1 for none of them; None if it lacks one of the names."""
+    import numpy as np
+
+    from dtool.data.classes import places
+
+    own = judge.class_names(images)
+    order = places(names, own, "the network", f"those of {judge.path}")
+    if order is None:
+        return None
+    place = np.full(len(own), -1)
+    place[order] = np.arange(len(order))
+    return lambda given: place[judge(given).argmax(axis=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.cli.values import class_list
+from dtool.data.classes import match_classes
 from dtool.data.images import load_for
 from dtool.errors import UsageError
 from dtool.networks.network import Network
@@ -30,9 +32,10 @@ class Chosen:
         self.others = rest[:MEASURED]
         self.levels = _levels(levels, source)
         asked = class_list(classes, net.spec.class_names, net.classes, total)
-        own = self._data.labels
-        fitting = net.classes > 0 and own is not None and int(own.max()) < net.classes
-        self._labels = np.asarray(asked) if asked is not None else own if fitting else None
+        own = match_classes(self._data, net.spec.names, source) if asked is None else None
+        self._labels = own if asked is None else np.asarray(asked)
+        if net.classes and asked is None and self._data.labels is None:
+            warnings.warn(f"{source}: the images have no classes, and the network is told none", stacklevel=2)
         self.said = {"data": source, "ids": self.ids.tolist(), "conditional": self._labels is not None}
 
     def images(self, ids: NDArray[Any]) -> NDArray[np.float64]:

@@ -107,6 +107,7 @@ def sample(
     from dtool.backends.sampling import require_room
     from dtool.cli.sample_files import check_paths, files_for, write
     from dtool.cli.values import class_list, id_list
+    from dtool.networks.labels import label_names
 
     chosen = id_list(ids)
     if chosen is not None and n is not None and n != len(chosen):
@@ -117,6 +118,7 @@ def sample(
     files = files_for(net, output, npz, trace)
     plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
     require_room(net, max(count, batch_size or 0), plan.rows if trace else 0)
+    names = net.spec.names
     labels = class_list(classes, net.spec.class_names, net.classes, count)
     with progress_bar(f"{count} images", quiet) as show:
         out = dtool.sample(
@@ -131,7 +133,10 @@ def sample(
     write(files, net, out, settings)
     remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
     if as_json:
-        say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
+        known = (
+            {} if out.labels is None else {"labels": out.labels.tolist(), "label_names": label_names(names, out.labels)}
+        )
+        say_json({"files": {k: str(path) for k, path in files.items()}, "seconds": out.seconds, **settings, **known})
     else:
         sys.stdout.writelines(f"{path}\n" for path in files.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,17 +71,24 @@ def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str
     if "trace" in files:
         save(files["trace"], _strip(net, out))
     if "npz" in files:
-        write_atomically(files["npz"], _array_writer(out, settings))
+        write_atomically(files["npz"], _array_writer(out, net.spec.names, settings))
 
 
-def _array_writer(out: Samples, settings: dict[str, Any]) -> Callable[[Path], None]:
+def _array_writer(out: Samples, names: Sequence[str], settings: dict[str, Any]) -> Callable[[Path], None]:
+    """What writes the images with their ids, and their classes by number and by name."""
     import json
 
     import numpy as np
 
+    from dtool.networks.labels import label_names
+
     arrays = {"x0": out.x0, "ids": out.ids, "settings": np.array(json.dumps(settings))}
     if out.labels is not None:
-        arrays["labels"] = out.labels
+        arrays |= {
+            "labels": out.labels,
+            "label_names": np.array(label_names(names, out.labels)),
+            "class_names": np.array(names),
+        }
 
     def save(temporary: Path) -> None:
         with temporary.open("wb") as file:

@@ -43,7 +43,7 @@ def train(
     scheduler: Annotated[str, _run("--scheduler", "--schedule", help="noise schedule, e.g. cosine:T=500")] = "linear",
     prediction: Annotated[Literal["eps", "x0", "v", "flow"], _run(help="what the network says")] = "eps",
     loss: Annotated[Literal["simple", "vlb"], _run(help="noise levels alike, or as the bound weighs them")] = "simple",
-    label_dropout: Annotated[float, _run(min=0, max=1, help="share of labels hidden, for guidance")] = 0.1,
+    label_dropout: Annotated[float, _run(min=0, help="share of labels hidden, below 1, for guidance")] = 0.1,
     lr: Annotated[float, _run(help="peak learning rate")] = 1e-3,
     warmup: Annotated[int, _run(min=0, help="steps over which it rises, a tenth of all at most")] = 200,
     decay: Annotated[Literal["cosine", "constant"], _run(help="how it goes on then")] = "cosine",

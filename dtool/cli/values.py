@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dtool.errors import UsageError, did_you_mean
+from dtool.errors import UsageError
 
 MOST_IDS = 10**7  # of a run; a list of the 2^32 that there are would fill the memory
 
@@ -51,21 +51,10 @@ def class_list(text: str | None, names: tuple[str, ...], classes: int, n: int) -
         return None
     if classes == 0:
         raise UsageError("this network is not conditional: it knows no classes", "leave --class out")
-    asked = [_class_of(part.strip(), names, classes) for part in text.split(",")]
+    from dtool.networks.labels import class_number
+
+    asked = [class_number(part.strip(), names, classes) for part in text.split(",")]
     return [asked[i % len(asked)] for i in range(n)]
-
-
-def _class_of(part: str, names: tuple[str, ...], classes: int) -> int:
-    if part in names:
-        return names.index(part)
-    if part == "none":
-        return -1
-    if part.isdecimal() and int(part) < classes:
-        return int(part)
-    numbers = f"classes are 0 … {classes - 1}, or none"
-    raise UsageError(
-        f"there is no class {part!r}", did_you_mean(part, names) if names and not part.isdecimal() else numbers
-    )
 
 
 def duration(text: str | None, option: str) -> float | None:

@@ -18,6 +18,7 @@ from dtool.compare.parts import PART, Parts
 from dtool.compare.split import Split, watch
 from dtool.compare.timing import rounds
 from dtool.errors import UsageError
+from dtool.networks.labels import class_numbers
 from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 
@@ -155,7 +156,7 @@ def checked_labels(network: Network, labels: int | Sequence[int] | None, n: int 
         return None
     if network.classes == 0:
         raise UsageError("this network is not conditional", "leave out the classes")
-    values = np.atleast_1d(np.asarray(labels, dtype=np.int64))
+    values = np.atleast_1d(class_numbers(network, labels))
     if np.ndim(labels) and n is not None and len(values) != n:
         raise UsageError(f"{len(values)} classes for {n} images", "give one class, or one each")
     return values

@@ -42,6 +42,7 @@ class _Watched(Network):
     def __init__(self, network: Network) -> None:
         super().__init__(network.spec)
         self.inner, self.device, self.micro_batch = network, network.device, network.micro_batch
+        self.mixes = bool(network.mixes)  # tried out here it would be called where only the run should
         self.company, self.one_size = network.company, network.one_size
         self._spent = {"network": 0.0, "noise": 0.0, "copies": 0.0}
 

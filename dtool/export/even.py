@@ -34,7 +34,7 @@ def even(network: onnx.ModelProto, spec: NetworkSpec, plan: Plan, form: Form) ->
 
 def _same_bits(file: FusedNetwork, most: int) -> bool:
     """Whether every number of images up to `most`, run together, gives each the bits that it has alone."""
-    for doubled in {False, bool(file.classes)}:
+    for doubled in {False, file.spec.guidable}:
         for time in (file.schedule.T - 1, file.schedule.T // 4):
             alone = file.trial(most, 1, time, doubled)
             if any((file.trial(n, n, time, doubled) != alone[:n]).any() for n in range(2, most + 1)):

@@ -1,8 +1,9 @@
 """Network, plan, loop and noise in one ONNX graph, which any ONNX runtime can run: a sampler as a file.
 
-Inputs: ids `(batch,)` uint64, the images of the seed; label `(batch,)` int64 if the network has classes, -1 for none.
-The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and steps, how many rows are run; bounds
-`(2,)` of predicted images; guidance; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
+Inputs: ids `(batch,)` uint64, the images of the seed; label `(batch,)` int64 if the network has classes, -1 for none,
+which stops the run of a network that knows no such label. The rest has defaults: seed; table, times, init (see
+`dtool.plan.packed`), and steps, how many rows are run; bounds `(2,)` of predicted images; guidance, unless the network
+knows no label for none; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
 Outputs: images `(batch, *shape)`; trace_x and trace_x0 `(steps, batch, *shape)`, x before each row and the image
 predicted in it, or empty.
 """
@@ -45,7 +46,7 @@ def fuse(
         "steps": np.int64(len(packed.table)), "bounds": np.array(bounds, np.float32), "trace": np.int64(0),
         "micro_batch": np.int64(micro_batch),
     }  # fmt: skip
-    if spec.classes:
+    if spec.guidable:
         defaults["guidance"] = np.float32(spec.guidance)
     graph.initializers += [numpy_helper.from_array(np.asarray(v), name) for name, v in defaults.items()]
     inputs = [value("ids", np.uint64, ["batch"])]
@@ -98,6 +99,8 @@ def _batches(graph: Graph, spec: NetworkSpec, batch_body: onnx.GraphProto, form:
         none = graph.constant(spec.classes, np.int64)
         outside = graph("Or", graph("Less", label, graph.constant(0, np.int64)), graph("Greater", label, none))
         known = graph("Where", outside, none, label)
+        if not spec.guidable:  # there is no row for what is outside: an index beyond the end stops the run
+            known = graph("Gather", graph.ints(*range(spec.classes)), known, axis=0)
         graph("Reshape", known, by_run, name="labels_by_run")
     names = ["images_by_run", *(() if form.frozen else ("x_by_run", "x0_by_run"))]
     graph.nodes.append(
@@ -131,8 +134,11 @@ def _one_batch(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.
     graph("Identity", first_counters(graph, ids, "key", spec.shape), name="counters")
     start = graph("Mul", "init", normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape))
     graph("Mul", count, "tracing", name="traced")
-    if spec.classes:
+    if spec.guidable:
         _guided(graph, spec, count)
+    elif spec.classes:
+        graph("Gather", "labels_by_run", "run", axis=0, name="classes")
+        graph("Identity", count, name="size")
     else:
         graph("Identity", count, name="size")
     blank = graph("Sub", start, start) if form.history or form.saved else ""

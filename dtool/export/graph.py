@@ -49,7 +49,7 @@ def example(spec: NetworkSpec, batch: int) -> tuple[Tensor, ...]:
     """Inputs as the network gets them: x `(B, *shape)` and t `(B,)` float32, label `(B,)` int64 if it has classes."""
     x = torch.randn((batch, *spec.shape), generator=torch.Generator().manual_seed(0))
     t = torch.arange(batch, dtype=torch.float32)
-    return (x, t, torch.arange(batch) % (spec.classes + 1)) if spec.classes else (x, t)
+    return (x, t, (spec.labels - 1 - torch.arange(batch)) % spec.labels) if spec.classes else (x, t)
 
 
 def _require_network(module: nn.Module, arguments: tuple[Tensor, ...], spec: NetworkSpec) -> None:
@@ -62,7 +62,10 @@ def _require_network(module: nn.Module, arguments: tuple[Tensor, ...], spec: Net
             output = module(*arguments)
     except Exception as error:
         cause = f"the network cannot be called as {call} with samples of shape {spec.shape} ({_line(error)})"
-        raise DtoolError(cause, "give a spec that fits it, or wrap it in a module that does") from error
+        hint = "give a spec that fits it, or wrap it in a module that does"
+        if spec.guidable:
+            hint += f"; null_class=False in the spec if label {spec.classes}, which means no class, is not one it knows"
+        raise DtoolError(cause, hint) from error
     if not isinstance(output, Tensor):
         raise DtoolError(
             f"{call} returns a {type(output).__name__}, not a tensor",

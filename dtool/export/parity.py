@@ -35,14 +35,14 @@ def compared(path: Path, module: nn.Module, spec: NetworkSpec, steps: int) -> tu
 
 
 def _calls(original: Network, exported: Network) -> list[Comparison]:
-    """Single calls at each batch size: first, fractional, last and random times; the first label is "no class"."""
+    """Single calls at each batch size: first, fractional, last and random times; the first label is the highest."""
     random = np.random.default_rng(0)
     last = original.schedule.T - 1
     found = []
     for batch in BATCHES:
         times = (0.0, 0.37 * last, last, random.uniform(0, last, batch))
-        classes = original.classes
-        label = (classes + np.arange(batch)) % (classes + 1) if classes else None  # the first has no class
+        labels = original.spec.labels
+        label = (labels - 1 + np.arange(batch)) % labels if labels else None  # the first has no class, if that can be
         differences = []
         for time in times:
             x = random.standard_normal((batch, *original.shape), dtype=np.float32)

@@ -56,7 +56,9 @@ def compared(path: Path, sampler: Sampler) -> tuple[Comparison, ...]:
 def _defaults(host: Network, file: FusedNetwork, far: Distance) -> Comparison:
     """The file as another program runs it, told nothing but which images: its defaults are the plan that it names."""
     ids = np.array([2, 0, 7], np.uint64)
-    feed: dict[str, NDArray[Any]] = {"ids": ids} | ({"label": np.array([0, -1, 0])} if file.classes else {})
+    feed: dict[str, NDArray[Any]] = {"ids": ids} | (
+        {"label": np.array([0, -1 if file.spec.guidable else 0, 0])} if file.classes else {}
+    )
     [images] = file.execute(["images"], feed)
     labels = feed["label"].tolist() if file.classes else None
     expected = _sampled(host, file, file.plan, ids=ids.tolist(), labels=labels, seed=file.form.seed)
@@ -115,7 +117,9 @@ def _alone_by_default(file: FusedNetwork) -> None:
     """The same for another program, which is told nothing but the ids: raises DtoolError if a bit differs."""
     first: list[NDArray[Any]] = []
     for batch in (1, 2, 3, 6):
-        feed = {"ids": np.arange(batch, dtype=np.uint64)} | ({"label": np.arange(batch)} if file.classes else {})
+        feed = {"ids": np.arange(batch, dtype=np.uint64)} | (
+            {"label": np.arange(batch) % file.spec.labels} if file.classes else {}
+        )
         first.append(file.execute(["images"], feed)[0][0])
         if (first[-1] != first[0]).any():
             raise DtoolError("an image's bits depend on its batch", "export it with micro_batch=1")

@@ -54,6 +54,8 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
     Limit(*spec.data_range, options.threshold)
     if options.guidance is not None and not spec.classes:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
+    if options.guidance not in (None, 1) and not spec.guidable:
+        raise UsageError("guidance needs a label that means no class, and this network has none", "leave out guidance")
     if options.guidance is not None and not 0 <= options.guidance < inf:
         raise UsageError(f"guidance={options.guidance} is not a scale", "use 0 or more")
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)

@@ -98,7 +98,10 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
             f"{path} takes batches of {called.batch} only, and a sampler needs a free batch",
             "export the network again, with a dynamic batch",
         )
-    return Source(adapted(onnx.load_model_from_string(data), called), network.spec, None)
+    spec = network.spec
+    if spec.classes and spec.null_class is None and not network.takes_null_label:
+        spec = spec.model_copy(update={"null_class": False})
+    return Source(adapted(onnx.load_model_from_string(data), called), spec, None)
 
 
 def _module(net: Any) -> tuple[nn.Module, NetworkSpec]:

@@ -21,9 +21,9 @@ NETWORK = "network/"
 def body(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.GraphProto:
     """The loop's body: (row, go on, x, older predictions, kept x) ↦ (go on, the same, x and x0 for the trace).
 
-    It reads from the graphs around it: table, noisy, times, low, high, key, counters, traced, size, and classes, rows,
-    guidance, count, named if the network has classes. Weights lie in this graph: elsewhere ONNX Runtime would not lay
-    them out for its blocked convolutions.
+    It reads from the graphs around it: table, noisy, times, low, high, key, counters, traced, size; classes if the
+    network has any; rows, guidance, count and named if it can be guided. Weights lie in this graph: elsewhere ONNX
+    Runtime would not lay them out for its blocked convolutions.
     """
     graph = Graph("step")
     columns = [*COLUMNS, *(f"b{k}" for k in range(form.history))]
@@ -72,7 +72,7 @@ def _called(graph: Graph, network: onnx.GraphProto, spec: NetworkSpec, at: dict[
     compose.add_prefix_graph(inside, NETWORK, inplace=True, name_map=known)
     x, t, *label = (NETWORK + name for name in names)
     scaled = graph("Mul", at["c_in"], "x")
-    graph("Gather", scaled, "rows", axis=0, name=x) if spec.classes else graph("Identity", scaled, name=x)
+    graph("Gather", scaled, "rows", axis=0, name=x) if spec.guidable else graph("Identity", scaled, name=x)
     graph("Expand", graph("Gather", "times", "row", axis=0), "size", name=t)
     if label:
         graph("Identity", "classes", name=label[0])
@@ -81,7 +81,7 @@ def _called(graph: Graph, network: onnx.GraphProto, spec: NetworkSpec, at: dict[
     output, variance = inside.output[0].name, None
     if spec.learned_variance:
         output, variance = graph.several("Split", output, outputs=2, axis=1, num_outputs=2)
-    if not spec.classes:
+    if not spec.guidable:
         return output, variance
     # Guided: the first half of the batch had no class. Not guided: both slices are the whole batch, and equal.
     without = graph("Slice", output, graph.ints(0), "count", graph.ints(0))

@@ -25,6 +25,7 @@ class Watched(Network):
         super().__init__(network.spec)
         self.network, self.see = network, see
         self.device, self.micro_batch = network.device, network.micro_batch
+        self.mixes = bool(network.mixes)  # tried out here it would be called where only the run should
 
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
         """The network's own answer."""

@@ -17,7 +17,6 @@ from dtool.likelihood.calls import (
     Caller,
     checked_images,
     checked_names,
-    classes_of,
     cuts,
     own_noise,
     seeded_noise,
@@ -25,6 +24,7 @@ from dtool.likelihood.calls import (
 from dtool.likelihood.chain import Chain, Variance, chain_of, divergence, prior, variance_for
 from dtool.likelihood.decoder import code_length, on_levels
 from dtool.likelihood.result import Bound
+from dtool.networks.labels import resolve_labels
 from dtool.networks.network import Network
 from dtool.plan.plan import Plan
 from dtool.samplers.statistics import VarianceStatistics
@@ -76,7 +76,7 @@ def bound(
         raise UsageError(f"statistics are for the analytic variance, not for {kind}", "leave them out")
     if repeats < 1:
         raise UsageError(f"{repeats} draws are too few", "use 1 or more")
-    names, classes = checked_names(ids, len(data)), classes_of(network, labels, len(data))
+    names, classes = checked_names(ids, len(data)), resolve_labels(network, labels, len(data))
     fresh = kind == "analytic" and statistics is None
     counts = cuts(network, len(data), chain.steps, batch_size)
     count = _Count(progress, len(counts) * chain.steps * (repeats + fresh))
@@ -118,7 +118,7 @@ def measured(
     """
     data = checked_images(network, images)
     chain = chain_of(network, plan, scheduler, spacing, points)
-    names, classes = checked_names(ids, len(data)), classes_of(network, labels, len(data))
+    names, classes = checked_names(ids, len(data)), resolve_labels(network, labels, len(data))
     counts = cuts(network, len(data), chain.steps, batch_size)
     run = Run(network, chain, data, classes, clip, counts, _Count(progress, len(counts) * chain.steps))
     mse = _mean_square(run, seeded_noise(seed, names, network.shape, 1 + chain.steps), 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dtool.backends import company
 from dtool.backends.noise import Normals, checked_ids, key, span, squares
 from dtool.errors import DtoolError, UsageError
+from dtool.networks.batch_invariance import require_examined
 from dtool.networks.network import Network
 from dtool.schedulers.schedule import Array
 
@@ -27,6 +28,7 @@ def checked_images(network: Network, images: Any) -> Array:
     data = np.asarray(images, dtype=np.float64)
     if data.shape[1:] != network.shape or len(data) == 0:
         raise UsageError(f"images have shape {data.shape}; the network's are {network.shape}", "give (n, *shape)")
+    require_examined(network)
     return data
 
 
@@ -36,23 +38,6 @@ def checked_names(ids: Sequence[int] | NDArray[Any] | None, count: int) -> NDArr
     if len(set(names.tolist())) != count or len(names) != count:
         raise UsageError(f"{len(names)} ids for {count} images", "give each image an id of its own")
     return names
-
-
-def classes_of(network: Network, labels: Any, count: int) -> Classes | None:
-    """Labels `(n,)` as the network takes them: by default none, which -1 is too; None if it takes no labels."""
-    if network.classes == 0:
-        if labels is not None:
-            raise UsageError("this network is not conditional", "leave out labels")
-        return None
-    given = np.full(count, -1) if labels is None else np.asarray(labels, dtype=np.int64)
-    given = np.full(count, given) if given.ndim == 0 else given
-    if given.shape != (count,):
-        raise UsageError(f"{given.size} labels for {count} images", "give one label, or one each")
-    if (given < -1).any() or (given >= network.classes).any():
-        raise UsageError(
-            f"labels are 0 … {network.classes - 1}; got {given.min()} … {given.max()}", "-1 means no class"
-        )
-    return np.where(given == -1, network.classes, given)
 
 
 def precision(network: Network) -> type[np.floating[Any]]:

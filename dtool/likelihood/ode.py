@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import UsageError
-from dtool.likelihood.calls import Caller, blocks, checked_images, checked_names, classes_of, uniforms
+from dtool.likelihood.calls import Caller, blocks, checked_images, checked_names, uniforms
 from dtool.likelihood.decoder import bin_width, on_levels
 from dtool.likelihood.jacobian import Jacobian, Traced, jacobian_for
 from dtool.likelihood.result import Density
 from dtool.likelihood.solver import heun, rk45
+from dtool.networks.labels import resolve_labels
 from dtool.networks.network import Network
 from dtool.plan.prediction import history_map, times_on
 from dtool.schedulers.schedule import Array, on_coordinates
@@ -55,7 +56,7 @@ def ode(
     started = time.perf_counter()
     data = on_levels(checked_images(network, images), levels, network.spec.data_range)
     _require(trace, probes, tolerance, steps)
-    names, classes = checked_names(ids, len(data)), classes_of(network, labels, len(data))
+    names, classes = checked_names(ids, len(data)), resolve_labels(network, labels, len(data))
     size = data[0].size
     kind = trace or ("exact" if size <= SMALL else "hutchinson")
     if levels is not None:

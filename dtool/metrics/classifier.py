@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Classifier:
     """A classifier from an ONNX file: one input (B, *shape), one output (B, classes).
 
     Called with images (n, *shape) in `data_range` it gives scores (n, classes); `features` gives the input of the last
-    matrix product, (n, d). expects: the range that its pixels have [default: the data's own].
+    matrix product, (n, d). expects: the range that its pixels have [default: the data's own]. class_names: of its
+    scores, in their order [default: the file's metadata `class_names`, a JSON list, else their numbers 0, 1, 2 …].
     Raises DtoolError for a file that is missing or broken, or that has no such layer; ONNX Runtime is needed.
     """
 
@@ -45,6 +47,7 @@ class Classifier:
         data_range: tuple[float, float] = (-1.0, 1.0),
         expects: tuple[float, float] | None = None,
         device: str = "auto",
+        class_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
@@ -58,6 +61,7 @@ class Classifier:
         data = self.path.read_bytes()
         found = inspect(data, str(path))
         refuse(found, str(path))
+        self._names = tuple(class_names) if class_names is not None else _names_in(found.metadata, str(path))
         self._layer = last_layer(data, str(path))
         self._session = open_session(with_output(data, self._layer), str(path), device)
         if len(found.inputs) != 1:
@@ -72,6 +76,14 @@ class Classifier:
     def __call__(self, images: ArrayLike) -> NDArray[Any]:
         """Scores (n, classes) of images (n, *shape)."""
         return self._run(images, self._output)
+
+    def class_names(self, images: ArrayLike) -> tuple[str, ...]:
+        """The names of its scores, in their order; how many there are is seen from the first image of (n, *shape)."""
+        scores = self(np.asarray(images)[:1]).shape[1]
+        names = self._names or tuple(str(i) for i in range(scores))
+        if len(names) != scores:
+            raise DtoolError(f"{self.path} names {len(names)} classes and gives {scores} scores", "name each of them")
+        return names
 
     def features(self, images: ArrayLike) -> NDArray[Any]:
         """What the last layer sees, (n, d), of images (n, *shape)."""
@@ -89,6 +101,17 @@ class Classifier:
                 "give a classifier of such images",
             ) from error
         return made.reshape(len(made), -1)
+
+
+def _names_in(metadata: Mapping[str, str], source: str) -> tuple[str, ...]:
+    """What a file says its classes are called; () if it does not."""
+    try:
+        names = json.loads(metadata.get("class_names", "[]"))
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DtoolError(f"{source}: its class_names are no JSON list of texts", 'write them as ["cat", "dog"]')
+    return tuple(names)
 
 
 def last_layer(data: bytes, source: str) -> str:

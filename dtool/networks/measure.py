@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dtool.errors import UsageError
 from dtool.files import require_writable
+from dtool.networks.batch_invariance import require_examined
+from dtool.networks.labels import resolve_labels
 from dtool.networks.network import Network
 from dtool.plan.prediction import history_map
 from dtool.samplers.statistics import VarianceStatistics
@@ -38,6 +40,7 @@ def measure_variance(
         raise UsageError(f"images have shape {data.shape}; the network's are {network.shape}", "give (N, *shape)")
     if levels < 1:
         raise UsageError(f"{levels} levels cannot be measured", "ask for 1 or more")
+    require_examined(network)
     target = None if path is None else Path(path)
     if target is not None:
         require_writable(target)
@@ -45,7 +48,7 @@ def measure_variance(
     usable = np.flatnonzero(table.alpha > 0)
     times = np.unique(np.linspace(usable[0], usable[-1], min(levels, usable.size)).round().astype(int))
     missed = np.empty(times.size)
-    classes = _classes(network, labels, len(data))
+    classes = resolve_labels(network, labels, len(data))
     for i, t in enumerate(times):
         missed[i] = _mean_square(network, data, classes, int(t), seed)
         if progress is not None:
@@ -75,14 +78,3 @@ def _mean_square(
         eps = m_x * network.numpy(x).astype(np.float64) + m_f * network.numpy(output).astype(np.float64)
         total += float(np.square(z - eps).sum())
     return total / data.size
-
-
-def _classes(network: Network, labels: Any, count: int) -> NDArray[np.int64] | None:
-    if network.classes == 0:
-        if labels is not None:
-            raise UsageError("this network is not conditional", "leave out labels")
-        return None
-    given = np.full(count, -1) if labels is None else np.asarray(labels, dtype=np.int64)
-    if given.shape != (count,):
-        raise UsageError(f"{given.size} labels for {count} images", "give one each")
-    return np.where(given == -1, network.classes, given).astype(np.int64)

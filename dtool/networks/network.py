@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import NetworkSpec, schedule_of
 from dtool.plan.plan import Plan
 from dtool.samplers.rule import Prediction
@@ -23,19 +24,23 @@ class Network(ABC):
 
     `micro_batch`: how many images are run at a time, the last ones padded: the same image then comes out bit for bit
     the same in any batch (equal noise alone does not give equal bits). `company`: whether so many at a
-    time, guided or not, leave every bit as it is, where that is known (`dtool.backends.company`).
+    time, guided or not, leave every bit as it is, where that is known (`dtool.backends.company`). `mixes`: whether an
+    image depends on the others in its batch; None until that is tried out.
     """
 
     backend: ClassVar[str]
     device: str = "cpu"
     micro_batch: int = 1
     one_size: bool = False  # it runs its micro-batch and no other number
+    fixed_batch: int | None = None  # the only number of images that it takes at a time
+    ours: bool = False  # one of dtool's own kind, whose images are known not to depend on one another
     threshold: float | None = None  # of a sampler's file that was made with dynamic thresholding
     plan: Plan | None = None  # of a sampler's file
 
     def __init__(self, spec: NetworkSpec) -> None:
         self.spec = spec
         self.company: dict[tuple[int, bool], bool] = {}
+        self.mixes: bool | None = None
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -68,6 +73,33 @@ class Network(ABC):
         """How many classes it was trained on; 0 if it is not conditional."""
         return self.spec.classes
 
+    def require_null_class(self, why: str) -> None:
+        """Raise UsageError, beginning with `why`, unless the network has a label that means no class.
+
+        Where its spec does not say so it is tried out, once: a network that takes such a label is believed, with a
+        warning.
+        """
+        if self.spec.null_class is not None:
+            known = self.spec.null_class
+        elif known := self.takes_null_label:
+            warnings.warn(f"label {self.classes} is taken to mean no class: the network does not say", stacklevel=3)
+        if not known:
+            raise UsageError(
+                f"{why}, and this network was not trained to know a label for it",
+                "name classes, and leave out guidance",
+            )
+
+    @cached_property
+    def takes_null_label(self) -> bool:
+        """Whether a call with the label `classes` succeeds: a class table of so many rows has none for it."""
+        x = self.array(np.zeros((1, *self.shape), dtype=np.float32))
+        t = self.array(np.zeros(1, dtype=np.float32))
+        try:
+            self.predict(x, t, self.array(np.full(1, self.classes, dtype=np.int64)))
+        except Exception:  # whatever it is that a stranger's function raises
+            return False
+        return True
+
     @abstractmethod
     def predict(self, x: Any, t: Any, label: Any = None) -> Any:
         """F(x, t[, label]): one bare call. x `(B, *shape)`, t `(B,)`, label `(B,)` int64.
@@ -87,7 +119,7 @@ class Network(ABC):
         """The outputs for so many random images and classes, `size` of them a call, each twice in it if `doubled`."""
         random, times = np.random.default_rng(0), 1 + doubled
         x = self.array(random.standard_normal((images * times, *self.shape), dtype=np.float32))
-        label = self.array(random.integers(0, self.classes + 1, images * times)) if self.classes else None
+        label = self.array(random.integers(0, self.spec.labels, images * times)) if self.classes else None
         cuts = [slice(first, first + size * times) for first in range(0, images * times, size * times)]
         t = self.array(np.full(size * times, time, dtype=np.float32))
         return np.concatenate(

@@ -54,8 +54,8 @@ class NetworkSpec(BaseModel):
     """The contract of one trained network `F(x, t[, label])`.
 
     `x` is `(B, *shape)` float32 in the schedule's coordinates, `t` is `(B,)` float32, a (fractional) index into the
-    training schedule, 0 … T-1; `label` is `(B,)` int64 in 0 … classes, where `classes` itself means "no class". F is
-    `(B, *output_shape)`.
+    training schedule, 0 … T-1; `label` is `(B,)` int64 in 0 … classes-1, or, with a `null_class`, `classes` itself,
+    which means "no class". F is `(B, *output_shape)`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +69,9 @@ class NetworkSpec(BaseModel):
     prediction: Prediction = "eps"
     classes: int = Field(0, ge=0, le=MOST_CLASSES, description="0: not conditional")
     class_names: tuple[str, ...] = ()
+    null_class: bool | None = Field(
+        default=True, description="whether the label `classes` was trained to mean no class; None: that is not known"
+    )
     guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
     data_range: tuple[float, float] = (-1.0, 1.0)
     clip: bool = Field(False, description="whether sampling clips the predicted image to data_range by default")
@@ -94,7 +97,24 @@ class NetworkSpec(BaseModel):
             raise ValueError("betas and levels are two ways of giving a schedule: give one of them")
         if self.class_names and len(self.class_names) != self.classes:
             raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes")
+        if self.classes and self.null_class is False and self.guidance != 1:
+            raise ValueError(f"guidance={self.guidance:g} needs a label that means no class, and there is none")
         return self
+
+    @property
+    def labels(self) -> int:
+        """How many labels it can be given, 0 … labels-1: its classes, and one for no class unless it has none."""
+        return self.classes + (self.null_class is not False) if self.classes else 0
+
+    @property
+    def guidable(self) -> bool:
+        """Whether classifier-free guidance can be had: there are classes, and a label that means none."""
+        return self.labels > self.classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes; where they have none, their numbers."""
+        return self.class_names or tuple(str(i) for i in range(self.classes))
 
     @property
     def output_shape(self) -> tuple[int, ...]:

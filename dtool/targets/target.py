@@ -110,7 +110,9 @@ class Target(ABC):
             shape=self.shape, **described_schedule(made), prediction=chosen, classes=self.classes,
             class_names=self.class_names, data_range=self.data_range, guidance=1.0, clip=False,
         )  # fmt: skip
-        return FunctionNetwork(Optimal(self, made, chosen), spec)
+        network = FunctionNetwork(Optimal(self, made, chosen), spec)
+        network.ours = True
+        return network
 
     def sample(self, n: int, seed: int = 0, labels: int | Sequence[int] | None = None) -> Array:
         """`n` exact samples of the law, `(n, *shape)` float64; labels: a class for all, or one each (None: the law)."""

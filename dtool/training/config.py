@@ -25,7 +25,7 @@ class TrainConfig(BaseModel):
     decay: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    label_dropout: float = Field(0.1, ge=0, le=1, description="share of labels replaced by no class")
+    label_dropout: float = Field(0.1, ge=0, lt=1, description="share of labels replaced by no class")
     ema: float = Field(0.999, ge=0, lt=1)
     seed: int = Field(0, ge=0)
     schedule: str = "linear"

@@ -141,6 +141,11 @@ def start(
     """
     from dtool.schedulers import schedule
 
+    if guidance != 1 and config.label_dropout == 0:
+        raise UsageError(
+            f"--guidance {guidance:g} compares with no class, which --label-dropout 0 never shows the network",
+            "use a share such as 0.1, or leave --guidance out",
+        )
     made = schedule(config.schedule)
     where = accelerator(device, config.mixed_precision)
     if preview:
@@ -153,6 +158,7 @@ def start(
         prediction=config.prediction,
         classes=len(images.class_names),
         class_names=images.class_names,
+        null_class=config.label_dropout > 0,
         guidance=guidance,
         clip=True,
         statistics=images.statistics(),
@@ -193,6 +199,8 @@ def _continue(path: Path, trainer: Trainer, found: checkpoint.Checkpoint, state:
     _require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
     network = trainer.network.config.model_dump(mode="json")
     _require_same(found.config, network, path)
+    if found.spec.class_names != trainer.images.class_names:
+        raise UsageError(f"{path}: was trained on other classes than these", "give the DATA that it was begun with")
     if state["data"] != trainer.images.fingerprint():
         raise UsageError(f"{path}: was trained on other images than these", "give the DATA that it was begun with")
     if state["step"] >= trainer.config.steps:
