@@ -14,7 +14,7 @@ from typing import Any
 from dtool.backends.numpy_backend import FunctionNetwork
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec, described_schedule
+from dtool.networks.spec import NetworkSpec, described_schedule, warn_of_scaling
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule as schedule_named
 from dtool.schedulers.schedule import Schedule
@@ -178,6 +178,8 @@ def network(
     start given to `sample` is a tensor.
     """
     made = schedule_named(schedule) if isinstance(schedule, str) else schedule
+    if isinstance(schedule, str):
+        warn_of_scaling(made)
     module = "torch" in sys.modules and _torch().is_module(fn)
     spec = NetworkSpec(
         shape=shape, **described_schedule(made), prediction=prediction, classes=classes,

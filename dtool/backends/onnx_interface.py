@@ -58,7 +58,7 @@ def interface(found: OnnxFile, source: str) -> Interface:
     rest = [v for v in found.inputs if v is not x]
     if x is None or not 1 <= len(rest) <= 2:
         raise _unfit(found, source, "")
-    if len(rest) == 2 and (_named(rest[0], "label", "class") or _named(rest[1], "time", "step")):
+    if len(rest) == 2 and named_apart(rest[1], rest[0]):
         rest.reverse()
     t, label = rest[0], rest[1] if len(rest) == 2 else None
     if t.kind not in KINDS or not _is_vector(t):
@@ -88,6 +88,11 @@ def _size(v: Value) -> int | None:
 
 def _named(v: Value, *parts: str) -> bool:
     return any(part in v.name.lower() for part in parts)
+
+
+def named_apart(t: Value, label: Value) -> bool:
+    """Whether the names of two inputs say that they are a time and a class label, in this order."""
+    return _named(label, "label", "class") or _named(t, "time", "step")
 
 
 def shown(v: Value) -> str:

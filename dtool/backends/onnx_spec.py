@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from math import prod
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from dtool.backends.onnx_interface import Interface, shown
+from dtool.backends.onnx_interface import Interface, named_apart, shown
 from dtool.backends.onnx_walk import OnnxFile
 from dtool.errors import DtoolError, UsageError
-from dtool.networks.spec import NetworkSpec
+from dtool.networks.spec import NetworkSpec, warn_of_scaling
 from dtool.options import complaint
 from dtool.schedulers import schedule
 
@@ -50,7 +51,10 @@ def spec_of(
             f"{source} does not say what network it is: it has no dtool metadata",
             _how_to_say(called, source),
         )
-    spec = spec or _completed(dict(cast("Mapping[str, Any]", said)), called, source)
+    if spec is None:
+        fields = dict(cast("Mapping[str, Any]", said))
+        spec = _completed(fields.copy(), called, source)
+        _say_guesses(found, called, spec, fields, source)
     _require_fitting(spec, called, source)
     return spec
 
@@ -101,7 +105,7 @@ def _completed(said: dict[str, Any], called: Interface, source: str) -> NetworkS
     said.setdefault("null_class", None)
     said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
     if isinstance(said["schedule"], str):  # what is unknown is told by itself, before the rest is looked at
-        schedule(said["schedule"])
+        warn_of_scaling(schedule(said["schedule"]))
     try:
         return NetworkSpec(**said)
     except (ValidationError, TypeError) as error:
@@ -119,6 +123,21 @@ def _first(error: Exception) -> str:
 def _has_variance(called: Interface, shape: tuple[int, ...]) -> bool:
     """Whether the file's output has twice the channels of a sample."""
     return (called.output.dims or ())[1:2] == (2 * shape[0],)
+
+
+def _say_guesses(found: OnnxFile, called: Interface, spec: NetworkSpec, said: Mapping[str, Any], source: str) -> None:
+    """Warn of what was taken from the look of a file, and could be otherwise."""
+    guesses = []
+    label = called.label
+    if label is not None and label.kind == called.t.kind and not named_apart(called.t, label):
+        guesses.append(f"{called.t.name} is taken for the time and {label.name} for the class, by their order")
+    alike = [v.name for v in found.outputs if v.kind == called.output.kind and v.dims == called.output.dims]
+    if len(alike) > 1:
+        guesses.append(f"of its outputs {', '.join(alike)} the first is taken")
+    if spec.learned_variance and "learned_variance" not in said:
+        guesses.append("the second half of its output is taken for the variance of the noise")
+    for guess in guesses:
+        warnings.warn(f"{source}: {guess}", stacklevel=5)
 
 
 def _require_fitting(spec: NetworkSpec, called: Interface, source: str) -> None:

@@ -20,7 +20,7 @@ from dtool.backends.onnx_interface import KINDS, interface
 from dtool.backends.onnx_spec import spec_of
 from dtool.backends.onnxruntime_session import device_of, failed_run, guarded_run, offers_cuda, open_session
 from dtool.errors import DtoolError
-from dtool.networks.network import rows_for
+from dtool.networks.network import rows_for, warn_of_rounding
 from dtool.networks.spec import NetworkSpec
 
 SLOW = 0.5  # seconds of a call from which on it is worth a thread that can be stopped
@@ -122,6 +122,12 @@ class OnnxNetwork(HostNetwork):
                 raise failed_run(error) from error
         self._guard = self._endless or time.perf_counter() - started > SLOW
         return output
+
+    def warn_of_times(self, times: NDArray[np.float64]) -> None:
+        """As every network: of one whose input for them has half precision. Whole numbers are seen to at every call."""
+        kind = KINDS[self._called.t.kind]
+        if kind is np.float16:
+            warn_of_rounding(times, times.astype(kind), "the network takes its times in half precision")
 
     def _times(self, t: Any) -> NDArray[Any]:
         if self._called.whole_times:

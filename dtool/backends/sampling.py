@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends import company, memory
+from dtool.backends.assumptions import warn_of_assumptions
 from dtool.backends.batches import Job, Trace, generated, given, joined
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.limit import Limit
@@ -96,6 +97,7 @@ def sample(
         raise UsageError(f"guidance {scale:g} is no scale", "use 0 or more; 1 is none")
     if classes is not None and scale != 1:
         network.require_null_class(f"guidance {scale:g} compares with no class")
+    warn_of_assumptions(network, table, from_noise=x is None)
     limit = _limit(network, table, clip, threshold)
     sizes = _sizes(network, table, count, scale, batch_size, given=x is not None)
     called = _counter(progress, table.rows * len(sizes))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dtool.backends.noise import Normals, key, span
 from dtool.backends.torch_compiled import compiled
 from dtool.errors import DtoolError, UsageError
-from dtool.networks.network import Network, rows_for
+from dtool.networks.network import Network, rows_for, warn_of_rounding
 from dtool.networks.spec import NetworkSpec
 
 
@@ -77,6 +77,12 @@ class TorchNetwork(TensorNetwork):
         if compile:
             self._call = compiled(module, self.device)
             self.one_size = True  # trying out others would compile them
+
+    def warn_of_times(self, times: NDArray[np.float64]) -> None:
+        """As every network: of one that computes in half precision, and is told its times so."""
+        if self.dtype in (torch.float16, torch.bfloat16):
+            heard = torch.from_numpy(times).to(self.dtype).double().numpy()
+            warn_of_rounding(times, heard, f"the network computes in {str(self.dtype).removeprefix('torch.')}")
 
     @cached_property
     def takes_null_label(self) -> bool:

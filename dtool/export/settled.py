@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
+from dtool.backends.assumptions import warn_of_start
 from dtool.backends.fused import Form
 from dtool.backends.limit import Limit
 from dtool.backends.noise import key
@@ -66,6 +67,7 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
         plan = make_plan(plan, steps=steps, network=trained)
     else:
         plan = for_network(plan, trained.schedule, spec.prediction)
+    warn_of_start(plan)
     pack(plan, clip, options.history)
     if plan.learned and not spec.learned_variance:
         raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")

@@ -73,6 +73,10 @@ class Network(ABC):
         """How many classes it was trained on; 0 if it is not conditional."""
         return self.spec.classes
 
+    def warn_of_times(self, times: NDArray[np.float64]) -> None:
+        """Warn if the network cannot hear one of these times as it is; most networks can."""
+        del times
+
     def require_null_class(self, why: str) -> None:
         """Raise UsageError, beginning with `why`, unless the network has a label that means no class.
 
@@ -141,6 +145,14 @@ class Network(ABC):
     @abstractmethod
     def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], Any]:
         """`dtool.backends.noise.Normals` on this backend: draw ↦ `count` draws from it on, `(count, B, *shape)`."""
+
+
+def warn_of_rounding(times: NDArray[np.float64], heard: NDArray[Any], why: str) -> None:
+    """Warn of the first of the times that the network does not hear as it is, `why` it does not."""
+    changed = np.flatnonzero(heard.astype(np.float64) != times.astype(np.float32))
+    if changed.size:
+        first = changed[0]
+        warnings.warn(f"{why}: t={times[first]:.6g} is heard as {float(heard[first]):.6g}", stacklevel=5)
 
 
 def rows_for(shape: Sequence[int], numbers: int) -> int:

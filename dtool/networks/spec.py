@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -149,6 +150,17 @@ def schedule_of(spec: NetworkSpec) -> Schedule:
         alpha, sigma = (np.array(values, dtype=np.float64) for values in (spec.levels.alpha, spec.levels.sigma))
         return Schedule(alpha, sigma, coordinates=spec.levels.coordinates)
     return schedule(spec.schedule) if spec.betas is None else from_betas(spec.betas)
+
+
+def warn_of_scaling(made: Schedule) -> None:
+    """Warn that the β of a schedule are scaled for its number of steps: whoever trained the network may not have."""
+    if made.beta_scale != 1:
+        first, last = made.betas[[0, -1]]
+        warnings.warn(
+            f"{made.token}: for {made.T} steps β is scaled by {made.beta_scale:.4g}, to {first:.4g} … {last:.4g}; "
+            "if the network was trained without that, divide the β in the options by it",
+            stacklevel=4,
+        )
 
 
 def described_schedule(made: Schedule) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import Field
 from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
-@scheduler("const", cite="arXiv:2006.11239, code")
+@scheduler("const", cite="arXiv:2006.11239, code", scales_beta=True)
 def const(
     *,
     T: TrainingSteps = 1000,  # noqa: N803

@@ -8,7 +8,7 @@ from pydantic import Field
 from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
-@scheduler("linear", cite="arXiv:2006.11239, section 4")
+@scheduler("linear", cite="arXiv:2006.11239, section 4", scales_beta=True)
 def linear(
     *,
     T: TrainingSteps = 1000,  # noqa: N803

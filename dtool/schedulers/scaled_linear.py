@@ -8,7 +8,7 @@ from pydantic import Field
 from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
-@scheduler("scaled-linear", cite="arXiv:2112.10752, code")
+@scheduler("scaled-linear", cite="arXiv:2112.10752, code", scales_beta=True)
 def scaled_linear(
     *,
     T: TrainingSteps = 1000,  # noqa: N803

@@ -32,7 +32,8 @@ class Schedule:
     "vp" α² + σ² = 1, "ve" α = 1, "flow" α + σ = 1, "sub-vp" σ = 1 - α². Between two indices λ = log(α/σ) is linear
     in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is); in flow
     coordinates σ is. `portable`: whether `token` alone gives the same schedule wherever dtool is; not so for what is
-    read from a file, made by another package or given as numbers.
+    read from a file, made by another package or given as numbers. `beta_scale`: by what its β were multiplied, so that
+    T steps destroy as much as 1000 do.
     """
 
     alpha: Array
@@ -41,6 +42,7 @@ class Schedule:
     cite: str = ""
     coordinates: Coordinates = "vp"
     portable: bool = False
+    beta_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.alpha.size > MOST_STEPS:
@@ -202,6 +204,7 @@ class ScheduleMaker:
     make: Callable[..., Schedule]
     cite: str
     model: type[BaseModel] = field(repr=False)
+    scales_beta: bool = False
 
     @property
     def doc(self) -> str:
@@ -222,7 +225,8 @@ class ScheduleMaker:
             result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
-        return replace(result, token=token, cite=self.cite, portable=self._portable(values))
+        scale = 1000 / result.T if self.scales_beta else 1.0
+        return replace(result, token=token, cite=self.cite, portable=self._portable(values), beta_scale=scale)
 
     def _portable(self, values: dict[str, Any]) -> bool:
         """Whether these options make the same schedule wherever dtool is: it is dtool's own, and reads no file."""
@@ -233,10 +237,15 @@ class ScheduleMaker:
 _TRANSFORMS = frozenset(options_of(transformed).model_fields)
 
 
-def scheduler(name: str, *, cite: str = "") -> Callable[[Callable[..., Schedule]], ScheduleMaker]:
-    """Make a noise schedule out of a function `(*, T=1000, …) -> Schedule`; its keyword-only parameters are options."""
+def scheduler(
+    name: str, *, cite: str = "", scales_beta: bool = False
+) -> Callable[[Callable[..., Schedule]], ScheduleMaker]:
+    """Make a noise schedule out of a function `(*, T=1000, …) -> Schedule`; its keyword-only parameters are options.
+
+    scales_beta: the function multiplies its β by 1000/T, which users of other people's networks are told.
+    """
 
     def wrap(function: Callable[..., Schedule]) -> ScheduleMaker:
-        return ScheduleMaker(name, function, cite, options_of(function, transformed))
+        return ScheduleMaker(name, function, cite, options_of(function, transformed), scales_beta)
 
     return wrap

@@ -8,7 +8,7 @@ from pydantic import Field
 from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
 
 
-@scheduler("sigmoid-beta", cite="arXiv:2203.02923, code")
+@scheduler("sigmoid-beta", cite="arXiv:2203.02923, code", scales_beta=True)
 def sigmoid_beta(
     *,
     T: TrainingSteps = 1000,  # noqa: N803
