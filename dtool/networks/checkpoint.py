@@ -49,6 +49,12 @@ class Checkpoint:
     def build(self) -> nn.Module:
         """The network with its weights, in eval mode on the CPU, without gradients; `DtoolError` if they don't fit."""
         network = _empty(self.kind, self.config, self.source)
+        own, said = (network.config.channels, network.config.classes), (self.spec.shape[0], self.spec.classes)
+        if own != said or len(self.spec.shape) != 3:
+            raise DtoolError(
+                f"{self.source}: the network has {own[0]} channels and {own[1]} classes, and is described otherwise",
+                "use the file as dtool wrote it",
+            )
         result = _fit(network, self.state_dict, self.source)
         return result.eval().requires_grad_(False)
 
@@ -195,7 +201,7 @@ def _require_finite(state: Mapping[str, Tensor], source: str) -> None:
             )
 
 
-def _empty(kind: str, config: dict[str, Any], source: str) -> nn.Module:
+def _empty(kind: str, config: dict[str, Any], source: str) -> UNet:
     if kind != "unet":
         raise DtoolError(
             f"{source}: the network is of a kind this version does not know, {kind!r}",

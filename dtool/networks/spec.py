@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from math import isfinite, prod
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +17,7 @@ from dtool.schedulers import schedule
 from dtool.schedulers.schedule import MOST_STEPS, UNNAMED, Coordinates, Schedule, from_betas
 
 MOST_CLASSES = 10**6
+MOST_NUMBERS = 1 << 32  # of one sample: 16 GB
 
 
 class PixelStatistics(BaseModel):
@@ -61,7 +63,9 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shape: tuple[int, ...] = Field(min_length=1, description="one sample, e.g. (1, 28, 28)")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        min_length=1, max_length=8, description="one sample, e.g. (1, 28, 28)"
+    )
     schedule: str = Field(description="the training schedule as written in a recipe, e.g. cosine:max_beta=0.999")
     betas: tuple[float, ...] | None = Field(
         None, max_length=MOST_STEPS, description="the β of a discrete chain, in the place of a schedule that has a name"
@@ -73,7 +77,9 @@ class NetworkSpec(BaseModel):
     null_class: bool | None = Field(
         default=True, description="whether the label `classes` was trained to mean no class; None: that is not known"
     )
-    guidance: float = Field(1.0, ge=0, description="default guidance scale; 1 is the conditional network itself")
+    guidance: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="default guidance scale; 1 is the conditional network itself"
+    )
     data_range: tuple[float, float] = (-1.0, 1.0)
     clip: bool = Field(False, description="whether sampling clips the predicted image to data_range by default")
     learned_variance: bool = Field(
@@ -96,6 +102,11 @@ class NetworkSpec(BaseModel):
     def _check(self) -> Self:
         if self.betas is not None and self.levels is not None:
             raise ValueError("betas and levels are two ways of giving a schedule: give one of them")
+        if prod(self.shape) > MOST_NUMBERS:
+            raise ValueError(f"a sample of shape {self.shape} is too large")
+        low, high = self.data_range
+        if not (isfinite(low) and isfinite(high) and low < high):
+            raise ValueError(f"data_range is a lower and a higher number, not {low:g}, {high:g}")
         if self.class_names and len(self.class_names) != self.classes:
             raise ValueError(f"{len(self.class_names)} class_names for {self.classes} classes")
         if self.classes and self.null_class is False and self.guidance != 1:
