@@ -189,7 +189,10 @@ def nested(token: str) -> Spacing:
 def _contained(token: str) -> str:
     """`token`, if what it names may be named here: a file's own words may not hide the name of another file in it."""
     if token and containing_file():
-        nested(token)
+        try:
+            nested(token)
+        except UsageError as error:
+            raise ValueError(f"{error} ({error.hint})") from error
     return token
 
 
