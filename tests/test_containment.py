@@ -146,7 +146,7 @@ def test_a_description_is_refused_in_one_line(text, message):
 @pytest.mark.parametrize(
     "token",
     [
-        'ddim/"file:path=/etc/hostname"', 'ddim/file:path="/etc/hostname"', 'ddim@betas:path="/etc/hostname"',
+        'ddim/file:path="/etc/hostname"', 'ddim@betas:path="/etc/hostname"',
         'analytic-ddpm:stats="/etc/hostname"', 'ddim/karras:over="file:path=/etc/hostname"',
         'ddim/restart:base="file:path=/etc/hostname"', 'ddim/repaint:base="karras:over=\\"file:path=/etc/hostname\\""',
     ],
