@@ -71,9 +71,8 @@ def _floats(values: list[Any], kinds: tuple[type, ...]) -> Array:
     found = np.empty(len(values))
     for i, value in enumerate(values):
         try:
-            if not isinstance(value, kinds) or isinstance(value, bool):
-                raise ValueError
-            found[i] = value
+            usable = isinstance(value, kinds) and not isinstance(value, bool)
+            found[i] = value if usable else "no"
         except (ValueError, OverflowError):
             raise bounded.UnreadableError(f"entry {i + 1} is no number that can be used") from None
     return found
