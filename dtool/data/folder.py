@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from math import prod
@@ -65,7 +66,7 @@ def _classes(found: Listing) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]
     if len(names) > MOST_CLASSES:
         raise DtoolError(f"{folder}: {len(names)} sub-folders, at most {MOST_CLASSES} classes", "pass --no-classes")
     for name in names:
-        if not name.isprintable():
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
             raise DtoolError(f"{folder}: a class has no name that can be written, {name!r}", "rename the sub-folder")
     if found.empty and len(names) > 1:
         warnings.warn(f"{folder}: no images, and so no class, in {examples(found.empty)}", stacklevel=3)

@@ -39,7 +39,7 @@ def chosen(folder: Path) -> Path:
         raise DtoolError(f"{folder}: holds no IDX file of images", "name the file itself")
     train = [path for path in found if re.search(r"(^|[^a-z])train(ing)?([^a-z]|$)", path.name.lower())]
     if len(found) > 1 and len(train) != 1:
-        names = examples(path.name for path in found)
+        names = examples((path.name for path in found), 12)
         raise UsageError(f"{folder}: holds {len(found)} IDX files of images ({names})", "name the one to read")
     images = found[0] if len(found) == 1 else train[0]
     if len(found) > 1:

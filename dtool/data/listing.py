@@ -64,11 +64,11 @@ def say_others(folder: Path, others: Collection[Path]) -> None:
         warnings.warn(f"{folder}: {len(others)} of its files {verb} not read: {names}", stacklevel=3)
 
 
-def examples(names: Iterable[str]) -> str:
+def examples(names: Iterable[str], shown: int = SHOWN) -> str:
     """The first few names, as a message lists them."""
     known = list(names)
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return ", ".join(known[:SHOWN]) + more
+    more = f" and {len(known) - shown} more" if len(known) > shown else ""
+    return ", ".join(known[:shown]) + more
 
 
 def _is_system(name: str) -> bool:
