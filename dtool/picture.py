@@ -108,7 +108,7 @@ def overview(samples: ArrayLike, data_range: tuple[float, float] = (-1.0, 1.0), 
     if is_picture(values.shape[1:]):
         coarse = ceil(sqrt(prod(values.shape[-2:]) / MOST))
         if coarse > 1:
-            warnings.warn(f"the picture shows every {coarse}th row and column of an image", stacklevel=2)
+            warnings.warn(f"the picture shows one row and one column of an image in {coarse}", stacklevel=2)
             values = values[..., ::coarse, ::coarse]
         room = most_tiles(values.shape, side)
         if room < count:
