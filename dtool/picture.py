@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, isqrt, prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dtool import memory
 from dtool.errors import DtoolError, UsageError
 
 Pixels = NDArray[np.uint8]
 
 PAPER, INK, FAINT, LINE = (255, 255, 255), (31, 35, 40), (110, 119, 129), (208, 215, 222)
 MARGIN, GAP = 16, 3
+MOST = 1 << 25  # pixels of a picture's tiles together
+PER_PIXEL = 12  # bytes that each takes while it is made
+AT_ONCE = 1 << 22  # values that are converted at a time
 SAID = {"α": "alpha", "β": "beta", "σ": "sigma", "λ": "lambda", "ε": "eps", "η": "eta", "ᾱ": "alpha-bar", "→": "to"}
 SAID |= {"²": "^2", "³": "^3", "×": "x", "√": "sqrt", "−": "-", "–": "-"}
 
@@ -49,26 +54,71 @@ def pixels(samples: ArrayLike, data_range: tuple[float, float] = (-1.0, 1.0)) ->
 
     Raises UsageError if a sample is no picture, DtoolError if one is not finite.
     """
-    values = np.asarray(samples, dtype=np.float32)
+    values = np.asarray(samples)
     if not is_picture(values.shape[1:]):
         raise UsageError(
             f"samples of shape {values.shape[1:]} are no pictures", "save the array itself: --npz samples.npz"
         )
-    if not np.isfinite(values).all():
-        raise DtoolError(
-            "the samples are not finite numbers", "check the network's weights, or use more steps or less guidance"
-        )
     low, high = data_range
-    scaled = np.clip((values - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
-    if scaled.ndim == 3:
-        scaled = scaled[:, None]
-    return np.ascontiguousarray(np.repeat(scaled, 4 - scaled.shape[1], axis=1)[:, :3].transpose(0, 2, 3, 1))
+    made = np.empty((len(values), *values.shape[-2:], 3), np.uint8)
+    for place, part in _finite_parts(values):
+        scaled = np.clip((part - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
+        made[place] = scaled[..., None] if scaled.ndim == 3 else scaled.transpose(0, 2, 3, 1)
+    return made
+
+
+def _finite_parts(values: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Samples in float32, some at a time; raises DtoolError for one that is not finite."""
+    step = max(1, AT_ONCE // max(1, prod(values.shape[1:])))
+    for start in range(0, len(values), step):
+        part = np.asarray(values[start : start + step], dtype=np.float32)
+        if not np.isfinite(part).all():
+            raise DtoolError(
+                "the samples are not finite numbers", "check the network's weights, or use more steps or less guidance"
+            )
+        yield slice(start, start + len(part)), part
+
+
+def times(shape: Sequence[int], side: int) -> int:
+    """How often each pixel of a tile (H, W) is repeated, so that its longer side comes near `side`."""
+    return max(1, round(side / max(shape)))
 
 
 def enlarged(tiles: Pixels, side: int) -> Pixels:
     """Each pixel repeated a whole number of times, so that a tile's longer side comes near `side`."""
-    times = max(1, round(side / max(tiles.shape[1:3])))
-    return tiles.repeat(times, axis=1).repeat(times, axis=2)
+    often = times(tiles.shape[1:3], side)
+    return tiles.repeat(often, axis=1).repeat(often, axis=2)
+
+
+def most_tiles(shape: Sequence[int], side: int) -> int:
+    """How many tiles of samples of this shape a picture has room for, 1 at least."""
+    room = max(memory.most() - memory.taken(), 0) / PER_PIXEL
+    often = times(shape[-2:], side)
+    return max(1, int(min(MOST, room)) // ((shape[-2] * often + GAP) * (shape[-1] * often + GAP)))
+
+
+def overview(samples: ArrayLike, data_range: tuple[float, float] = (-1.0, 1.0), classes: int = 0) -> Image.Image:
+    """Samples (n, *shape) in a grid; as many as a picture has room for, and a warning if that is not all.
+
+    Raises as `pixels` does, whether a sample is shown or not.
+    """
+    values = np.asarray(samples)
+    count, side = len(values), 96 if len(values) <= 100 else 48
+    columns = columns_for(count, classes)
+    if is_picture(values.shape[1:]):
+        coarse = ceil(sqrt(prod(values.shape[-2:]) / MOST))
+        if coarse > 1:
+            warnings.warn(f"the picture shows one row and one column of an image in {coarse}", stacklevel=2)
+            values = values[..., ::coarse, ::coarse]
+        room = most_tiles(values.shape, side)
+        if room < count:
+            columns = isqrt(room) // classes * classes if 1 < classes <= isqrt(room) else isqrt(room)
+            shown = room // columns * columns
+            warnings.warn(f"the picture shows the first {shown} of {count} images", stacklevel=2)
+            for _ in _finite_parts(values[shown:]):
+                pass
+            values = values[:shown]
+    return grid(pixels(values, data_range), columns, side)
 
 
 def columns_for(count: int, classes: int = 0) -> int:
@@ -81,13 +131,13 @@ def columns_for(count: int, classes: int = 0) -> int:
 
 def grid(tiles: Pixels, columns: int, side: int = 64) -> Image.Image:
     """Tiles (n, H, W, 3) row by row, with narrow gaps."""
-    big = enlarged(tiles, side)
-    n, height, width = big.shape[:3]
+    often = times(tiles.shape[1:3], side)
+    n, height, width = len(tiles), tiles.shape[1] * often, tiles.shape[2] * often
     rows = ceil(n / columns)
     picture = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), PAPER)
-    for i, tile in enumerate(big):
+    for i in range(n):
         at = (GAP + i % columns * (width + GAP), GAP + i // columns * (height + GAP))
-        picture.paste(Image.fromarray(tile), at)
+        picture.paste(Image.fromarray(enlarged(tiles[i : i + 1], side)[0]), at)
     return picture
 
 
@@ -109,14 +159,14 @@ def labelled(
     rows: Sequence[Row], heads: Sequence[str] = (), title: str = "", foot: str = "", side: int = 64
 ) -> Image.Image:
     """Rows of tiles under column heads, everything written in full: the picture is as wide as its labels need."""
-    big = [enlarged(row.tiles, side) for row in rows]
-    height, width = big[0].shape[1:3]
+    often = times(rows[0].tiles.shape[1:3], side)
+    height, width = (often * length for length in rows[0].tiles.shape[1:3])
     words = [*heads, *(caption for row in rows for caption in row.captions)]
     step = max([width, *(text_width(word, 12) + 10 for word in words)]) + GAP
     left = MARGIN + max(max(text_width(row.name, 15), text_width(row.note, 12)) for row in rows) + 14
     top = MARGIN + (34 if title else 0) + (20 if heads else 0)
     texts = [2 * MARGIN + text_width(title, 18), 2 * MARGIN + text_width(foot, 12)]
-    wide = max(left + step * max(len(tiles) for tiles in big) + MARGIN, *texts)
+    wide = max(left + step * max(len(row.tiles) for row in rows) + MARGIN, *texts)
     line = max(height, 38)
     tall = top + sum(line + row.gap + 18 * bool(row.captions) for row in rows) + MARGIN + (20 if foot else 0)
     picture = Image.new("RGB", (wide, tall), PAPER)
@@ -130,9 +180,10 @@ def labelled(
     for i, head in enumerate(heads):
         pen.text((middle(i), top - 6), plain(head), FAINT, font(12), anchor="mb")
     y = top
-    for row, tiles in zip(rows, big, strict=True):
+    for row in rows:
         _label(pen, row, left - 14, y + line // 2)
-        for i, tile in enumerate(tiles):
+        for i in range(len(row.tiles)):
+            tile = enlarged(row.tiles[i : i + 1], side)[0]
             picture.paste(Image.fromarray(tile), (int(middle(i) - width / 2), y + (line - height) // 2))
         for i, caption in enumerate(row.captions):
             pen.text((middle(i), y + line + 3), plain(caption), FAINT, font(11), anchor="mt")

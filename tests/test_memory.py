@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from dtool.backends import memory
+from dtool import memory
 from dtool.backends.guard import guarded
 from dtool.backends.sampling import require_room
 from dtool.errors import DtoolError, UsageError

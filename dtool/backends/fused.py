@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from dtool import bounded
 from dtool.backends.batches import Job
 from dtool.backends.loop import Steps
 from dtool.backends.noise import key
@@ -63,10 +64,7 @@ def held(metadata: dict[str, str], source: str) -> tuple[Plan, Form] | None:
 
 def plan_in(path: Path) -> Plan:
     """The plan that a sampler's file holds, read without running anything; raises DtoolError if there is none."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    data = bounded.model(path)
     found = held(inspect(data, str(path)).metadata, str(path))
     if found is None:
         raise DtoolError(f"{path} holds no plan", "give a file that dtool export made with --recipe")

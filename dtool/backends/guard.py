@@ -10,7 +10,7 @@ from math import inf
 from queue import SimpleQueue
 from typing import TypeVar
 
-from dtool.backends import memory
+from dtool import memory
 
 T = TypeVar("T")
 LOOK, GRACE = 0.1, 2.0  # seconds between looks at the clock, and for a call that was told to stop

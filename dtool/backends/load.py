@@ -73,7 +73,7 @@ def _loaded(
     kind = path.suffix.lower()
     if kind not in (".pt", ".pth", ".safetensors", ".onnx"):
         raise UsageError(f"{path} is neither a checkpoint nor an ONNX file", "give a .pt, .safetensors or .onnx file")
-    if not path.is_file():
+    if not path.exists():
         raise DtoolError(f"there is no file {path}", "check the path")
     native = "onnxruntime" if kind == ".onnx" else "torch"
     if backend not in (None, native):

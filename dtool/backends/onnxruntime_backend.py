@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool import bounded
 from dtool.backends.allowance import CALL_SECONDS, seconds
 from dtool.backends.bound_arrays import Arrays, Stock
 from dtool.backends.numpy_backend import HostNetwork
@@ -39,10 +40,7 @@ class Checked:
 
 def checked(path: Path) -> Checked:
     """Read a file; raises DtoolError if that cannot be done, or it must not be run (see `onnx_file.refuse`)."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    data = bounded.model(path)
     found = inspect(data, str(path))
     refuse(found, str(path))
     return Checked(data, found, str(path))

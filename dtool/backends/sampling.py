@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends import company, memory
+from dtool import memory
+from dtool.backends import company
 from dtool.backends.assumptions import warn_of_assumptions
 from dtool.backends.batches import Job, Trace, generated, given, joined
 from dtool.backends.fused import FusedNetwork

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,18 +82,21 @@ def _image(source: str, seed: int, device: str) -> NDArray[np.float32]:
         return np.asarray(2 * (x0 - low) / (high - low) - 1, dtype=np.float32).clip(-1, 1)
     from PIL import Image
 
-    from dtool.data.pixels import eight_bit
+    from dtool.data.pixels import eight_bit, is_several, opened_picture, require_room, shrink
 
+    if Path(source).is_dir():
+        raise DtoolError(f"{source} is a folder", "give one picture")
     try:
-        with Image.open(source) as file:
+        with opened_picture(Path(source), "give a PNG, JPEG or WebP file", " cannot be read as a picture") as file:
+            several = is_several(file)
+            shrink(file, LONGEST)
+            require_room(file, Path(source))
             picture = eight_bit(file)
+            picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     except FileNotFoundError:
         raise DtoolError(f"there is no file {source}", "give a picture file, or the word digit") from None
-    except IsADirectoryError:
-        raise DtoolError(f"{source} is a folder", "give one picture") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DtoolError(f"{source} cannot be read as a picture ({error})", "give a PNG, JPEG or WebP file") from error
-    picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    if several:
+        warnings.warn(f"{source} holds several pictures: the first is shown", stacklevel=2)
     array = np.asarray(picture, dtype=np.float32) / 127.5 - 1
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 

@@ -57,7 +57,7 @@ def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str
     from PIL.PngImagePlugin import PngInfo
 
     from dtool.files import write_atomically
-    from dtool.picture import columns_for, grid, pixels
+    from dtool.picture import overview
 
     notes = PngInfo()
     notes.add_itxt("dtool", json.dumps(settings, ensure_ascii=False))
@@ -66,8 +66,7 @@ def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str
         write_atomically(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=notes))
 
     if "picture" in files:
-        tiles = pixels(out.x0, net.spec.data_range)
-        save(files["picture"], grid(tiles, columns_for(len(tiles), net.classes), side=96 if len(tiles) <= 100 else 48))
+        save(files["picture"], overview(out.x0, net.spec.data_range, net.classes))
     if "trace" in files:
         save(files["trace"], _strip(net, out))
     if "npz" in files:
@@ -101,8 +100,11 @@ def _strip(net: Network, out: Samples, images: int = 3, moments: int = 10) -> An
     """x_t above the image predicted from it, for the first few images, at evenly chosen steps and the end."""
     import numpy as np
 
-    from dtool.picture import Row, labelled, pixels
+    from dtool.picture import Row, labelled, most_tiles, pixels
 
+    room = most_tiles(net.shape, 64) // 2
+    images = max(1, min(images, room // (moments + 1)))
+    moments = max(1, min(moments, room // images - 1))
     assert out.trace is not None
     plan: Plan = out.plan
     chosen = np.unique(np.linspace(0, plan.steps - 1, min(plan.steps, moments)).round().astype(int))

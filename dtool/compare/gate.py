@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from math import hypot, isnan, nan
 from pathlib import Path
 from typing import Any
 
+from dtool import bounded
 from dtool.compare.run import SOLVED
 from dtool.errors import DtoolError, UsageError, did_you_mean
 
@@ -149,7 +149,7 @@ class Gate:
 def read_baseline(path: Path) -> dict[str, Any]:
     """An earlier comparison's JSON; raises DtoolError if it is none."""
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = bounded.json_of(path)
         if not isinstance(document, dict) or not isinstance(document["entries"], list):
             raise ValueError("no entries")
         for entry in document["entries"]:
@@ -157,7 +157,11 @@ def read_baseline(path: Path) -> dict[str, Any]:
             known(entry)
     except OSError as error:
         raise DtoolError(f"cannot read {path}: {error.strerror}", "give the JSON file of a comparison") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except bounded.UnreadableError as error:
+        raise DtoolError(f"{path} is no comparison: {error}", "give a JSON file that dtool compare wrote") from error
+    except UsageError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DtoolError(f"{path} is no comparison", "give a JSON file that dtool compare wrote") from error
     return document
 

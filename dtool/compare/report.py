@@ -5,21 +5,29 @@ from __future__ import annotations
 from PIL import Image
 
 from dtool.compare.result import About, Comparison, Entry
-from dtool.picture import Row, labelled, pixels
+from dtool.picture import Row, is_picture, labelled, most_tiles, pixels
 
 
 def picture(found: Comparison, columns: int = 12) -> Image.Image:
-    """The first `columns` images of every row, labelled; raises UsageError if the samples are no pictures."""
-    count = min(columns, found.n)
+    """The first `columns` images of every row, labelled, or as many as a picture has room for.
+
+    Raises UsageError if the samples are no pictures.
+    """
+    shape = found.images.shape[2:]
+    room = most_tiles(shape, 64) if is_picture(shape) else columns
+    entries = found.entries[:room]
+    count = max(1, min(columns, found.n, room // len(entries)))
     about = next((a for a in found.metrics if a.skipped is None), None)
     rows = []
-    for i, entry in enumerate(found.entries):
-        last = i + 1 == len(found.entries) or found.entries[i + 1].name != entry.name
+    for i, entry in enumerate(entries):
+        last = i + 1 == len(entries) or entries[i + 1].name != entry.name
         tiles = pixels(found.images[i, :count], found.data_range)
         rows.append(Row(entry.name, _note(entry, about), tiles, gap=14 if last else 3))
     foot = f"every column starts from the same noise; seed {found.seed}, n = {found.n}"
     if count < found.n:
         foot += f", the first {count} shown"
+    if len(entries) < len(found.entries):
+        foot += f"; the first {len(entries)} of {len(found.entries)} rows"
     if about is not None:
         foot += f"; {about.name}: {about.title}"
         foot += "" if about.null_mean is None else f" (real images among themselves: {about.null_mean:.2g})"

@@ -2,67 +2,136 @@
 
 from __future__ import annotations
 
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dtool.data.images import Images
-from dtool.data.pixels import eight_bit
+from dtool import memory
+from dtool.data.images import MOST_CLASSES, MOST_PIXELS, Images
+from dtool.data.listing import Listing, examples, listed, say_others
+from dtool.data.pixels import Header, eight_bit, header, opened_picture, require_room, shrink
 from dtool.errors import DtoolError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
-
-def read(folder: Path, size: tuple[int, int] | None = None) -> Images:
+def read(folder: Path, size: tuple[int, int] | None = None, *, labelled: bool = True) -> Images:
     """Images (N, C, H, W) uint8, C = 1 if all are grey, else 3; labels only where every image lies in a sub-folder.
 
-    `size` (H, W) cuts the middle out and resizes it; without it, all images must have one size.
+    Reads what Pillow reads as a still picture, the first of an animation. `size` (H, W) cuts the middle out and resizes
+    it; without it, all images must have one size. `labelled`: whether classes are looked for. Warns of all that is left
+    out. Raises DtoolError for what cannot be read, UsageError for what does not fit into memory, before it is decoded.
     """
-    paths = _paths(folder)
-    arrays = [_array(path, size) for path in paths]
-    first = arrays[0].shape[:2]
-    for path, array in zip(paths, arrays, strict=True):
-        if array.shape[:2] != first:
-            (h, w), (h0, w0) = array.shape[:2], first
-            raise DtoolError(
-                f"{path}: {w}x{h} pixels, but {paths[0].name} has {w0}x{h0}",
-                f"pass --size, e.g. --size {min(h, w, h0, w0)}, to crop and resize all",
-            )
-    channels = max(array.shape[2] for array in arrays)
-    pixels = np.stack([np.broadcast_to(array, (*first, channels)) for array in arrays])
-    names = _names(paths, folder)
-    classes = [names.index(path.relative_to(folder).parts[0]) for path in paths] if names else []
-    labels = np.array(classes, np.int64) if names else None
-    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, names)
+    found = listed(folder)
+    if not found.paths:
+        raise DtoolError(f"{folder}: holds no images", _no_images(found))
+    say_others(folder, found.others)
+    labels, names = _classes(found) if labelled else (None, ())
+    headers = [_header(path) for path in found.paths]
+    _say_kinds(folder, headers)
+    return Images(_pixels(headers, size), labels, names)
 
 
-def _paths(folder: Path) -> list[Path]:
-    paths = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    ]
-    if not paths:
-        raise DtoolError(f"{folder}: holds no images", f"put files ending in {', '.join(SUFFIXES)} there")
-    return paths
+def _header(path: Path) -> Header:
+    try:
+        return header(path)
+    except FileNotFoundError as error:
+        raise DtoolError(f"{path}: is a link to a file that isn't there", "take it away, or mend it") from error
 
 
-def _names(paths: list[Path], folder: Path) -> tuple[str, ...]:
-    if any(path.parent == folder for path in paths):
-        return ()
-    return tuple(sorted({path.relative_to(folder).parts[0] for path in paths}))
+def _no_images(found: Listing) -> str:
+    kinds = "put picture files there: .png, .jpg, .webp, .tif …"
+    if not found.others:
+        return kinds
+    return f"{kinds}; there are {examples(path.name for path in found.others)}: give a data file by its own name"
+
+
+def _classes(found: Listing) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """The labels and the classes' names, as far as every picture has one."""
+    folder, names = found.folder, found.classes
+    if not names:
+        return None, ()
+    if found.beside:
+        warnings.warn(
+            f"{folder}: {len(found.beside)} of {len(found.paths)} images lie beside the sub-folders "
+            f"({examples(path.name for path in found.beside)}): all are read without classes",
+            stacklevel=3,
+        )
+        return None, ()
+    if len(names) > MOST_CLASSES:
+        raise DtoolError(f"{folder}: {len(names)} sub-folders, at most {MOST_CLASSES} classes", "pass --no-classes")
+    for name in names:
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            raise DtoolError(f"{folder}: a class has no name that can be written, {name!r}", "rename the sub-folder")
+    if found.empty and len(names) > 1:
+        warnings.warn(f"{folder}: no images, and so no class, in {examples(found.empty)}", stacklevel=3)
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number[path.relative_to(folder).parts[0]] for path in found.paths], np.int64), names
+
+
+def _say_kinds(folder: Path, headers: Sequence[Header]) -> None:
+    """Warn of animations, and of grey images that become coloured."""
+    several = [h.path.name for h in headers if h.several]
+    if several:
+        warnings.warn(
+            f"{folder}: {len(several)} of {len(headers)} files hold several pictures, and the first of each is read: "
+            f"{examples(several)}",
+            stacklevel=3,
+        )
+    grey, colour = [h.path.name for h in headers if h.grey], [h.path.name for h in headers if not h.grey]
+    if grey and colour:
+        few, kind = (colour, "in colour") if len(colour) <= len(grey) else (grey, "grey")
+        verb = "is" if len(few) == 1 else "are"
+        warnings.warn(
+            f"{folder}: {len(few)} of {len(headers)} images {verb} {kind} ({examples(few)}): all are read in colour",
+            stacklevel=3,
+        )
+
+
+def _pixels(headers: Sequence[Header], size: tuple[int, int] | None) -> NDArray[Any]:
+    """(N, C, H, W), decoded one by one into memory that was asked for before."""
+    largest = max(headers, key=lambda h: h.width * h.height)
+    each = prod(size) if size else largest.width * largest.height
+    if each > MOST_PIXELS:
+        what = f"--size {size[0]}x{size[1]}" if size else f"{largest.path}: {largest.width}x{largest.height} pixels"
+        raise DtoolError(
+            f"{what}: an image has at most {MOST_PIXELS / 1e6:.0f} million pixels here", "resize all: --size 64"
+        )
+    channels = 1 if all(h.grey for h in headers) else 3
+    hint = "give fewer images, or smaller ones: train --size 64 resizes them"
+    memory.require_room(len(headers) * each * channels, f"{len(headers)} images of {each * channels} values", hint)
+    pixels: NDArray[Any] | None = None
+    for i, head in enumerate(headers):
+        image = _array(head.path, size)
+        if pixels is None:
+            pixels = np.empty((len(headers), channels, *image.shape[:2]), np.uint8)
+        if image.shape[:2] != pixels.shape[2:]:
+            raise _unequal(head.path, image.shape[:2], headers[0].path, pixels.shape[2:])
+        pixels[i] = image.transpose(2, 0, 1)
+    assert pixels is not None
+    return pixels
+
+
+def _unequal(path: Path, own: tuple[int, ...], first: Path, size: tuple[int, ...]) -> DtoolError:
+    (h, w), (h0, w0) = own, size
+    return DtoolError(
+        f"{path}: {w}x{h} pixels, but {first.name} has {w0}x{h0}",
+        f"make all one size; to train, pass --size, e.g. --size {min(h, w, h0, w0)}, to crop and resize all",
+    )
 
 
 def _array(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     """(H, W, 1 or 3)."""
-    try:
-        with Image.open(path) as file:
-            image = eight_bit(file)
-            if size:
-                image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DtoolError(f"{path}: broken, or not an image ({error})", "repair the file or take it away") from error
-    return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+    with opened_picture(path) as file:
+        if size:
+            shrink(file, max(size))
+        require_room(file, path)
+        image = eight_bit(file)
+        if size:
+            image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
+        return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)

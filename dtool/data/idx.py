@@ -5,29 +5,60 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+import warnings
 import zlib
+from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.data.images import Images
-from dtool.errors import DtoolError
+from dtool import bounded, memory
+from dtool.data.images import MOST_PIXELS, Images
+from dtool.data.listing import examples, listed, say_others
+from dtool.errors import DtoolError, UsageError
+
+GZIP = 1032  # what a byte of a compressed file becomes at most
+AGAIN = "download the file again"
 
 
-def images_in(folder: Path) -> Path | None:
-    """The IDX file of images in a folder, the training one if there are several; None if there is none."""
+def images_in(folder: Path) -> list[Path]:
+    """The IDX files of images in a folder, those of a split once."""
     found = [path for path in sorted(folder.iterdir()) if re.search(r"images.idx3", path.name)]
-    return next((path for path in found if path.name.startswith("train")), found[0] if found else None)
+    return [path for path in found if path.suffix != ".gz" or path.with_suffix("") not in found]
 
 
-def read(path: Path) -> Images:
-    """Images (N, 1, H, W) of an IDX file or the folder that holds it, with the labels found beside it."""
-    images = images_in(path) if path.is_dir() else path
-    if images is None:
-        raise DtoolError(f"{path}: holds no IDX file of images", "name the file itself")
+def chosen(folder: Path) -> Path:
+    """The file of images that is read: the only one, or the only one of a training split.
+
+    Warns of what is left out. Raises UsageError if that leaves several, DtoolError if there is none.
+    """
+    found = images_in(folder)
+    if not found:
+        raise DtoolError(f"{folder}: holds no IDX file of images", "name the file itself")
+    train = [path for path in found if re.search(r"(^|[^a-z])train(ing)?([^a-z]|$)", path.name.lower())]
+    if len(found) > 1 and len(train) != 1:
+        names = examples((path.name for path in found), 12)
+        raise UsageError(f"{folder}: holds {len(found)} IDX files of images ({names})", "name the one to read")
+    images = found[0] if len(found) == 1 else train[0]
+    if len(found) > 1:
+        rest = examples(path.name for path in found if path != images)
+        warnings.warn(f"{folder}: {images.name} is read, not {rest}", stacklevel=3)
+    listing = listed(folder)
+    others = [*listing.paths, *(path for path in listing.others if not re.search(r"idx\d", path.name))]
+    say_others(folder, others)
+    return images
+
+
+def read(path: Path, *, labelled: bool = True) -> Images:
+    """Images (N, 1, H, W) of an IDX file or the folder that holds it, with the labels found beside it.
+
+    labelled: whether they are looked for. Nothing is read, and no memory taken, beyond what the header declares.
+    """
+    images = chosen(path) if path.is_dir() else path
     pixels = _array(images, 3)
-    labels = _labels_beside(images)
+    labels = _labels_beside(images) if labelled else None
     if labels is None:
         return Images(pixels[:, None])
     values = _array(labels, 1)
@@ -40,23 +71,56 @@ def read(path: Path) -> Images:
 
 
 def _labels_beside(images: Path) -> Path | None:
+    """The labels of the same split; warns if there are only others."""
     name = images.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
-    found = (images.with_name(candidate) for candidate in (name, f"{name}.gz"))
-    return next((path for path in found if path.is_file() and path != images), None)
+    for candidate in (images.with_name(name), images.with_name(f"{name}.gz")):
+        if candidate.exists() and candidate != images:
+            return candidate
+    others = sorted(path.name for path in images.parent.iterdir() if re.search(r"labels.idx\d", path.name))
+    if others:
+        text = f"{images}: read without classes, there is no {name} beside it, only {examples(others)}"
+        warnings.warn(text, stacklevel=3)
+    return None
 
 
 def _array(path: Path, dimensions: int) -> NDArray[np.uint8]:
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with bounded.opened(path) as file:
+            size = bounded.size_of(file)
+            if path.suffix != ".gz":
+                return _body(file, path, dimensions, size, size)
+            with gzip.GzipFile(fileobj=file) as plain:
+                return _body(plain, path, dimensions, None, GZIP * size)
+    except bounded.UnreadableError as error:
+        raise DtoolError(f"{path}: can't be read ({error})", "give an IDX file") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise DtoolError(f"{path}: can't be read ({error})", "download the file again") from error
-    header = 4 * (1 + dimensions)
-    if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise DtoolError(f"{path}: not an IDX file of bytes in {dimensions} dimensions", "download the file again")
-    shape = struct.unpack(f">{dimensions}I", data[4:header])
-    if len(data) - header != np.prod(shape) or 0 in shape:
-        raise DtoolError(
-            f"{path}: its header promises {np.prod(shape)} bytes, and {len(data) - header} follow",
-            "download the file again",
-        )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape).copy()
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DtoolError(f"{path}: can't be read ({said})", AGAIN) from error
+
+
+def _body(
+    file: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int, size: int | None, most: int
+) -> NDArray[np.uint8]:
+    """The bytes that the header promises. size: of the file, if known; most: bytes that it can hold at all."""
+    length = 4 * (1 + dimensions)
+    header = file.read(length)
+    if len(header) < length or header[:4] != bytes((0, 0, 8, dimensions)):
+        raise DtoolError(f"{path}: not an IDX file of bytes in {dimensions} dimensions", AGAIN)
+    shape = struct.unpack(f">{dimensions}I", header[4:])
+    promised = prod(shape)
+    if size is not None and size - length != promised:
+        raise DtoolError(f"{path}: its header promises {promised} bytes, and {size - length} follow", AGAIN)
+    if promised > most:
+        raise DtoolError(f"{path}: its header promises {promised} bytes, more than it can hold", AGAIN)
+    if promised == 0:
+        raise DtoolError(f"{path}: holds nothing, its shape is {shape}", AGAIN)
+    if prod(shape[1:]) > MOST_PIXELS:
+        raise DtoolError(f"{path}: images of {shape[2]}x{shape[1]} pixels are too large", "give smaller ones")
+    memory.require_room(promised, f"{path}, {promised} bytes,", "give fewer images")
+    array = np.empty(promised, np.uint8)
+    read = bounded.fill(file, array)
+    more = bool(file.read(1))
+    if read < promised or more:
+        follow = f"more than {promised}" if more else read
+        raise DtoolError(f"{path}: its header promises {promised} bytes, and {follow} follow", AGAIN)
+    return array.reshape(shape)

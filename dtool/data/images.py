@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.data.pooled import statistics
+from dtool import memory
+from dtool.data.listing import examples
+from dtool.data.pooled import default_grid, described, pooled
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import PixelStatistics
+
+MOST_CLASSES = 100_000  # a label is below
+MOST_PIXELS = 1 << 26  # of an image that is kept
+AT_ONCE = 1 << 22  # values that are converted at a time
+DARK = 25  # of 255: images that are nowhere brighter are hardly what was meant
 
 
 @dataclass(frozen=True)
@@ -39,28 +49,64 @@ class Images:
         return np.asarray(part, np.float32)
 
     def within(self, data_range: tuple[float, float], index: Any = slice(None)) -> NDArray[np.float64]:
-        """The images at `index` in a network's range, (B, C, H, W)."""
+        """The images at `index` in a network's range, (B, C, H, W). Raises UsageError if there is no memory."""
         low, high = data_range
-        return np.asarray((self.take(index).astype(np.float64) + 1) / 2 * (high - low) + low)
+        places = np.atleast_1d(np.arange(len(self))[index])
+        memory.require_room(8 * len(places) * prod(self.shape), f"{len(places)} images as numbers", "give fewer images")
+        made = np.empty((len(places), *self.shape))
+        for part in self._parts(len(places)):
+            values = self.take(places[part]).astype(np.float64)
+            made[part] = (values + 1) / 2 * (high - low) + low
+        return made[0] if np.ndim(np.arange(len(self))[index]) == 0 else made
 
     def fingerprint(self) -> int:
         """A checksum: a run is resumed on the data that it began with."""
-        total = zlib.crc32(np.ascontiguousarray(self.pixels).tobytes())
+        total = zlib.crc32(np.ascontiguousarray(self.pixels).data)
         return total if self.labels is None else zlib.crc32(self.labels.tobytes(), total)
 
     def statistics(self) -> PixelStatistics:
         """Mean and covariance of the images pooled to at most 8x8 pixels (4x4 with several channels)."""
-        return statistics(self.take())
+        grid = default_grid(self.shape)
+        return described(grid, [pooled(self.take(part), grid) for part in self._parts(len(self))])
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        """So many images, some at a time."""
+        step = max(1, min(1024, AT_ONCE // prod(self.shape)))
+        return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | None = None) -> Images:
     """Read `source`: a folder of images, an IDX file or its folder, an .npz, or the word `digits`.
 
     `size` (H, W) crops and resizes the images of a folder. `classes`: True requires labels, False ignores them, None
-    takes them where they are. Raises `DtoolError` naming the file and what to do.
+    takes them where they are. Warns of what is assumed or left out. Raises `DtoolError` naming the file and what to do.
     """
-    images = _read(source, size)
-    if classes is False or (classes is None and len(images.class_names) < 2):
+    images = _checked(source, size, classes)
+    if images.labels is not None:
+        counts = np.bincount(images.labels, minlength=len(images.class_names))
+        empty = [images.class_names[i] for i in np.flatnonzero(counts == 0)]
+        if empty:
+            verb = "classes have" if len(empty) > 1 else "class has"
+            warnings.warn(f"{source}: {len(empty)} {verb} no image: {examples(empty)}", stacklevel=2)
+    return images
+
+
+def load_for(source: str, shape: tuple[int, ...]) -> Images:
+    """`load`, for a network of samples of this shape; raises UsageError if the images are of another."""
+    images = _checked(source, None, None)
+    if images.shape != shape:
+        raise UsageError(f"{source} holds images of shape {images.shape}, the network draws {shape}", "give others")
+    return images
+
+
+def _checked(source: str, size: tuple[int, int] | None, classes: bool | None) -> Images:
+    images = _read(source, size, classes is not False)
+    if classes is None and len(images.class_names) < 2:
+        if images.class_names:
+            only = images.class_names[0]
+            warnings.warn(f"{source}: all images are of one class, {only!r}: read without classes", stacklevel=3)
+        images = replace(images, labels=None, class_names=())
+    if classes is False:
         images = replace(images, labels=None, class_names=())
     if classes and images.labels is None:
         raise DtoolError(
@@ -72,18 +118,23 @@ def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | No
         raise UsageError(
             f"{source}: --size works for folders of images; these are {images.shape[1:]}", "leave --size out"
         )
+    _say_pixels(images, source)
     return images
 
 
-def load_for(source: str, shape: tuple[int, ...]) -> Images:
-    """`load`, for a network of samples of this shape; raises UsageError if the images are of another."""
-    images = load(source)
-    if images.shape != shape:
-        raise UsageError(f"{source} holds images of shape {images.shape}, the network draws {shape}", "give others")
-    return images
+def _say_pixels(images: Images, source: str) -> None:
+    """Warn of pixels that are hardly what was meant: all alike, nearly black, or grey three times."""
+    pixels = images.pixels
+    low, high = pixels.min(), pixels.max()
+    if low == high:
+        warnings.warn(f"{source}: every pixel of every image is {high:g}", stacklevel=4)
+    elif pixels.dtype == np.uint8 and high <= DARK:
+        warnings.warn(f"{source}: the brightest pixel is {high} of 255: the images are nearly black", stacklevel=4)
+    elif images.shape[0] == 3 and all((one[0] == one[1]).all() and (one[0] == one[2]).all() for one in pixels):
+        warnings.warn(f"{source}: the images are grey, and stored in three equal channels", stacklevel=4)
 
 
-def _read(source: str, size: tuple[int, int] | None) -> Images:
+def _read(source: str, size: tuple[int, int] | None, labelled: bool) -> Images:
     from dtool.data import folder, idx, npz
 
     path = Path(source)
@@ -94,11 +145,11 @@ def _read(source: str, size: tuple[int, int] | None) -> Images:
             f"{source}: there is no such file or folder", "give a folder of images, an IDX file, an .npz, or `digits`"
         )
     if path.is_dir():
-        return idx.read(path) if idx.images_in(path) else folder.read(path, size)
-    if path.suffix == ".npz":
-        return npz.read(path)
+        return idx.read(path, labelled=labelled) if idx.images_in(path) else folder.read(path, size, labelled=labelled)
+    if path.suffix.lower() == ".npz":
+        return npz.read(path, labelled=labelled)
     if "idx" in path.name:
-        return idx.read(path)
+        return idx.read(path, labelled=labelled)
     raise UsageError(
         f"{source}: not a kind of data that dtool reads",
         "give a folder of images, MNIST's IDX file, an .npz, or `digits`",

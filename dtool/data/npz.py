@@ -2,62 +2,172 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.data.images import Images
+from dtool import bounded, memory
+from dtool.data.images import MOST_CLASSES, MOST_PIXELS, Images
+from dtool.data.listing import examples
 from dtool.errors import DtoolError
 
+IMAGES, LABELS = ("x", "images", "arr_0"), ("y", "labels")
+DEFLATE = 1032  # what a byte of a compressed entry becomes at most
+AT_ONCE = 1 << 24  # bytes that are converted at a time
 
-def read(path: Path) -> Images:
-    """Images (N, C, H, W) from (N, H, W), (N, H, W, C) or (N, C, H, W), C ≤ 4; uint8, or floats in 0 … 1 or -1 … 1."""
+
+def read(path: Path, *, labelled: bool = True) -> Images:
+    """Images (N, C, H, W) from (N, H, W), (N, H, W, C) or (N, C, H, W), C ≤ 4; uint8, or floats in 0 … 1 or -1 … 1.
+
+    labelled: whether labels are looked for. Warns of what the shape and the floats leave open. What the entries
+    declare is compared with what they can hold, and with the memory that there is, before anything is unpacked.
+    """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if name in ("x", "images", "arr_0", "y", "labels")}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise DtoolError(f"{path}: can't be read as an .npz ({error})", "write it again with numpy.savez") from error
-    images = next((arrays[name] for name in ("x", "images", "arr_0") if name in arrays), None)
-    if images is None:
-        raise DtoolError(f"{path}: holds no array named x, images or arr_0", "numpy.savez(path, x=images, y=labels)")
-    pixels = _pixels(images, path)
-    labels = next((arrays[name] for name in ("y", "labels") if name in arrays), None)
-    if labels is None:
-        return Images(pixels)
-    values = _labels(labels, len(pixels), path)
+        with bounded.opened(path) as file, zipfile.ZipFile(file) as archive:
+            entries = _entries(archive)
+            image = next((name for name in IMAGES if name in entries), None)
+            if image is None:
+                there = f" (but {examples(entries)})" if entries else ""
+                raise DtoolError(
+                    f"{path}: holds no array named x, images or arr_0{there}", "numpy.savez(path, x=images, y=labels)"
+                )
+            label = next((name for name in LABELS if name in entries and labelled), None)
+            _say_others(path, image, label, entries, labelled)
+            with _array(archive, entries[image]) as (data, header):
+                pixels = _pixels(data, header, path)
+            if label is None:
+                return Images(pixels)
+            with _array(archive, entries[label]) as (data, header):
+                values = _labels(data, header, len(pixels), path)
+    except DtoolError:
+        raise
+    except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DtoolError(f"{path}: can't be read as an .npz ({said})", "write it again with numpy.savez") from error
     return Images(pixels, values, tuple(str(i) for i in range(int(values.max()) + 1)))
 
 
-def _pixels(images: NDArray[Any], path: Path) -> NDArray[Any]:
-    array = images[..., None] if images.ndim == 3 else images
-    if array.ndim != 4 or 0 in array.shape:
-        raise DtoolError(f"{path}: images of shape {images.shape}", "store them as (N, H, W) or (N, H, W, C)")
-    if array.shape[-1] <= 4:
-        array = np.moveaxis(array, -1, 1)
-    elif array.shape[1] > 4:
-        raise DtoolError(
-            f"{path}: images of shape {images.shape} have no axis of 1 to 4 channels", "store (N, H, W, C)"
-        )
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise DtoolError(f"{path}: images of type {array.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= -1 and high <= 1):  # also true of NaN
-        raise DtoolError(f"{path}: pixels from {low:g} to {high:g}", "scale them to 0 … 1 or -1 … 1, or store uint8")
-    values = np.ascontiguousarray(array, dtype=np.float32)
-    return values if low < 0 else values * 2 - 1
+def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays by their names; raises UnreadableError if a name comes twice."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in found:
+            raise bounded.UnreadableError(f"it holds two arrays named {name[:40]!r}")
+        found[name] = info
+    return found
 
 
-def _labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.int64]:
-    if labels.shape != (count,):
-        raise DtoolError(
-            f"{path}: labels of shape {labels.shape} for {count} images", "store one integer for each image"
+def _say_others(path: Path, image: str, label: str | None, entries: dict[str, Any], labelled: bool) -> None:
+    used = {image, label, *(() if labelled else LABELS)}
+    rest = [name for name in entries if name not in used]
+    if rest:
+        warnings.warn(f"{path}: {image} is read, and not {examples(rest)}", stacklevel=3)
+
+
+@contextlib.contextmanager
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[tuple[IO[bytes], bounded.ArrayHeader]]:
+    """An entry, open where its numbers begin."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise bounded.UnreadableError("it is compressed in another way than numpy.savez_compressed does")
+    most = DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
+    if info.file_size > most * info.compress_size:
+        raise bounded.UnreadableError(
+            f"{info.filename[:40]} promises {info.file_size} bytes, more than its {info.compress_size} can hold"
         )
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise DtoolError(f"{path}: labels are integers from 0", "number the classes 0, 1, 2 …")
+    with archive.open(info) as data:
+        try:
+            header = bounded.array_header(data, info.file_size)
+        except bounded.UnreadableError as error:
+            raise bounded.UnreadableError(f"{info.filename[:40]}: {error}") from error
+        yield data, header
+
+
+def _pixels(data: IO[bytes], header: bounded.ArrayHeader, path: Path) -> NDArray[Any]:
+    """The images as (N, C, H, W), uint8 or float32 in -1 … 1, converted while they are read."""
+    shape, last = _layout(header.shape, path)
+    small = header.dtype == np.uint8
+    if not small and header.dtype.kind != "f":
+        raise DtoolError(f"{path}: images of type {header.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
+    needed = prod(shape) * (1 if small else 4) + (header.nbytes if header.fortran else 0)
+    memory.require_room(needed, f"{path}, images of shape {header.shape},", "store fewer images, or uint8")
+    pixels = np.empty(shape, np.uint8 if small else np.float32)
+    low, high = np.inf, -np.inf
+    for place, part in _parts(data, header):
+        if not small:
+            low, high = np.fmin(low, part.min()), np.fmax(high, part.max())
+            if not (part.min() >= -1 and part.max() <= 1):  # also true of NaN
+                raise DtoolError(
+                    f"{path}: pixels from {part.min():g} to {part.max():g}",
+                    "scale them to 0 … 1 or -1 … 1, or store uint8",
+                )
+        rows = part[..., None] if part.ndim == 3 else part
+        pixels[place] = np.moveaxis(rows, -1, 1) if last else rows
+    if not small:
+        _say_range(path, float(low), float(high))
+        if low >= 0:
+            pixels *= 2
+            pixels -= 1
+    return pixels
+
+
+def _layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
+    """(N, C, H, W), and whether the channels are the last axis; warns where the shape could mean something else."""
+    axes = (*shape, 1) if len(shape) == 3 else shape
+    if len(axes) != 4 or 0 in axes:
+        raise DtoolError(f"{path}: images of shape {shape}", "store them as (N, H, W) or (N, H, W, C)")
+    n, first, middle, end = axes
+    if end > 4 and first > 4:
+        raise DtoolError(f"{path}: images of shape {shape} have no axis of 1 to 4 channels", "store (N, H, W, C)")
+    if prod(axes[1:]) > 4 * MOST_PIXELS:
+        raise DtoolError(f"{path}: images of shape {shape[1:]} are too large", "store smaller ones")
+    last = end <= 4
+    if len(shape) == 3 and shape[-1] <= 4:
+        warnings.warn(f"{path}: shape {shape} is read as {n} grey images of {first}x{middle} pixels", stacklevel=4)
+    elif last and first <= 4:
+        warnings.warn(f"{path}: shape {shape} is read as (N, H, W, C), not as (N, C, H, W)", stacklevel=4)
+    return (n, end, first, middle) if last else axes, last
+
+
+def _parts(data: IO[bytes], header: bounded.ArrayHeader) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """The array's rows some at a time; all of them where the file has them column by column."""
+    count = header.shape[0]
+    if header.fortran:
+        yield slice(0, count), bounded.array(data, header)
+        return
+    step = max(1, AT_ONCE * count // header.nbytes)
+    for start in range(0, count, step):
+        rows = min(step, count - start)
+        part = bounded.ArrayHeader((rows, *header.shape[1:]), header.dtype, fortran=False)
+        yield slice(start, start + rows), bounded.array(data, part)
+
+
+def _say_range(path: Path, low: float, high: float) -> None:
+    """Warn of what floats are taken for: only their values tell."""
+    if low > -0.5:
+        taken = "0 … 1" if low >= 0 else "-1 … 1"
+        warnings.warn(f"{path}: pixels from {low:.3g} to {high:.3g} are taken as floats in {taken}", stacklevel=4)
+
+
+def _labels(data: IO[bytes], header: bounded.ArrayHeader, count: int, path: Path) -> NDArray[np.int64]:
+    if header.shape != (count,):
+        raise DtoolError(
+            f"{path}: labels of shape {header.shape} for {count} images", "store one integer for each image"
+        )
+    if header.dtype.kind not in "iu":
+        raise DtoolError(f"{path}: labels are integers from 0, not {header.dtype}", "number the classes 0, 1, 2 …")
+    labels = bounded.array(data, header)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise DtoolError(f"{path}: labels are integers from 0, and there is {low}", "number the classes 0, 1, 2 …")
+    if high >= MOST_CLASSES:
+        raise DtoolError(f"{path}: there is a label {high}, at most {MOST_CLASSES - 1}", "number the classes 0, 1, 2 …")
     return labels.astype(np.int64)

@@ -1,11 +1,129 @@
-"""A picture file's pixels in eight bits, grey or in colour, whatever the file holds."""
+"""A picture file's pixels in eight bits, grey or in colour, whatever the file holds, and how much it may hold."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dtool import bounded, memory
+from dtool.errors import DtoolError
 
 GREY = ("1", "L", "LA", "La")
+LARGE = 1 << 24  # pixels of a picture from which on it is made smaller while it is decoded, where that is possible
+NO_PICTURES = (  # measurements, films, and what another program would have to draw
+    "BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF",
+)  # fmt: skip
+ONE_OF_MANY = ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI", "DCX")  # formats whose further pictures are no thumbnails
+SIMPLE = ("PNG", "BMP", "GIF", "PPM", "TIFF", "TGA", "JPEG")
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """How the names of still pictures end that Pillow reads, in small letters."""
+    known, read = Image.registered_extensions(), formats()
+    return frozenset(suffix for suffix, name in known.items() if name in read)
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Pillow's names of the formats of still pictures that it reads by itself."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in NO_PICTURES)
+
+
+@contextlib.contextmanager
+def opened_picture(
+    path: Path, hint: str = "repair the file or take it away", broken: str = ": broken, or not an image"
+) -> Iterator[Image.Image]:
+    """A picture file, opened but not yet decoded. What Pillow warns of concerns no user.
+
+    Raises DtoolError for what is broken or no picture, there and in the context; UsageError if there is no memory.
+    """
+    try:
+        with bounded.opened(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            memory.require_room(bounded.size_of(file), f"{path}, as it is,", "give a smaller file")
+            with Image.open(file, formats=formats()) as image:
+                yield image
+    except (DtoolError, MemoryError, FileNotFoundError):
+        raise
+    except UnidentifiedImageError as error:
+        raise DtoolError(f"{path}{broken} (no format that is known)", hint) from error
+    except Image.DecompressionBombError as error:
+        most = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million"
+        raise DtoolError(f"{path}: more than {most} pixels", "make it smaller first") from error
+    except bounded.UnreadableError as error:
+        raise DtoolError(f"{path}: {error}", "take it away") from error
+    except Exception as error:  # decoders of broken files raise what they meet: IndexError, struct.error, KeyError …
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DtoolError(f"{path}{broken} ({said or type(error).__name__})", hint) from error
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture before it is decoded. `grey`: it needs one channel. `several`: it is the first of an animation."""
+
+    path: Path
+    width: int
+    height: int
+    grey: bool
+    several: bool
+
+
+def header(path: Path) -> Header:
+    """What a picture file says of itself; only palettes are looked up in the pixels. Errors as for `opened_picture`."""
+    with opened_picture(path) as image:
+        if image.mode in ("P", "PA"):
+            require_room(image, path)
+        return Header(path, *image.size, is_grey(image), is_several(image))
+
+
+def is_several(image: Image.Image) -> bool:
+    """Whether an opened file holds further pictures, and no mere thumbnails."""
+    return image.format in ONE_OF_MANY and bool(getattr(image, "is_animated", False))
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether a picture is grey by its kind: a palette counts by the entries that are used."""
+    if image.mode in GREY or image.mode.startswith("I"):
+        return True
+    if image.mode in ("P", "PA"):
+        image.load()
+        palette = image.getpalette("RGB") or []
+        indices = image.getchannel(0) if image.mode == "PA" else image
+        used = (index for index, count in enumerate(indices.histogram()) if count)
+        return all(len(set(palette[3 * i : 3 * i + 3])) < 2 for i in used)
+    tiles = getattr(image, "tile", None)  # grey of 16 bits with transparency is RGBA to Pillow
+    arguments = tiles[0][3] if tiles else ""
+    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return image.mode == "RGBA" and isinstance(raw, str) and raw.startswith("LA")
+
+
+def require_room(image: Image.Image, path: Path, hint: str = "make it smaller first") -> None:
+    """Raise UsageError if there is no memory to decode an opened file."""
+    count, full = prod(image.size), prod(getattr(image, "full", image.size))
+    if image.format not in SIMPLE:
+        each = 32
+    elif image.mode in ("1", "L"):
+        each = 4
+    else:
+        each = 12 if image.mode == "RGB" else 24
+    whole = 6 * full if "progressive" in image.info else 0  # a JPEG's coefficients, all of them at a time
+    memory.require_room(each * count + whole, f"{path}, {image.width}x{image.height} pixels,", hint)
+
+
+def shrink(image: Image.Image, longest: int) -> None:
+    """Have a very large JPEG decoded at a fraction of its size, where twice `longest` pixels are left a side."""
+    if prod(image.size) > LARGE:
+        image.draft(None, (2 * longest, 2 * longest))
 
 
 def eight_bit(file: Image.Image) -> Image.Image:
@@ -13,16 +131,24 @@ def eight_bit(file: Image.Image) -> Image.Image:
 
     Raises ValueError for pixels that are no numbers of up to 16 bits.
     """
-    image = ImageOps.exif_transpose(file)
-    if image.mode.startswith("I"):  # Pillow's own conversion cuts 16 bits off at 255
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("its pixels have more than 16 bits")
-        image = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    mode = "L" if is_grey(file) else "RGB"
+    ImageOps.exif_transpose(file, in_place=True)
+    image = _scaled(file) if file.mode.startswith("I") else file
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers")
-    mode = "L" if image.mode in GREY else "RGB"
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """16 bits as 8: Pillow's own conversion cuts them off at 255."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have more than 16 bits")
+    eight = np.rint(values / 257).astype(np.uint8)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        eight[values == clear] = 255
+    return Image.fromarray(eight)

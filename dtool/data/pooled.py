@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -34,10 +36,15 @@ def statistics(samples: ArrayLike, grid: tuple[int, int] | None = None) -> Pixel
     """Mean and covariance of the pooled pixels of at least two images, (n, [C,] H, W) in the network's data range."""
     values = np.asarray(samples)
     place = grid or default_grid(values.shape[1:])
-    parts = [pooled(values[i : i + 1024], place) for i in range(0, len(values), 1024)]
-    mean, covariance = fitted(np.concatenate(parts))
+    return described(place, [pooled(values[i : i + 1024], place) for i in range(0, len(values), 1024)])
+
+
+def described(grid: tuple[int, int], parts: Sequence[Array]) -> PixelStatistics:
+    """The statistics of images whose pooled pixels come in parts, (n, d) each."""
+    features = np.concatenate(parts)
+    mean, covariance = fitted(features)
     rows = tuple(tuple(row) for row in covariance.tolist())
-    return PixelStatistics(grid=place, count=len(values), mean=tuple(mean.tolist()), covariance=rows)
+    return PixelStatistics(grid=grid, count=len(features), mean=tuple(mean.tolist()), covariance=rows)
 
 
 def fitted(features: Array) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtool import bounded
 from dtool.backends.load import load
 from dtool.errors import UsageError
 from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportReport
@@ -174,7 +175,7 @@ def recheck(path: Path) -> ExportReport:
     from dtool.export.sampler_check import compared
 
     load(path, device="cpu")  # refuses what must not be run
-    data = path.read_bytes()
+    data = bounded.model(path)
     sampler = read(onnx.load_model_from_string(data), str(path))
     comparisons = compared(path, sampler)
     return job.report(len(data), sampler.document, comparisons, sampler.plan.recipe, None)

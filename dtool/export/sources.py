@@ -10,6 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtool import bounded
 from dtool.backends.load import load
 from dtool.backends.onnx_file import inspect, refuse
 from dtool.backends.onnx_interface import interface
@@ -77,7 +78,7 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
 
     try:
         require_small(path.stat().st_size, str(path))
-        data = path.read_bytes()
+        data = bounded.model(path)
     except OSError as error:
         raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
     found = inspect(data, str(path))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dtool import bounded
 from dtool.backends.onnx_file import inspect, refuse
 from dtool.backends.protobuf import fields, messages, text
 from dtool.errors import DtoolError, UsageError
@@ -50,15 +51,13 @@ class Classifier:
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise DtoolError(f"there is no file {self.path}", "check the path")
+        data = bounded.model(self.path)
         try:
             from dtool.backends.onnxruntime_session import open_session
         except ImportError as error:
             raise DtoolError(
                 "a classifier in an ONNX file needs ONNX Runtime", "pip install 'dtool-diffusion[cpu]'"
             ) from error
-        data = self.path.read_bytes()
         found = inspect(data, str(path))
         refuse(found, str(path))
         self._names = tuple(class_names) if class_names is not None else _names_in(found.metadata, str(path))
@@ -90,9 +89,14 @@ class Classifier:
         return self._run(images, self._layer)
 
     def _run(self, images: ArrayLike, output: str) -> NDArray[Any]:
-        given = np.asarray(images, dtype=np.float32) * np.float32(self._scale) + np.float32(self._shift)
+        given = np.asarray(images)
+
+        def run(part: NDArray[Any]) -> Any:
+            scaled = part.astype(np.float32) * np.float32(self._scale) + np.float32(self._shift)
+            return self._session.run([output], {self._input: scaled})[0]
+
         try:
-            made = in_batches(lambda part: self._session.run([output], {self._input: part})[0], given)
+            made = in_batches(run, given)
         except DtoolError:
             raise
         except Exception as error:

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from dtool import bounded
 from dtool.errors import DtoolError, UsageError
 from dtool.files import write_atomically
 from dtool.networks.spec import NetworkSpec
@@ -32,6 +33,7 @@ from dtool.version import __version__
 
 FORMAT = 1
 KEY = "dtool"  # of the metadata in a .safetensors
+COPIES = 3  # of a file that are in memory at a time: what is read, the network's weights, and those of a run
 SUFFIXES = (".pt", ".safetensors")
 
 
@@ -97,8 +99,9 @@ def read(path: Path | str) -> Checkpoint:
     Raises `DtoolError` for a file that is missing, truncated, foreign, newer than this version, or has NaN in it.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise DtoolError(f"{path}: there is no such file", "give the path of a checkpoint that `dtool train` wrote")
+    bounded.require_room_for(path, COPIES)
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
     _require_format(content, path)
     network, state = content["network"], content["state_dict"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool import bounded
 from dtool.errors import DtoolError
 from dtool.files import write_atomically
 
@@ -53,14 +54,18 @@ class VarianceStatistics:
     def read(cls, path: Path) -> VarianceStatistics:
         """Read what `write` wrote; raises DtoolError if it is something else."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = bounded.json_of(path)
             if content["format"] != FORMAT:
                 raise DtoolError(f"{path} is of another format", "measure again, with dtool.measure_variance")
             lam, missed = (np.array(content[name], dtype=np.float64) for name in ("lam", "missed"))
             return cls(lam, missed, float(content["bound"]), int(content["images"]))
         except OSError as error:
             raise DtoolError(f"cannot read {path}: {error.strerror}", "make it with dtool.measure_variance") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except bounded.UnreadableError as error:
+            raise DtoolError(f"cannot read {path}: {error}", "make it with dtool.measure_variance") from error
+        except DtoolError:
+            raise
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise DtoolError(f"{path} holds no variance statistics", "make it with dtool.measure_variance") from error
 
 

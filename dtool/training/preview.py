@@ -13,6 +13,7 @@ from dtool.backends.load import load
 from dtool.backends.sampling import sample
 from dtool.files import write_atomically
 from dtool.networks.spec import NetworkSpec, schedule_of
+from dtool.picture import most_tiles
 
 STEPS, ROWS, COLUMNS = 25, 6, 16
 
@@ -20,7 +21,9 @@ STEPS, ROWS, COLUMNS = 25, 6, 16
 def write(path: Path, network: nn.Module, spec: NetworkSpec, *, seed: int = 0) -> None:
     """Write a PNG of DDIM samples from `network`, small pixels enlarged; always from the same noise."""
     columns = min(spec.classes, COLUMNS) or 8
-    count, steps = ROWS * columns, min(STEPS, schedule_of(spec).T)
+    room = most_tiles(spec.shape, 48)
+    columns = min(columns, room)
+    count, steps = max(1, min(ROWS, room // columns)) * columns, min(STEPS, schedule_of(spec).T)
     labels = [i % columns for i in range(count)] if spec.classes else None
     net = load(network, spec=spec, device="cuda" if next(network.parameters()).is_cuda else "cpu")
     drawn = sample(net, "ddim", steps=steps, n=count, seed=seed, labels=labels, batch_size=min(count, 32))
