@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from math import prod
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -142,8 +141,6 @@ def _say_guesses(found: OnnxFile, called: Interface, spec: NetworkSpec, said: Ma
 
 def _require_fitting(spec: NetworkSpec, called: Interface, source: str) -> None:
     """Refuse a spec that the file's inputs contradict."""
-    if not 0 < prod(spec.shape) < 1 << 40 or min(spec.shape) < 1:
-        raise DtoolError(f"{source}: samples cannot have the shape {spec.shape}", "give one of whole numbers from 1")
     names = ", ".join(v.name for v in (called.x, called.t, called.label) if v is not None)
     if spec.classes and called.label is None:
         raise DtoolError(f"{source} has the inputs {names}; expected x, t, label", "leave out the classes")
