@@ -212,7 +212,7 @@ def test_pictures_that_do_not_fit_are_refused_before_they_are_decoded(
     assert error.exit_code == 2
     assert "2 images of 16000000 values would take 0.032 GB of memory; there are 0.0" in str(error)
     error = refused(tmp_path, size=(8, 8))
-    assert "a.png, 4000x4000 pixels, would take 0.064 GB" in str(error)
+    assert "a.png, 4000x4000 pixels, would take 0.032 GB" in str(error)
 
 
 @needs_figures
