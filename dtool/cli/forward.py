@@ -90,7 +90,7 @@ def _image(source: str, seed: int, device: str) -> NDArray[np.float32]:
         with opened_picture(Path(source), "give a PNG, JPEG or WebP file", " cannot be read as a picture") as file:
             several = is_several(file)
             shrink(file, LONGEST)
-            require_room(file, Path(source))
+            require_room(file, Path(source), resized=True)
             picture = eight_bit(file)
             picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     except FileNotFoundError:

@@ -130,7 +130,7 @@ def _array(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     with opened_picture(path) as file:
         if size:
             shrink(file, max(size))
-        require_room(file, path)
+        require_room(file, path, resized=size is not None)
         image = eight_bit(file)
         if size:
             image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)

@@ -107,17 +107,20 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode == "RGBA" and isinstance(raw, str) and raw.startswith("LA")
 
 
-def require_room(image: Image.Image, path: Path, hint: str = "make it smaller first") -> None:
-    """Raise UsageError if there is no memory to decode an opened file."""
+def require_room(image: Image.Image, path: Path, resized: bool = False) -> None:
+    """Raise UsageError if there is no memory to decode an opened file; resized: only a small copy of it is kept."""
     count, full = prod(image.size), prod(getattr(image, "full", image.size))
     if image.format not in SIMPLE:
         each = 32
     elif image.mode in ("1", "L"):
-        each = 4
+        each = 2 if resized else 4
+    elif image.mode == "RGB":
+        each = 5 if resized else 12
     else:
-        each = 12 if image.mode == "RGB" else 24
+        each = 24
     whole = 6 * full if "progressive" in image.info else 0  # a JPEG's coefficients, all of them at a time
-    memory.require_room(each * count + whole, f"{path}, {image.width}x{image.height} pixels,", hint)
+    size = f"{image.width}x{image.height}"
+    memory.require_room(each * count + whole, f"{path}, {size} pixels,", "make it smaller first")
 
 
 def shrink(image: Image.Image, longest: int) -> None:
