@@ -107,12 +107,14 @@ def sample(
     from dtool.backends.sampling import require_room
     from dtool.cli.sample_files import check_paths, files_for, write
     from dtool.cli.values import class_list, id_list
+    from dtool.files import files_in
 
     chosen = id_list(ids)
     if chosen is not None and n is not None and n != len(chosen):
         raise UsageError(f"-n {n}, but --ids names {len(chosen)} images", "leave -n out")
     count = len(chosen) if chosen is not None else 16 if n is None else n
-    check_paths(output, npz, trace)
+    said = (recipe, sampler, scheduler, spacing, opening.schedule, *(f"={value}" for value in options.values()))
+    check_paths(output, npz, trace, [model, *files_in(*said)])
     net = open_network(model, device, backend, opening)
     files = files_for(net, output, npz, trace)
     plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
@@ -128,12 +130,14 @@ def sample(
         "model": model, "backend": net.backend, "device": net.device,
         "guidance": guidance, "clip": clip, "threshold": threshold, "dtool": dtool.__version__,
     }  # fmt: skip
-    write(files, net, out, settings)
+    writing = write(files, net, out, settings, extra=output is None and npz is not None)
     remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
-    if as_json:
-        say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
-    else:
-        sys.stdout.writelines(f"{path}\n" for path in files.values())
+    written = {kind: str(path) for kind, path in files.items() if kind in writing.written}
+    if as_json and written:
+        say_json({"files": written, "seconds": out.seconds, **settings})
+    elif not as_json:
+        sys.stdout.writelines(f"{path}\n" for path in written.values())
+    writing.finish()
 
 
 def _plan(

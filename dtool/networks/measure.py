@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import UsageError
-from dtool.files import require_writable
+from dtool.files import files_in, require_apart, require_writable
 from dtool.networks.network import Network
 from dtool.plan.prediction import history_map
 from dtool.samplers.statistics import VarianceStatistics
@@ -40,6 +40,7 @@ def measure_variance(
         raise UsageError(f"{levels} levels cannot be measured", "ask for 1 or more")
     target = None if path is None else Path(path)
     if target is not None:
+        require_apart([target], files_in(network.spec.schedule))
         require_writable(target)
     table = network.schedule
     usable = np.flatnonzero(table.alpha > 0)
