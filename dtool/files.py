@@ -96,7 +96,7 @@ def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path | str | 
                 raise UsageError(f"{other} and {path} are one file, and both would be written", hint)
         for source in read:
             if same_file(path, source):
-                also = "" if str(path) == str(source) else f", which is {source}"
+                also = "" if str(path) == str(source) else f" (the same file as {source})"
                 raise UsageError(f"{path}{also} is read here, and cannot be written too", hint)
             if path.suffix.lower() in AS_DATA and _inside(path, source):
                 raise UsageError(f"{path} would be one of the images in {source} the next time they are read", hint)
@@ -155,12 +155,9 @@ class Writing:
             for error in (*self._kept, *self._lacking):
                 warnings.warn(str(error), stacklevel=2)
             return
-        cause = "; ".join(str(error) for error in (*self._failed, *self._lacking))
-        if self.written:
-            cause += (
-                f"; {', '.join(map(str, self.written.values()))} {'is' if len(self.written) == 1 else 'are'} written"
-            )
-        raise WriteError(cause, self._failed[0].hint) from self._failed[0]
+        causes = [str(error) for error in (*self._failed, *self._lacking)]
+        causes += [f"written: {', '.join(map(str, self.written.values()))}"] if self.written else []
+        raise WriteError("; ".join(causes), self._failed[0].hint) from self._failed[0]
 
 
 def cannot_write(path: Path, error: Exception) -> WriteError:
