@@ -223,3 +223,20 @@ def test_a_disk_that_is_full_for_a_while_costs_no_training(capsys, monkeypatch):
     assert (result.code, result.out) == (0, "m.pt\n")
     assert "warning: after 1 steps, m.pt: can't be written (No space left on device); training goes on" in result.err
     assert len(saves) == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal")
+def test_a_terminal_that_is_closed_stops_a_training_after_its_step():
+    from dtool.training.interrupt import deferred
+
+    with deferred() as interrupt:
+        assert not interrupt.requested
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupt.requested
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.requested, "as under nohup"
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -86,6 +86,8 @@ def test_comparisons_with_other_keys_lose_nothing_to_each_other(tmp_path):
     assert (other.read("a") == images(4, 1)).all()
     other.clear()
     assert (one.read("a") == images(4, 0)).all()
+    [part] = (tmp_path / "p").iterdir()
+    (tmp_path / "p" / f".{part.name}.abc.tmp").touch()  # of a run that was killed
     one.clear()
     assert not (tmp_path / "p").exists()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -192,7 +192,8 @@ def _lines(steps: int) -> Show:
             return
         last = time.monotonic()
         left = (steps - now.step) * now.seconds_per_step
-        _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_time(left)} left")
+        with suppress(OSError):  # nobody reads it any more: that is no reason to stop
+            _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_time(left)} left")
 
     return show
 

@@ -90,7 +90,8 @@ class Parts:
 
     def clear(self) -> None:
         """Remove what this comparison kept, and the folder if nothing else is in it."""
-        for path in self._own():
+        unfinished = self.folder.glob(f".{self._key[:16]}-*.tmp") if self._key else ()  # of a run that was killed
+        for path in (*self._own(), *unfinished):
             with contextlib.suppress(OSError):
                 path.unlink()
         with contextlib.suppress(OSError):
