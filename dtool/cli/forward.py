@@ -54,7 +54,7 @@ def forward(
     from dtool.files import files_in, require_apart, require_picture
 
     given, output = output, output or PICTURE
-    require_apart([output], [image, *files_in(*(scheduler or ()))])
+    require_apart([output], [None if Path(image).is_dir() else image, *files_in(*(scheduler or ()))])
     require_picture(output)
     if given is None:
         require_own(output, f"name another, with -o (-o {output} replaces it)")
