@@ -20,6 +20,7 @@ LAYERS = [
         "containment",
         "_callable",
         "files",
+        "locks",
         "bounded",
         "memory",
         "picture",

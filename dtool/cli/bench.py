@@ -74,11 +74,12 @@ def bench(
     """
     from dtool.bench import bench as measured
     from dtool.cli.values import counts
-    from dtool.files import require_writable, write_atomically
+    from dtool.files import Writing, files_in, require_apart, require_writable
 
     if output is not None and output.suffix.lower() not in (".md", ".json"):
         raise UsageError(f"{output}: neither Markdown nor JSON", "end its name in .md or .json")
     if output is not None:
+        require_apart([output], [model, fused, *files_in(model, recipe, opening.schedule)])
         require_writable(output)
     model, recipe = _told_apart(model, recipe)
     batches = counts(batch, "--batch")
@@ -89,15 +90,17 @@ def bench(
             batch_size=batch_size, fused=fused, backend=backend, source=model, where=_where(device, opening),
             compile=opening.compile, cuda_graph=opening.cuda_graph, progress=show,
         )  # fmt: skip
+    writing = Writing()
     if output is not None:
         text = found.document() if output.suffix.lower() == ".md" else found.to_json()
-        write_atomically(output, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        writing.add("figures", output, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     if as_json:
         say_json(found.to_dict())
-        return
-    _show(found, quiet)
-    if output is not None:
-        say(output)
+    else:
+        _show(found, quiet)
+        for path in writing.written.values():
+            say(path)
+    writing.finish()
 
 
 def _told_apart(model: str | None, recipe: str | None) -> tuple[str | None, str | None]:

@@ -52,9 +52,10 @@ def check(
         raise UsageError("say which sampler to examine", "dtool check RECIPE, or dtool check --all")
     if every and plot is not None:
         raise UsageError("a picture of every sampler shows none", "name a few, e.g. dtool check heun --plot heun.png")
-    from dtool.files import require_picture
+    from dtool.files import files_in, require_apart, require_picture
 
     if plot is not None:
+        require_apart([plot], files_in(*(recipes or ())))
         require_picture(plot)
     names = recipes or [entry.name for entry in registry().samplers]
     results = _examined(names, jobs, as_json or every, quiet)
@@ -112,13 +113,13 @@ def _counted(found: list[CheckResult]) -> str:
 
 def _draw(names: Sequence[str], path: Path) -> None:
     """Errors against steps, both logarithmic: the samplers, the slopes that they declare, and euler."""
+    from dtool.cli.pictures import save
     from dtool.cli.plot import figure
-    from dtool.files import write_atomically
 
     panel, note = _panel(names)
     title = "How fast " + (names[0] + " converges" if len(names) == 1 else "they converge")
     picture = figure([panel], title, note, width=620, height=420)
-    write_atomically(path, lambda temporary: picture.save(temporary, "PNG"))
+    save(path, lambda: picture, command="check", recipes=list(names))
 
 
 def _panel(names: Sequence[str]) -> tuple[Any, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -113,40 +114,44 @@ def compare(
     from dtool.backends.sampling import require_room
     from dtool.cli.compare_data import measured_against
     from dtool.cli.compare_limits import Limits
-    from dtool.cli.compare_output import Outputs, kept_on_interrupt, progress_of, show
+    from dtool.cli.compare_output import Outputs, progress_of, show
     from dtool.cli.values import class_list, counts, duration
     from dtool.compare.contestants import with_room
     from dtool.compare.drawing import TIMED
     from dtool.compare.run import compare as compare_recipes
+    from dtool.files import files_in
 
-    outputs = Outputs.of(output or [Path("compare.png")])
+    files = [what[0] if what else None, data, baseline, classifier, *files_in(*(what or ()), opening.schedule)]
+    outputs = Outputs.of(output, files)
     limits = Limits.of(fail_if or [], baseline)
     allowed = duration(budget, "--budget")
     wanted = counts(steps)
     model, recipes = _split(what or [])
-    net = open_network(model, device, backend, opening)
-    reference, name = measured_against(data, classifier, model, net)
-    asked, recipes = metrics.split(",") if metrics else None, recipes or with_room(net, USUAL, max(wanted))
-    limits.require(net, reference, asked, solver)
-    limits.require_baseline(net, recipes, wanted, n or (None if allowed else TIMED))
-    many = n or len((classes or "").split(","))
-    require_room(net, many)
-    labels = class_list(classes, net.spec.class_names, net.classes, many)
-    with kept_on_interrupt(outputs.parts), progress_of(quiet) as tell:
-        found = compare_recipes(
-            net, recipes, steps=wanted, n=n, seed=seed, guidance=guidance,
-            clip=clip, labels=labels, batch_size=batch_size,
-            reference=reference, reference_name=name, metrics=asked, solver=solver,
-            repeats=repeats, budget=allowed, traces=TRACED if outputs.page else 0, keep=outputs.parts, progress=tell,
-        )  # fmt: skip
-    document = outputs.write(found, model, limits.old)
-    outputs.clear()
-    if as_json:
-        say_json(document | {"picture": str(outputs.picture) if outputs.drawn else None})
-    else:
-        show(found, limits.old, quiet)
-        for path in outputs.written:
-            say(path)
+    with outputs.kept(quiet) as parts:
+        net = open_network(model, device, backend, opening)
+        reference, name = measured_against(data, classifier, model, net)
+        asked, recipes = metrics.split(",") if metrics else None, recipes or with_room(net, USUAL, max(wanted))
+        limits.require(net, reference, asked, solver)
+        limits.require_baseline(net, recipes, wanted, n or (None if allowed else TIMED))
+        many = n or len((classes or "").split(","))
+        require_room(net, many)
+        labels = class_list(classes, net.spec.class_names, net.classes, many)
+        with progress_of(quiet) as tell:
+            found = compare_recipes(
+                net, recipes, steps=wanted, n=n, seed=seed, guidance=guidance,
+                clip=clip, labels=labels, batch_size=batch_size,
+                reference=reference, reference_name=name, metrics=asked, solver=solver,
+                repeats=repeats, budget=allowed, traces=TRACED if outputs.page else 0, keep=parts, progress=tell,
+            )  # fmt: skip
+        document = outputs.write(found, model, limits.old)
+        if as_json:
+            say_json(document | {"picture": str(outputs.picture) if outputs.drawn else None})
+        else:
+            show(found, limits.old, quiet)
+            for path in outputs.written:
+                say(path)
+        outputs.writing.finish()
+        sys.stdout.flush()  # what is kept is removed only when the figures are where they should be
     if limits.failed(document, quiet):
         raise typer.Exit(FAILED)
 

@@ -5,36 +5,47 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtool.cli.output import Column, number, remark, say, table
+from dtool.cli.pictures import require_own, saving
 from dtool.errors import UsageError
-from dtool.files import require_writable, write_atomically
+from dtool.files import Writing, require_apart, require_writable
 
 if TYPE_CHECKING:
     from dtool.compare.drawing import Tell
+    from dtool.compare.parts import Parts
     from dtool.compare.result import Comparison, Entry
 
 SHOWN = 4  # metrics in the table
 KINDS = (".png", ".html", ".json")
+PICTURE = Path("compare.png")  # where nothing else is said
 
 
 @dataclass
 class Outputs:
-    """The files that were asked for, by kind; `written` are those that there are in the end."""
+    """The files that were asked for, by kind; `writing` knows those that there are in the end."""
 
     picture: Path | None = None
     page: Path | None = None
     document: Path | None = None
-    written: list[Path] = field(default_factory=list)
+    writing: Writing = field(default_factory=Writing)
 
     @classmethod
-    def of(cls, paths: Sequence[Path]) -> Outputs:
-        """Raises UsageError for a kind that is none, or two of a kind, DtoolError if one could not be written."""
+    def of(cls, paths: Sequence[Path] | None, inputs: Sequence[Path | str | None] = ()) -> Outputs:
+        """The files that were named, or the one that is written if none is; inputs: what is read.
+
+        Raises UsageError for a kind that is none, two of a kind, one that is an input, or of somebody else's making
+        where none was named; DtoolError if one could not be written.
+        """
+        if not paths:
+            require_own(PICTURE, f"name another, with -o (-o {PICTURE} replaces it)")
+            paths = [PICTURE]
+        require_apart(paths, inputs)
         found: dict[str, Path] = {}
         for path in paths:
             kind = path.suffix.lower()
@@ -64,40 +75,52 @@ class Outputs:
     @property
     def drawn(self) -> bool:
         """Whether the picture was written: only pictures can be."""
-        return self.picture in self.written
+        return "picture" in self.writing.written
+
+    @property
+    def written(self) -> list[Path]:
+        """The files that there are in the end."""
+        there = self.writing.written
+        return [there[kind] for kind in ("picture", "page", "document") if kind in there]
+
+    @contextmanager
+    def kept(self, quiet: bool) -> Iterator[Parts]:
+        """Where images are kept as they come, held against other comparisons, and removed after a good end.
+
+        Raises DtoolError if another comparison with these outputs is running. After any other end it is said what is
+        kept.
+        """
+        from dtool.compare.parts import Parts
+
+        with Parts(self.parts).locked() as parts:
+            try:
+                yield parts
+            except BaseException:
+                if parts.there:
+                    remark(f"the images drawn so far are in {self.parts}: the same command goes on from there")
+                raise
+            parts.clear()
+            if self.parts.exists():
+                remark(f"{self.parts} keeps what another comparison has drawn, which did not come to its end", quiet)
 
     def write(self, found: Comparison, model: str | None, old: dict[str, Any] | None) -> dict[str, Any]:
-        """Make all that was asked for, then write it; returns the document."""
+        """Write all that was asked for, the figures first; returns the document. `writing.finish` tells of failures."""
         from dtool.compare.document import document
-
-        made = document(found, command=_command(), model=model or "the network inside the package", baseline=old)
-        text = "" if self.page is None else _page(made, found)
-        if self.picture is not None:
-            self._picture(found, self.picture)
-        if self.page is not None:
-            self._text(self.page, text)
-        if self.document is not None:
-            self._text(self.document, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
-        return made
-
-    def clear(self) -> None:
-        """Remove what was kept on the way."""
-        from dtool.compare.parts import remove
-
-        remove(self.parts)
-
-    def _picture(self, found: Comparison, path: Path) -> None:
         from dtool.compare.report import picture
         from dtool.picture import is_picture
 
-        if is_picture(found.shape):
-            drawn = picture(found)
-            write_atomically(path, lambda temporary: drawn.save(temporary, "PNG"))
-            self.written.append(path)
+        made = document(found, command=_command(), model=model or "the network inside the package", baseline=old)
+        if self.document is not None:
+            self._text("document", self.document, lambda: json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+        if self.page is not None:
+            self._text("page", self.page, lambda: _page(made, found))
+        if self.picture is not None and is_picture(found.shape):
+            about = {"command": made["command"], "n": found.n, "seed": found.seed}
+            self.writing.add("picture", self.picture, saving(lambda: picture(found), **about))
+        return made
 
-    def _text(self, path: Path, text: str) -> None:
-        write_atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
-        self.written.append(path)
+    def _text(self, kind: str, path: Path, make: Callable[[], str]) -> None:
+        self.writing.add(kind, path, lambda temporary: temporary.write_text(make(), "utf-8"))
 
 
 def _page(made: dict[str, Any], found: Comparison) -> str:
@@ -121,17 +144,6 @@ def progress_of(quiet: bool) -> Iterator[Tell | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("comparing", total=None)
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what or "comparing")
-
-
-@contextmanager
-def kept_on_interrupt(parts: Path) -> Iterator[None]:
-    """On Ctrl-C, say what is kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if parts.exists():
-            remark(f"the images drawn so far are in {parts}: the same command goes on from there")
-        raise
 
 
 def show(found: Comparison, old: dict[str, Any] | None, quiet: bool) -> None:

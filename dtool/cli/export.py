@@ -124,6 +124,7 @@ def export(
     measured what it loses, and how fast it is here. Of an ONNX file that does not say what network it is, say it as to
     dtool sample: --schedule, --prediction.
     """
+    from dtool.cli.pictures import require_own
     from dtool.export.api import export as export_network
 
     small: dict[str, Any] = {"half": half, "int8": int8, "allow_loss": allow_loss}
@@ -139,6 +140,8 @@ def export(
         from dtool.export.for_cuda import export_for_cuda
 
         fused = output or model.with_name(f"{model.stem}-cuda.onnx")
+        if output is None:
+            require_own(fused, f"name another, with -o (-o {fused} replaces it)")
         _show(export_for_cuda(model, fused, steps=steps, check=check), as_json, quiet)
         return
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
@@ -153,6 +156,8 @@ def export(
         raise UsageError(f"--{min(given).replace('_', '-')} is for a sampler's file", "say which one, with --recipe")
     _require_kind(model, recipe)
     out = output or _named(model, recipe)
+    if output is None:
+        require_own(out, f"name another, with -o (-o {out} replaces it)")
     report = export_network(model, out, plan=recipe, steps=steps, spec=said, check=check, **small, **given)
     _show(report, as_json, quiet)
 

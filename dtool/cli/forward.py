@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dtool.schedulers.schedule import Schedule
 
 EXAMPLES = ("dtool forward photo.jpg", "dtool forward digit --scheduler cosine --steps 12 -o forward.png")
+PICTURE = Path("forward.png")
 LONGEST = 128  # pixels: a larger image is made smaller
 
 
@@ -38,7 +39,9 @@ def forward(
     ] = None,
     steps: Annotated[int, typer.Option(min=2, max=50, help="how many times to show, evenly from 0 to T-1")] = 9,
     seed: Annotated[int, typer.Option(min=0, help="of the noise; every row gets the same")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", help="the picture")] = Path("forward.png"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="the picture [default: forward.png]", show_default=False)
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
@@ -48,12 +51,17 @@ def forward(
     One row a schedule, x_t = alpha_t x0 + sigma_t noise at evenly spaced times, the same noise in every row. Under
     each picture stands alpha-bar, the share of its variance that is still the image's.
     """  # fmt: skip
-    from dtool.files import require_picture, write_atomically
+    from dtool.cli.pictures import require_own, save
+    from dtool.files import files_in, require_apart, require_picture
 
+    given, output = output, output or PICTURE
+    require_apart([output], [None if Path(image).is_dir() else image, *files_in(*(scheduler or ()))])
     require_picture(output)
+    if given is None:
+        require_own(output, f"name another, with -o (-o {output} replaces it)")
     chosen = _schedules(scheduler)
     picture = _picture(_image(image, seed, device), chosen, steps, seed)
-    write_atomically(output, lambda temporary: picture.save(temporary, "PNG"))
+    save(output, lambda: picture, command="forward", schedulers=list(chosen), seed=seed)
     if as_json:
         say_json({"picture": str(output), "schedulers": list(chosen), "seed": seed})
     else:

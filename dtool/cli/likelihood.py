@@ -113,7 +113,7 @@ def likelihood(
     By default the variational bound, term by term: what is left of the image in the noise (L_T), what each step tells
     of it, and what it takes to say the image itself (L_0). With --ode the probability-flow ODE. Lower is better.
     """
-    from dtool.files import require_picture
+    from dtool.files import Writing, files_in, require_apart, require_picture
 
     flow = {"--trace": trace, "--probes": probes, "--tolerance": tolerance}
     chain = {
@@ -125,6 +125,7 @@ def likelihood(
         raise UsageError("there are no images", "name them: --data PATH, or --data digits")
     count = _steps(steps)
     if output is not None:
+        require_apart([output], [model, data, stats, *files_in(scheduler, spacing, opening.schedule)])
         require_picture(output)
     net = open_network(model, device, backend, opening)
     chosen = Chosen(net, data, n, seed, levels, classes)
@@ -132,19 +133,21 @@ def likelihood(
         _density(chosen, {"trace": trace, "probes": probes or 1, "tolerance": tolerance or 1e-5}, as_json, quiet)
         return
     options = {"plan": count, "scheduler": scheduler, "spacing": spacing, "clip": clip, "batch_size": batch_size}
-    found = _bound(chosen, options, variance, stats, quiet)
+    found, writing = _bound(chosen, options, variance, stats, quiet), Writing()
     if output is not None:
         from dtool.cli.likelihood_picture import picture
-        from dtool.files import write_atomically
+        from dtool.cli.pictures import saving
 
-        drawn = picture(found, net.spec.data_range)
-        write_atomically(output, lambda temporary: drawn.save(temporary, "PNG"))
+        about = {"command": "likelihood", "bits": found.total, "n": found.n, "seed": found.seed}
+        writing.add("picture", output, saving(lambda: picture(found, net.spec.data_range), **about))
+    drawn = writing.written.get("picture")
     if as_json:
-        say_json(found.to_dict() | chosen.said | {"picture": None if output is None else str(output)})
-        return
-    _show(found)
-    if output is not None:
-        say(output)
+        say_json(found.to_dict() | chosen.said | {"picture": None if drawn is None else str(drawn)})
+    else:
+        _show(found)
+        if drawn is not None:
+            say(drawn)
+    writing.finish()
 
 
 def _require_one_kind(ode: bool, flow: dict[str, Any], chain: dict[str, Any]) -> None:

@@ -51,12 +51,15 @@ def plan(
     off D.
     """
     from dtool.backends.fused import plan_in
+    from dtool.cli.pictures import saving
     from dtool.cli.values import times
-    from dtool.files import require_picture, write_atomically
+    from dtool.files import Writing, files_in, require_apart, require_picture
     from dtool.plan.api import plan as make_plan
 
     if plot is not None:
+        require_apart([plot], [recipe, *files_in(recipe, scheduler, spacing)])
         require_picture(plot)
+    writing = Writing()
     if recipe.endswith(".onnx"):
         if (steps, points, scheduler, spacing) != (None,) * 4:
             raise UsageError(f"{recipe} holds a plan as it is", "leave the other options out, or give a recipe")
@@ -64,14 +67,14 @@ def plan(
     else:
         made = make_plan(recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=times(points))
     if plot is not None:
-        picture = _picture(made)
-        write_atomically(plot, lambda temporary: picture.save(temporary, "PNG"))
-        remark(f"drawn into {plot}", quiet)
+        writing.add("picture", plot, saving(lambda: _picture(made), command="plan", recipe=made.recipe))
+        remark(f"drawn into {plot}", quiet or not writing.written)
     if as_json:
         say(made.to_json().rstrip())
-        return
-    _show(made)
-    remark(_summary(made), quiet)
+    else:
+        _show(made)
+        remark(_summary(made), quiet)
+    writing.finish()
 
 
 def _summary(made: Plan) -> str:

@@ -107,13 +107,15 @@ def sample(
     from dtool.backends.sampling import require_room
     from dtool.cli.sample_files import check_paths, files_for, write
     from dtool.cli.values import class_list, id_list
+    from dtool.files import files_in
     from dtool.networks.labels import label_names
 
     chosen = id_list(ids)
     if chosen is not None and n is not None and n != len(chosen):
         raise UsageError(f"-n {n}, but --ids names {len(chosen)} images", "leave -n out")
     count = len(chosen) if chosen is not None else 16 if n is None else n
-    check_paths(output, npz, trace)
+    said = (recipe, sampler, scheduler, spacing, opening.schedule, *(f"={value}" for value in options.values()))
+    check_paths(output, npz, trace, [model, *files_in(*said)])
     net = open_network(model, device, backend, opening)
     files = files_for(net, output, npz, trace)
     plan = _plan(net, sampler, recipe, scheduler, spacing, steps, points, options)
@@ -130,15 +132,16 @@ def sample(
         "model": model, "backend": net.backend, "device": net.device,
         "guidance": guidance, "clip": clip, "threshold": threshold, "dtool": dtool.__version__,
     }  # fmt: skip
-    write(files, net, out, settings)
+    writing = write(files, net, out, settings, extra=output is None and npz is not None)
     remark(f"{count} images, {plan.recipe}, {plan.steps} steps, {out.calls} calls, {out.seconds:.2f} s", quiet)
-    if as_json:
-        known = (
-            {} if out.labels is None else {"labels": out.labels.tolist(), "label_names": label_names(names, out.labels)}
-        )
-        say_json({"files": {k: str(path) for k, path in files.items()}, "seconds": out.seconds, **settings, **known})
-    else:
-        sys.stdout.writelines(f"{path}\n" for path in files.values())
+    written = {kind: str(path) for kind, path in files.items() if kind in writing.written}
+    if as_json and written:
+        if out.labels is not None:
+            settings |= {"labels": out.labels.tolist(), "label_names": label_names(names, out.labels)}
+        say_json({"files": written, "seconds": out.seconds, **settings})
+    elif not as_json:
+        sys.stdout.writelines(f"{path}\n" for path in written.values())
+    writing.finish()
 
 
 def _plan(

@@ -7,25 +7,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtool.errors import UsageError
+from dtool.files import Writing, require_apart, require_writable
 
 if TYPE_CHECKING:
     from dtool.backends.sampling import Samples
     from dtool.networks.network import Network
     from dtool.plan import Plan
 
+PICTURE, ARRAY = Path("samples.png"), Path("samples.npz")  # where nothing else is said
 
-def check_paths(output: Path | None, npz: Path | None, trace: bool) -> None:
-    """Find out before sampling, not after it, that a file cannot be written."""
-    from dtool.files import require_writable
+
+def check_paths(output: Path | None, npz: Path | None, trace: bool, inputs: Sequence[Path | str | None] = ()) -> None:
+    """Find out before sampling, not after it, that a file cannot be written, is an input, or somebody else's."""
+    from dtool.cli.pictures import require_own
 
     if output is not None and output.suffix.lower() != ".png":
         raise UsageError(f"{output}: the picture is a PNG", "end its name in .png, or use --npz for the array")
     if npz is not None and npz.suffix.lower() != ".npz":
         raise UsageError(f"{npz}: the array is an .npz", "end its name in .npz")
-    picture = output or Path("samples.png")
-    for path in (picture, npz, _trace_path(picture) if trace else None):
-        if path is not None and (path != picture or output is not None or npz is None):
-            require_writable(path)
+    picture = output or PICTURE
+    strip = _trace_path(picture) if trace else None
+    asked = [path for path in (npz, strip, None if _is_extra(output, npz) else picture) if path is not None]
+    require_apart(asked, inputs)
+    for path in asked:
+        require_writable(path)
+    if output is None and npz is None:
+        require_own(picture, f"name another, with -o (-o {picture} replaces it)")
+    if strip is not None:
+        require_own(strip, "move it away, or name another picture, with -o")
+
+
+def _is_extra(output: Path | None, npz: Path | None) -> bool:
+    """Whether the picture is one that nobody asked for: it comes with the array where it can, and replaces nothing."""
+    return output is None and npz is not None
 
 
 def _trace_path(picture: Path) -> Path:
@@ -34,11 +48,12 @@ def _trace_path(picture: Path) -> Path:
 
 def files_for(net: Network, output: Path | None, npz: Path | None, trace: bool) -> dict[str, Path]:
     """What will be written. A network whose samples are no pictures gives an array, and no picture unless asked."""
+    from dtool.cli.pictures import require_own
     from dtool.picture import is_picture
 
     files: dict[str, Path] = {}
     if is_picture(net.shape):
-        files["picture"] = output or Path("samples.png")
+        files["picture"] = output or PICTURE
         if trace:
             files["trace"] = _trace_path(files["picture"])
     elif output is not None or trace:
@@ -46,31 +61,30 @@ def files_for(net: Network, output: Path | None, npz: Path | None, trace: bool) 
             f"samples of shape {net.shape} are no pictures", "leave out -o and --trace, and use --npz FILE"
         )
     if npz is not None or not files:
-        files["npz"] = npz or Path("samples.npz")
+        files["npz"] = npz or ARRAY
+        if npz is None:
+            require_writable(ARRAY)
+            require_own(ARRAY, f"name another, with --npz (--npz {ARRAY} replaces it)")
     return files
 
 
-def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str, Any]) -> None:
-    """Write each file whole; pictures carry the settings that made them."""
-    import json
+def write(files: dict[str, Path], net: Network, out: Samples, settings: dict[str, Any], extra: bool) -> Writing:
+    """Write each file whole, the array first; pictures carry the settings that made them.
 
-    from PIL.PngImagePlugin import PngInfo
-
-    from dtool.files import write_atomically
+    extra: the picture is one that nobody asked for.
+    """
+    from dtool.cli.pictures import saving
     from dtool.picture import overview
 
-    notes = PngInfo()
-    notes.add_itxt("dtool", json.dumps(settings, ensure_ascii=False))
-
-    def save(path: Path, picture: Any) -> None:
-        write_atomically(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=notes))
-
-    if "picture" in files:
-        save(files["picture"], overview(out.x0, net.spec.data_range, net.classes))
-    if "trace" in files:
-        save(files["trace"], _strip(net, out))
+    writing = Writing()
     if "npz" in files:
-        write_atomically(files["npz"], _array_writer(out, net.spec.names, settings))
+        writing.add("npz", files["npz"], _array_writer(out, net.spec.names, settings))
+    if "picture" in files:
+        picture = saving(lambda: overview(out.x0, net.spec.data_range, net.classes), **settings)
+        writing.add("picture", files["picture"], picture, asked=not extra)
+    if "trace" in files:
+        writing.add("trace", files["trace"], saving(lambda: _strip(net, out), **settings))
+    return writing
 
 
 def _array_writer(out: Samples, names: Sequence[str], settings: dict[str, Any]) -> Callable[[Path], None]:

@@ -46,11 +46,13 @@ def schedulers(
             raise UsageError("--recipe and --steps say what to mark in the picture", "give --plot FILE too")
         _list(name, as_json)
         return
-    from dtool.files import require_picture, write_atomically
+    from dtool.cli.pictures import save
+    from dtool.files import files_in, require_apart, require_picture
 
+    require_apart([plot], files_in(name, recipe))
     require_picture(plot)
     picture = _picture(_chosen(name, recipe), recipe, 10 if steps is None else steps)
-    write_atomically(plot, lambda temporary: picture.save(temporary, "PNG"))
+    save(plot, lambda: picture, command="schedulers")
     if as_json:
         say_json({"picture": str(plot)})
     else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -60,10 +60,12 @@ def train(
 ) -> None:
     """Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."""
     _require_packages()
+    from dtool.files import files_in
+    from dtool.locks import locked
     from dtool.training.config import TrainConfig
     from dtool.training.session import Every, start
 
-    _check_output(output, preview, resume=resume, force=force)
+    _check_output(output, preview, [data, *files_in(scheduler)], resume=resume, force=force)
     config = TrainConfig.of(
         steps=steps,
         batch_size=batch_size,
@@ -80,25 +82,27 @@ def train(
     )
     wishes: dict[str, object] = {"width": width, "blocks": blocks, "dropout": dropout}
     wishes |= {"multipliers": _numbers("--multipliers", multipliers), "attention": _numbers("--attention", attention)}
-    session = start(
-        data,
-        output,
-        config,
-        network={name: value for name, value in wishes.items() if value is not None},
-        size=_size(size),
-        classes=classes,
-        guidance=guidance,
-        device=device,
-        resume=resume,
-        save_every=Every.parse(save_every),
-        preview=preview,
-        preview_every=Every.parse(preview_every),
-    )
-    if not quiet:
-        _say(session.summary())
-    with _silent() if quiet else _display(config.steps, session.trainer.step) as show:
-        for progress in session.run():
-            show(progress)
+    with locked(output, f"{output} is being trained"):
+        _check_begun(output, resume=resume, force=force)
+        session = start(
+            data,
+            output,
+            config,
+            network={name: value for name, value in wishes.items() if value is not None},
+            size=_size(size),
+            classes=classes,
+            guidance=guidance,
+            device=device,
+            resume=resume,
+            save_every=Every.parse(save_every),
+            preview=preview,
+            preview_every=Every.parse(preview_every),
+        )
+        if not quiet:
+            _say(session.summary())
+        with _silent() if quiet else _display(config.steps, session.trainer.step) as show:
+            for progress in session.run():
+                show(progress)
     if session.interrupted:
         again = "the same command with --resume goes on" if output.suffix == ".pt" else "only a .pt can be resumed"
         _say(f"interrupted after {session.trainer.step} steps; {output} is kept: {again}")
@@ -112,22 +116,28 @@ def _require_packages() -> None:
             raise DtoolError(f"training needs {name}, which is not installed", "pip install 'dtool-diffusion[train]'")
 
 
-def _check_output(output: Path, preview: Path | None, *, resume: bool, force: bool) -> None:
+def _check_output(output: Path, preview: Path | None, inputs: list[Any], *, resume: bool, force: bool) -> None:
     """Find out before hours of work, not after them."""
-    from dtool.files import require_writable
+    from dtool.files import require_apart, require_writable
     from dtool.networks.checkpoint import SUFFIXES
 
     if output.suffix not in SUFFIXES:
         raise UsageError(f"{output}: unknown kind of checkpoint", "end its name in .pt or .safetensors")
     if preview is not None and preview.suffix.lower() != ".png":
         raise UsageError(f"{preview}: a preview is a PNG", "end its name in .png")
+    require_apart([output, preview], inputs)
     if resume and output.suffix != ".pt":
         raise UsageError(f"--resume: {output} holds no state of training", "only a .pt can be resumed")
+    _check_begun(output, resume=resume, force=force)
+    require_writable(output)
+
+
+def _check_begun(output: Path, *, resume: bool, force: bool) -> None:
+    """Raise DtoolError unless there is a run where one is to be continued, and none where one is to begin."""
     if resume and not output.exists():
         raise DtoolError(f"--resume: there is no {output}", "leave --resume out to begin a new run")
     if output.exists() and not (resume or force):
         raise UsageError(f"{output} exists", "--resume continues it, --force replaces it")
-    require_writable(output)
 
 
 def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
@@ -182,7 +192,8 @@ def _lines(steps: int) -> Show:
             return
         last = time.monotonic()
         left = (steps - now.step) * now.seconds_per_step
-        _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_time(left)} left")
+        with suppress(OSError):  # nobody reads it any more: that is no reason to stop
+            _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_time(left)} left")
 
     return show
 

@@ -3,84 +3,135 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import os
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
 from dtool.files import cannot_write, write_atomically
+from dtool.locks import locked
 from dtool.networks.network import Network
 from dtool.version import __version__
 
 PART = 64  # images between two files
-KEY = "key.json"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Parts:
-    """Files in a folder of their own, a plan's images some at a time: `PLAN-FIRST.npz`. None but these are touched."""
+    """Files in a folder of their own, a plan's images some at a time: `KEY-PLAN-FIRST.npz`. No others are touched.
 
-    def __init__(self, folder: Path, key: dict[str, Any]) -> None:
-        """folder: made when there is something to keep. key: what decides over the images; files of others are removed.
+    Each says in itself what it holds: the key, of which a digest is in its name, the plan, which images, and a checksum
+    of them. What does not say what is asked for is none of this comparison's, and is neither read nor removed, so that
+    several comparisons may keep images in one folder. One at a time: `locked`.
+    """
 
-        Raises DtoolError if it cannot be read, or is no folder.
+    def __init__(self, folder: Path, key: dict[str, Any] | None = None) -> None:
+        """folder: made when there is something to keep. key: what decides over the images; it may be set later.
+
+        Raises DtoolError if there is no such folder to be had.
         """
         self.folder = folder
-        self._key = json.dumps(key, sort_keys=True)
-        try:
-            if folder.exists() and (folder / KEY).read_text("utf-8") != self._key:
-                remove(folder)
-        except FileNotFoundError:
-            remove(folder)
-        except (OSError, ValueError) as error:
-            raise cannot_write(folder, error) from error
+        self._key = ""
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise cannot_write(folder, NotADirectoryError(0, "not a folder"))
+        if key is not None:
+            self.begin(key)
+
+    def begin(self, key: dict[str, Any]) -> None:
+        """Set what decides over the images: those of another key are not read."""
+        self._key = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[Parts]:
+        """Keep other comparisons from this folder; raises DtoolError at once if one has it."""
+        with locked(self.folder, f"{self.folder} is being used"):
+            yield self
+
+    @property
+    def there(self) -> bool:
+        """Whether images of this comparison are kept."""
+        return bool(self._own())
 
     def read(self, plan: str) -> NDArray[np.float32] | None:
         """The images `(k, *shape)` of a plan from the first on without a gap, None if there are none.
 
-        A file that cannot be read is as good as none.
+        A file that cannot be read, or holds anything else, is as good as none.
         """
         images: list[NDArray[np.float32]] = []
         done = 0
-        while (path := self._path(plan, done)).exists():
-            try:
-                with np.load(path, allow_pickle=False) as part:
-                    images.append(part["images"])
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                break
-            done += len(images[-1])
+        while (part := self._part(plan, done)) is not None:
+            images.append(part)
+            done += len(part)
         return np.concatenate(images) if images else None
 
     def write(self, plan: str, first: int, images: NDArray[np.float32]) -> None:
         """Keep the images from the `first`-th on; raises DtoolError if they cannot be written."""
+        images = np.ascontiguousarray(images)
+        about = json.dumps(self._about(plan, first, images))
 
         def save(temporary: Path) -> None:
             with temporary.open("wb") as file:
-                np.savez(file, images=images)
+                np.savez(file, images=images, about=np.array(about))
 
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-        if not (self.folder / KEY).exists():
-            write_atomically(self.folder / KEY, lambda temporary: temporary.write_text(self._key, "utf-8"))
         write_atomically(self._path(plan, first), save)
 
-    def _path(self, plan: str, first: int) -> Path:
-        return self.folder / f"{plan}-{first}.npz"
-
-
-def remove(folder: Path) -> None:
-    """Remove what a comparison kept in a folder, and the folder if nothing else is in it."""
-    for path in [*folder.glob("*-*.npz"), folder / KEY]:
+    def clear(self) -> None:
+        """Remove what this comparison kept, and the folder if nothing else is in it."""
+        unfinished = self.folder.glob(f".{self._key[:16]}-*.tmp") if self._key else ()  # of a run that was killed
+        for path in (*self._own(), *unfinished):
+            with contextlib.suppress(OSError):
+                path.unlink()
         with contextlib.suppress(OSError):
-            path.unlink()
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+            self.folder.rmdir()
+
+    def _path(self, plan: str, first: int) -> Path:
+        return self.folder / f"{self._key[:16]}-{plan}-{first}.npz"
+
+    def _own(self) -> list[Path]:
+        return list(self.folder.glob(f"{self._key[:16]}-*-*.npz")) if self._key else []
+
+    def _about(self, plan: str, first: int, images: NDArray[np.float32]) -> dict[str, Any]:
+        """What a part says of itself."""
+        digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
+        digest.update(images.data)
+        return {"key": self._key, "plan": plan, "first": first, "count": len(images), "sha256": digest.hexdigest()}
+
+    def _part(self, plan: str, first: int) -> NDArray[np.float32] | None:
+        """The images of one file, None if it is not what it should be."""
+        try:
+            with np.load(self._path(plan, first), allow_pickle=False) as part:
+                about, images = json.loads(str(part["about"])), np.ascontiguousarray(part["images"])
+        except (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile):
+            return None
+        good = images.ndim > 1 and len(images) > 0 and about == self._about(plan, first, images)
+        return images if good else None
+
+
+def keeping(function: Callable[P, R]) -> Callable[P, R]:
+    """`function(…, keep=…)`, which gets the folder's `Parts`, locked while it runs, where it is told a folder."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **options: P.kwargs) -> R:
+        folder = options.get("keep")
+        if not isinstance(folder, (str, Path)):
+            return function(*args, **options)
+        with Parts(Path(folder)).locked() as options["keep"]:
+            return function(*args, **options)
+
+    return wrapper
 
 
 def key_of(network: Network, **settings: Any) -> dict[str, Any]:
@@ -89,7 +140,9 @@ def key_of(network: Network, **settings: Any) -> dict[str, Any]:
     Raises DtoolError if the settings are nothing that JSON can hold.
     """
     digest = hashlib.sha256(network.spec.model_dump_json().encode())
-    digest.update(np.ascontiguousarray(network.trial(1, 1, network.schedule.T // 2, False)).tobytes())
+    last = network.schedule.T - 1
+    for time in sorted({last // 20, last // 4, last // 2, 3 * last // 4, last}):
+        digest.update(np.ascontiguousarray(network.trial(2, 1, time, False)).tobytes())
     key = {"dtool": __version__, "network": digest.hexdigest(), "backend": network.backend, "device": network.device}
     try:
         plain: dict[str, Any] = json.loads(json.dumps(key | settings))

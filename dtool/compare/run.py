@@ -18,7 +18,7 @@ from dtool.compare.contestants import contestants
 from dtool.compare.drawing import TIMED, Drawing, affordable, checked_labels
 from dtool.compare.law import Law, law_of
 from dtool.compare.paired import chance
-from dtool.compare.parts import Parts, key_of
+from dtool.compare.parts import Parts, keeping, key_of
 from dtool.compare.result import Comparison, Entry
 from dtool.compare.solver import LEAST, References, Solution
 from dtool.compare.split import Split
@@ -34,6 +34,7 @@ JUDGED = 128  # images that a budget tries the metrics on
 PAIRED = 256  # images that the recipes' distances to each other are measured on
 
 
+@keeping
 def compare(
     network: Network,
     recipes: Sequence[str | Recipe],
@@ -52,7 +53,7 @@ def compare(
     repeats: int = 3,
     budget: float | None = None,
     traces: int = 0,
-    keep: Path | None = None,
+    keep: Path | Parts | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Comparison:
     """Draw the same n images with each recipe at each number of steps; measure time, and both errors.
@@ -63,8 +64,8 @@ def compare(
     measured. reference: what the law of the samples is compared with: images `(m, *shape)` in the data range, a
     `dtool.metrics.Reference`, a `dtool.targets.Target`, or the statistics of `dtool.compare.statistics`; default those
     that the network has of its training images. metrics: by name, default all that can be had. traces: of how many
-    images the steps are kept. keep: a folder for the images as they come: the same comparison goes on from there.
-    progress(done, total, what): after every network call. Raises UsageError for what cannot be had.
+    images the steps are kept. keep: a folder for the images as they come: the same comparison goes on from there; no
+    two at a time. progress(done, total, what): after every network call. Raises UsageError for what cannot be had.
     """
     if isinstance(network, FusedNetwork) and network.form.frozen:
         hint = "compare the network's own file, or export it without freeze"
@@ -75,7 +76,9 @@ def compare(
     require_room(network, len(plans) * (n or 0))
     given = checked_labels(network, labels, n)
     settings = {"guidance": guidance, "clip": clip, "batch_size": batch_size}
-    kept = None if keep is None else Parts(keep, key_of(network, seed=seed, labels=labels, **settings))
+    kept = keep if isinstance(keep, Parts) else None
+    if kept is not None:
+        kept.begin(key_of(network, seed=seed, labels=labels, **settings))
     made = partial(law_of, reference, names=metrics, seed=seed, name=reference_name, statistics=network.spec.statistics)
     law = _law(made, n, metrics) if n else None  # before anything is drawn: it may refuse
     drawing = Drawing(network, plans, names, seed, given, settings, kept, progress)

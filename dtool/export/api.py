@@ -15,7 +15,7 @@ from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportRe
 from dtool.export.settled import SamplerOptions, Trained, settled
 from dtool.export.sources import Source, require_packages, source
 from dtool.export.triton import beside, config, require_free, write_both
-from dtool.files import require_writable, scratch_file, write_atomically
+from dtool.files import files_in, require_apart, require_writable, scratch_file, write_atomically
 from dtool.networks.spec import NetworkSpec, schedule_of
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
@@ -69,6 +69,8 @@ def export(
         )
     if half and int8:
         raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
+    sources = [net if isinstance(net, (str, Path)) else None, *files_in(plan if isinstance(plan, str) else None)]
+    require_apart([path, beside(path) if options.get("freeze") else None], sources)
     require_writable(path)
     if options.get("freeze"):
         require_writable(beside(path))

@@ -30,7 +30,7 @@ from dtool.export.builder import Graph
 from dtool.export.metadata import KEY, describe
 from dtool.export.report import TOLERANCE, Comparison, ExportReport
 from dtool.export.sources import require_packages, source
-from dtool.files import require_writable, scratch_file, write_atomically
+from dtool.files import require_apart, require_writable, scratch_file, write_atomically
 from dtool.networks.spec import NetworkSpec
 
 DOMAIN = "com.microsoft"
@@ -44,6 +44,7 @@ def export_for_cuda(net: Any, out: Path | str, *, steps: int = 50, check: bool =
     kernels themselves are not tried. Raises what `dtool.export` and `for_cuda` raise, and writes nothing then.
     """
     started, path = time.perf_counter(), Path(out)
+    require_apart([path], [net if isinstance(net, (str, Path)) else None])
     require_writable(path)
     require_packages("onnx", "onnxruntime")
     found = source(net)

@@ -73,9 +73,9 @@ def class_number(name: str, names: Sequence[str], classes: int) -> int:
     raise UsageError(f"there is no class {name!r}", did_you_mean(name, names) if names else numbers)
 
 
-def label_names(names: Sequence[str], labels: Labels) -> list[str]:
+def label_names(names: Sequence[str], labels: Labels | None) -> list[str]:
     """The name of each label, of a network whose classes have these names: "none" for the label that means none."""
-    return [names[label] if label < len(names) else "none" for label in labels.tolist()]
+    return [names[label] if label < len(names) else "none" for label in ([] if labels is None else labels.tolist())]
 
 
 def _shortened(value: Any) -> str:

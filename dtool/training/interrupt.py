@@ -17,7 +17,10 @@ class Interrupt:
 
 @contextmanager
 def deferred() -> Iterator[Interrupt]:
-    """Turn the first SIGINT or SIGTERM into a flag; the second Ctrl-C interrupts at once."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a flag; the second Ctrl-C interrupts at once.
+
+    SIGHUP is that of a terminal that is closed; one that is ignored, as under nohup, stays so.
+    """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
@@ -28,7 +31,10 @@ def deferred() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.requested = True
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield interrupt
     finally:

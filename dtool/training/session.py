@@ -16,7 +16,7 @@ from torch import nn
 
 from dtool.data.images import Images, load
 from dtool.errors import DtoolError, UsageError
-from dtool.files import require_writable
+from dtool.files import WriteError, require_apart, require_writable
 from dtool.networks import checkpoint
 from dtool.networks.spec import NetworkSpec, described_schedule
 from dtool.networks.unet import UNetConfig
@@ -78,7 +78,7 @@ class Session:
                     self.interrupted = True
                     break
                 if self.save_every.due(progress.step, time.monotonic() - saved):
-                    self.save()
+                    self._save_on_the_way()
                     saved = time.monotonic()
                 if self.preview and self.preview_every.due(progress.step, time.monotonic() - looked):
                     self._look()
@@ -87,13 +87,21 @@ class Session:
         if not self.interrupted:
             self._look()
 
+    def _save_on_the_way(self) -> None:
+        """Write the checkpoint. If that fails, it is said, and training goes on: the next time there may be room."""
+        try:
+            self.save()
+        except WriteError as error:
+            warnings.warn(f"after {self.trainer.step} steps, {error}; training goes on, {error.hint}", stacklevel=2)
+
     def _look(self) -> None:
         """Write the preview. If that fails, it is said, and the training goes on: nobody loses hours to a picture."""
         if self.preview:
             try:
                 self.preview(self.network())
-            except DtoolError as error:
-                warnings.warn(f"there is no preview: {error}", stacklevel=2)
+            except Exception as error:
+                text = str(error) if isinstance(error, DtoolError) else f"{type(error).__name__}: {error}"
+                warnings.warn(f"there is no preview: {' '.join(text.split())}", stacklevel=2)
 
     def summary(self) -> str:
         """One line for a person: what is trained, on what, where."""
@@ -148,6 +156,7 @@ def start(
         )
     made = schedule(config.schedule)
     where = accelerator(device, config.mixed_precision)
+    require_apart([output, preview], [data])
     if preview:
         require_writable(preview)
     images = load(data, size=size, classes=classes)
