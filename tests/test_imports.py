@@ -13,7 +13,7 @@ ROOT = Path(dtool.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # From the ground up; packages of one line may import each other.
 LAYERS = [
-    {"errors", "version", "options", "_callable", "files", "picture", "plain", "halves"},
+    {"errors", "version", "arguments", "options", "_callable", "files", "picture", "plain", "halves"},
     {"plugins"},
     {"schedulers", "samplers"},
     {"plan"},

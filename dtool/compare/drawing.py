@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import whole_numbers
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.sampling import Samples, sample
 from dtool.compare.parts import PART, Parts
@@ -155,7 +156,7 @@ def checked_labels(network: Network, labels: int | Sequence[int] | None, n: int 
         return None
     if network.classes == 0:
         raise UsageError("this network is not conditional", "leave out the classes")
-    values = np.atleast_1d(np.asarray(labels, dtype=np.int64))
+    values = np.atleast_1d(whole_numbers("labels", labels))
     if np.ndim(labels) and n is not None and len(values) != n:
         raise UsageError(f"{len(values)} classes for {n} images", "give one class, or one each")
     return values

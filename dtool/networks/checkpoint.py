@@ -32,6 +32,10 @@ from dtool.version import __version__
 
 FORMAT = 1
 SUFFIXES = (".pt", ".safetensors")
+FOREIGN = (
+    "weights alone do not say what network they are of: name a function that makes it, as package.module:factory, "
+    "or export it to ONNX"
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def _read_pt(path: Path) -> dict[str, Any]:
         if begins_as_zip or _imports(path):
             raise DtoolError(
                 f"{path}: refused, because loading it would run code that comes with the file",
-                "ask its author for a .safetensors file, or for a plain state dict",
+                FOREIGN,
             ) from error
         raise _foreign(path) from error
     except Exception as error:
@@ -226,7 +230,7 @@ def _fit(network: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module
 def _foreign(path: Path) -> DtoolError:
     return DtoolError(
         f"{path}: this is not a checkpoint of dtool",
-        "train one with `dtool train`, or name a network of your own as package.module:factory",
+        FOREIGN,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import checks_arguments, numbers, whole_numbers
 from dtool.errors import UsageError
 from dtool.files import require_writable
 from dtool.networks.network import Network
@@ -16,6 +17,7 @@ from dtool.plan.prediction import history_map
 from dtool.samplers.statistics import VarianceStatistics
 
 
+@checks_arguments
 def measure_variance(
     network: Network,
     images: Any,
@@ -33,7 +35,7 @@ def measure_variance(
     default). path: where to write it, a .json. progress(done, total): after every level. The noise is a function of the
     seed and of the image's place. Raises UsageError for images that do not fit.
     """
-    data = np.asarray(images, dtype=np.float64)
+    data = numbers("images", images, "(N, *shape)", whole=True).astype(np.float64)
     if data.shape[1:] != network.shape or len(data) == 0:
         raise UsageError(f"images have shape {data.shape}; the network's are {network.shape}", "give (N, *shape)")
     if levels < 1:
@@ -82,7 +84,11 @@ def _classes(network: Network, labels: Any, count: int) -> NDArray[np.int64] | N
         if labels is not None:
             raise UsageError("this network is not conditional", "leave out labels")
         return None
-    given = np.full(count, -1) if labels is None else np.asarray(labels, dtype=np.int64)
+    given = np.full(count, -1) if labels is None else whole_numbers("labels", labels)
     if given.shape != (count,):
         raise UsageError(f"{given.size} labels for {count} images", "give one each")
+    if (given < -1).any() or (given >= network.classes).any():
+        raise UsageError(
+            f"labels are 0 … {network.classes - 1}; got {given.min()} … {given.max()}", "-1 means no class"
+        )
     return np.where(given == -1, network.classes, given).astype(np.int64)

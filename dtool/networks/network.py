@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import DtoolError
+from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import NetworkSpec
 from dtool.plan.plan import Plan
 from dtool.samplers.rule import Prediction
@@ -35,6 +35,7 @@ class Network(ABC):
     plan: Plan | None = None  # of a sampler's file
 
     def __init__(self, spec: NetworkSpec) -> None:
+        _require_sensible(spec)
         self.spec = spec
         self.company: dict[tuple[int, bool], bool] = {}
 
@@ -59,7 +60,9 @@ class Network(ABC):
             return
         hint = "return one number for each number of x"
         if tuple(output.shape[1:]) == (2 * self.shape[0], *self.shape[1:]):
-            hint = "it has twice the channels: say learned_variance=True if the second half is for the variance"
+            hint = (
+                "say --learned-variance (learned_variance=True) if the second half of the channels is for the variance"
+            )
         elif self.spec.learned_variance:
             hint = "with learned_variance it has twice the channels of x"
         raise DtoolError(f"the network returned shape {tuple(output.shape)} for x of shape {tuple(x.shape)}", hint)
@@ -110,6 +113,15 @@ class Network(ABC):
     @abstractmethod
     def noise(self, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], Any]:
         """`dtool.backends.noise.Normals` on this backend: draw ↦ `count` draws from it on, `(count, B, *shape)`."""
+
+
+def _require_sensible(spec: NetworkSpec) -> None:
+    """Refuse samples without numbers, and a range of the data without a width."""
+    if min(spec.shape) < 1 or prod(spec.shape) >= 1 << 40:
+        raise UsageError(f"samples cannot have the shape {spec.shape}", "give one of whole numbers from 1")
+    low, high = spec.data_range
+    if not -inf < low < high < inf:
+        raise UsageError(f"the data cannot range from {low:g} to {high:g}", "give the lower end first: -1,1")
 
 
 def schedule_of(spec: NetworkSpec) -> Schedule:
