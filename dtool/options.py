@@ -51,7 +51,11 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
         if first["type"] == "missing":
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
         raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
-    return {name: getattr(validated, name) for name in model.model_fields}
+    values = {name: getattr(validated, name) for name in model.model_fields}
+    for name, value in values.items():
+        if value != value:
+            raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", "give a number")
+    return values
 
 
 def complaint(mistake: Mapping[str, Any]) -> str:
@@ -78,9 +82,19 @@ def parsed(token: str) -> tuple[str, dict[str, str]]:
         key, value = match.groups()
         if key in options:
             raise UsageError(f"{key!r} is given twice in {token!r}", "give each option once")
-        options[key] = json.loads(value) if value.startswith('"') else value
+        options[key] = _unquoted(value, token) if value.startswith('"') else value
         rest = rest[match.end() :]
     return name, options
+
+
+def _unquoted(value: str, token: str) -> str:
+    """A quoted option's text."""
+    try:
+        return str(json.loads(value))
+    except ValueError as error:
+        raise UsageError(
+            f"cannot read {value} in {token!r}", 'inside quotes, write \\\\ for \\ and \\" for "'
+        ) from error
 
 
 def _text(value: Any) -> str:

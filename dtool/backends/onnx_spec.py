@@ -98,8 +98,11 @@ def _completed(said: dict[str, Any], called: Interface, source: str) -> NetworkS
             f"{source} takes a class label ({shown(called.label)}), and how many classes there are is not said",
             "add --num-classes, e.g. --num-classes 10; guidance wants that number itself to mean no class",
         )
-    said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
-    made = schedule(said["schedule"])
+    try:
+        said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
+        made = schedule(said["schedule"])
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{source}: {_first(error)}", "a schedule is a name, a shape a tuple of numbers") from error
     said["schedule"] = made.token or said["schedule"]
     try:
         return NetworkSpec(**said)
