@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
-from dtool.errors import UsageError
+from dtool.errors import UsageError, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", types.NoneType: "None"}
 LARGEST = 256  # bits of a whole number; what is beyond could not even be written into an error
-_SHOWN = 60  # characters of a value in an error
 
 
 def checks_arguments(function: Callable[P, R]) -> Callable[P, R]:
@@ -98,16 +97,6 @@ def require_finite(name: str, finite: bool) -> None:
     """Raise UsageError unless all numbers of an array are finite."""
     if not finite:
         raise UsageError(f"{name} holds numbers that are not finite", "look at where it comes from")
-
-
-def shown(value: object) -> str:
-    """`value` as an error names it: in one line, and not at any length."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:  # a number of more digits than Python writes, say
-        text = f"a {type(value).__name__}"
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _adapter(hint: Any) -> tuple[TypeAdapter[Any], str] | None:

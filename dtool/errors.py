@@ -39,6 +39,7 @@ class GateError(DtoolError):
 
 
 LONGEST = 100  # letters of a word that others are compared with: it takes their product
+SHOWN = 60  # characters of a value in an error
 LISTED = 20  # names that a hint lists at most
 
 
@@ -58,3 +59,13 @@ def closest(given: str, names: Iterable[str]) -> list[str]:
     for name in names:
         spelt.setdefault(name.lower(), name)
     return [spelt[one] for one in difflib.get_close_matches(given.lower()[:LONGEST], spelt, n=3, cutoff=0.5)]
+
+
+def shown(value: object) -> str:
+    """`value` as an error names it: in one line, and not at any length."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of more digits than Python writes, say
+        text = f"a {type(value).__name__}"
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from dtool.errors import UsageError, did_you_mean
+from dtool.errors import UsageError, did_you_mean, shown
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 
@@ -50,11 +50,11 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
-        raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
+        raise UsageError(f"{what}: {name}={shown(given.get(name))} is refused", complaint(first)) from error
     values = {name: getattr(validated, name) for name in model.model_fields}
     for name, value in values.items():
         if value != value:
-            raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", "give a number")
+            raise UsageError(f"{what}: {name}={shown(given.get(name))} is refused", "give a number")
     return values
 
 

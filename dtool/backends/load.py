@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dtool.arguments import checks_arguments, shown
+from dtool.arguments import checks_arguments
 from dtool.backends.asked import refuse_for_onnx, refuse_said, require_place, require_sense
 from dtool.backends.numpy_backend import FunctionNetwork
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import DtoolError, UsageError, shown
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec
 from dtool.options import complaint

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.arguments import shown, whole_numbers
-from dtool.errors import UsageError
+from dtool.arguments import whole_numbers
+from dtool.errors import UsageError, shown
 
 _HALF = np.uint64(32)
 Words = NDArray[np.uint64]

@@ -15,6 +15,7 @@ from typing import Any
 from dtool.errors import DtoolError
 from dtool.version import __version__
 
+LONGEST = 1000  # characters of a line: what was typed may be longer
 FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning, SyntaxWarning)
 
 
@@ -116,7 +117,10 @@ def _said(cause: str, hint: str, code: int) -> int:
 
 def _line(text: str) -> str:
     """`text` in one line that a terminal shows and any encoding takes."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+    text = " ".join(text.split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 200]} … {text[-200:]}"
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     return plain.encode(encoding, "backslashreplace").decode(encoding)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dtool.arguments import shown
 from dtool.backends.fused import FusedNetwork
-from dtool.errors import UsageError
+from dtool.errors import UsageError, shown
 from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from dtool.arguments import checks_arguments, shown
-from dtool.errors import UsageError
+from dtool.arguments import checks_arguments
+from dtool.errors import UsageError, shown
 from dtool.plan.compiler import compile as compile_
 from dtool.plan.plan import Plan
 from dtool.plan.point import Point, grid, points_on

@@ -72,7 +72,8 @@ class Schedule:
     def betas(self) -> Array:
         """β_t = 1 - ᾱ_t/ᾱ_{t-1}, `(T,)`: the form in which papers print a discrete schedule."""
         alpha_bar = np.concatenate([[1.0], self.alpha_bar])
-        return np.asarray(1.0 - alpha_bar[1:] / alpha_bar[:-1])
+        before = np.where(alpha_bar[:-1] == 0, 1.0, alpha_bar[:-1])  # α² is less than float64 can hold
+        return np.asarray(1.0 - alpha_bar[1:] / before)
 
     def level(self, t: ArrayLike) -> tuple[Array, Array]:
         """(α, σ) at the times `t` in [0, T-1], fractional ones too; exactly the table's entries at whole ones."""
