@@ -105,9 +105,10 @@ def _adapter(hint: Any) -> tuple[TypeAdapter[Any], str] | None:
     made = [_part(part) for part in parts]
     if not all(made):
         return None
-    kinds, words = zip(*(each for each in made if each), strict=True)
+    kinds, words = [each[0] for each in made if each], [each[1] for each in made if each]
     union: Any = functools.reduce(lambda a, b: a | b, kinds)
     whole: Any = typing.Annotated[union, BeforeValidator(_plain)]
+    words = [word for word in words if word != "None"] or ["None"]
     expected = ", ".join(words[:-1]) + (" or " if len(words) > 1 else "") + words[-1]
     return TypeAdapter(whole, config=ConfigDict(strict=True, arbitrary_types_allowed=True)), expected
 

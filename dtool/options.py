@@ -71,6 +71,8 @@ def written(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str
 
 def parsed(token: str) -> tuple[str, dict[str, str]]:
     """`name:key=value,…` as (name, options); a value may be a double-quoted JSON string."""
+    if not isinstance(token, str):
+        raise UsageError(f"{shown(token)} is no name", "write it as text: NAME[:key=value,…]")
     name, colon, rest = token.partition(":")
     if not name or (colon and not rest):
         raise UsageError(f"{token!r} is not of the form NAME[:key=value,…]", "write e.g. cosine:s=0.01")
