@@ -14,10 +14,9 @@ def sampler(token: str, **options: object) -> Rule:
     known = registry()
     recipe = None if known.samplers.knows(name) else known.recipes.get(name)
     if recipe is not None and recipe.token != name:
-        raise UsageError(
-            f"{name!r} is no sampler alone but a whole recipe, {recipe.token}",
-            f"write {recipe.token}, or use dtool.plan",
-        )
+        alone = recipe.token.partition("@")[0].partition("/")[0]
+        hint = f"its sampler is {alone}; dtool.plan takes the whole"
+        raise UsageError(f"{name!r} is the name of a whole recipe, {recipe.token}", hint)
     bound = registry().samplers.get(name).bind(**{**written, **options})
     assert isinstance(bound, Rule), f"sampler {name} is not a Rule"
     return bound
