@@ -24,7 +24,7 @@ from dtool.cli import main
 from dtool.cli.app import COMMANDS, command
 from dtool.plugins.registry import registry
 
-CALLS = int(os.environ.get("DTOOL_GENERATED_CALLS", "120"))
+CALLS = int(os.environ.get("DTOOL_GENERATED_CALLS", "80"))
 SEED = int(os.environ.get("DTOOL_GENERATED_SEED", "0"))
 SECONDS = 60  # of a call: it may work, but not hang
 CODES = {0, 1, 2, 3, 130}

@@ -12,6 +12,7 @@ from dtool.options import complaint
 from dtool.plan.plan import COLUMNS, FLAGS, FORMAT, HEADER
 
 LONGEST = 1 << 27  # characters: a hundred times what the largest plan of the catalogue takes
+MOST = 10_000  # characters of a name in it
 HINT = "write one with: dtool plan RECIPE --json"
 _Text = Annotated[str, BeforeValidator(lambda value: _clean(value))]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -68,9 +69,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """A text that can be written again, in one line; anything else as it is."""
-    if isinstance(value, str) and (len(value) > 10_000 or not value.isprintable()):
-        raise ValueError("the text is too long, or not printable")
+    """A text that can be written again; anything else as it is."""
+    if isinstance(value, str) and len(value) > MOST:
+        raise ValueError("the text is too long")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("the text holds half a character")
     return value
 
 

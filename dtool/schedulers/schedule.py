@@ -203,7 +203,9 @@ def from_betas(betas: ArrayLike) -> Schedule:
         raise UsageError(f"the betas are no table of numbers ({error})", "give one a step, each in (0, 1]") from error
     if beta.ndim != 1 or beta.size == 0 or not np.isfinite(beta).all() or (beta <= 0).any() or (beta > 1).any():
         bad = beta[~((beta > 0) & (beta <= 1))] if beta.ndim == 1 else beta
-        if beta.ndim != 1 or not beta.size:
+        if not beta.size:
+            raise UsageError("there are no betas", "give one a step, each in (0, 1]")
+        if beta.ndim != 1:
             raise UsageError(f"the betas have the shape {beta.shape}", "give (T,): one number a step")
         hint = "use larger betas" if bad.flat[0] <= 0 else "use more training steps T or smaller betas"
         if not np.isfinite(bad.flat[0]):
