@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from dtool.containment import OWN_FILES, containing_file, names_file
-from dtool.errors import UsageError, did_you_mean
+from dtool.errors import UsageError, did_you_mean, shown
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 
@@ -51,9 +51,13 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
-        raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
+        raise UsageError(f"{what}: {name}={shown(given.get(name))} is refused", complaint(first)) from error
     _require_contained(what, model, given)
-    return {name: getattr(validated, name) for name in model.model_fields}
+    values = {name: getattr(validated, name) for name in model.model_fields}
+    for name, value in values.items():
+        if value != value:
+            raise UsageError(f"{what}: {name}={shown(given.get(name))} is refused", "give a number")
+    return values
 
 
 def _require_contained(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> None:
@@ -77,6 +81,8 @@ def written(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str
 
 def parsed(token: str) -> tuple[str, dict[str, str]]:
     """`name:key=value,…` as (name, options); a value may be a double-quoted JSON string."""
+    if not isinstance(token, str):
+        raise UsageError(f"{shown(token)} is no name", "write it as text: NAME[:key=value,…]")
     name, colon, rest = token.partition(":")
     if not name or (colon and not rest):
         raise UsageError(f"{token!r} is not of the form NAME[:key=value,…]", "write e.g. cosine:s=0.01")
@@ -88,9 +94,19 @@ def parsed(token: str) -> tuple[str, dict[str, str]]:
         key, value = match.groups()
         if key in options:
             raise UsageError(f"{key!r} is given twice in {token!r}", "give each option once")
-        options[key] = json.loads(value) if value.startswith('"') else value
+        options[key] = _unquoted(value, token) if value.startswith('"') else value
         rest = rest[match.end() :]
     return name, options
+
+
+def _unquoted(value: str, token: str) -> str:
+    """A quoted option's text."""
+    try:
+        return str(json.loads(value))
+    except ValueError as error:
+        raise UsageError(
+            f"cannot read {value} in {token!r}", 'inside quotes, write \\\\ for \\ and \\" for "'
+        ) from error
 
 
 def _text(value: Any) -> str:

@@ -221,7 +221,8 @@ def test_a_file_that_says_it_itself_is_believed(capsys, file, tmp_path):
     failed(ran(capsys, "sample", "own.onnx", "--schedule", "linear"), 2, "own.onnx says itself", hint)
     failed(ran(capsys, "sample", "--schedule", "linear"), 2, "the network inside the package says itself", hint)
     (tmp_path / "net.pt").write_bytes(b"")
-    failed(ran(capsys, "sample", "net.pt", "--schedule", "linear"), 2, "net.pt says itself", hint)
+    result = ran(capsys, "sample", "net.pt", "--schedule", "linear")
+    failed(result, 1, "net.pt: this is not a checkpoint of dtool", "package.module:factory")
     failed(ran(capsys, "sample", "a.b:c", "--prediction", "v"), 2, "a.b:c says itself", hint)
     failed(ran(capsys, "compare", "own.onnx", "ddim", "--shape", "1,4,4"), 2, "own.onnx says itself", hint)
 

@@ -16,6 +16,7 @@ LAYERS = [
     {
         "errors",
         "version",
+        "arguments",
         "options",
         "containment",
         "_callable",

@@ -11,15 +11,21 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from dtool.arguments import checks_arguments
+from dtool.backends.asked import refuse_for_onnx, refuse_said, require_place, require_sense
 from dtool.backends.numpy_backend import FunctionNetwork
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import DtoolError, UsageError, shown
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec, described_schedule, warn_of_scaling
+from dtool.options import complaint
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import schedule as schedule_named
 from dtool.schedulers.schedule import Schedule
 
 
+@checks_arguments
 def load(
     source: str | Path | Any,
     *,
@@ -48,7 +54,7 @@ def load(
     if backend not in (None, "torch", "onnxruntime"):
         raise UsageError(f"there is no backend {backend!r}", "use torch or onnxruntime")
     if compile or cuda_graph:
-        _require_sense(source, compile, cuda_graph)
+        require_sense(source, compile, cuda_graph)
     found = _loaded(source, device, backend, spec, provider, time_limit, cuda_graph)
     return compiled(found) if compile else found
 
@@ -63,12 +69,13 @@ def _loaded(
     cuda_graph: bool,
 ) -> Network:
     if not isinstance(source, (str, Path)):
-        if not isinstance(spec, NetworkSpec):
-            raise UsageError("a module does not say what it predicts", "give spec=NetworkSpec(shape=…, schedule=…)")
-        return _torch().TorchNetwork(source, spec, device)  # type: ignore[no-any-return]
+        return _of_module(source, spec, device, backend, provider, time_limit)
     if re.fullmatch(r"[\w.]+:\w+", str(source)):
-        _for_onnx_alone(str(source), spec, provider)
-        return _from_factory(str(source), device)
+        refuse_said(str(source), spec)
+        made = _from_factory(str(source), device)
+        refuse_for_onnx(str(source), made.backend, provider, time_limit)
+        require_place(str(source), made, device, backend)
+        return made
     path = Path(source)
     kind = path.suffix.lower()
     if kind not in (".pt", ".pth", ".safetensors", ".onnx"):
@@ -77,52 +84,43 @@ def _loaded(
         raise DtoolError(f"there is no file {path}", "check the path")
     native = "onnxruntime" if kind == ".onnx" else "torch"
     if backend not in (None, native):
-        hint = f"dtool export {path}" if native == "torch" else "load the .pt file that it was exported from"
+        hint = f"dtool export {path}" if native == "torch" else "leave out --backend (backend=)"
         raise UsageError(f"{path} runs on {native}, not on {backend}", hint)
     if native == "onnxruntime":
         return _onnx().open_onnx(path, spec, device, provider, time_limit, cuda_graph)  # type: ignore[no-any-return]
-    _for_onnx_alone(str(path), spec, provider)
     torch_backend = _torch()
     from dtool.networks import checkpoint
 
-    read = checkpoint.read(path)
-    made: Network = torch_backend.TorchNetwork(read.build(), read.spec, device)
-    made.ours = True
-    return made
+    read = checkpoint.read(path)  # before anything is said of what it says: it may be foreign
+    refuse_said(str(path), spec)
+    refuse_for_onnx(str(path), native, provider, time_limit)
+    own: Network = torch_backend.TorchNetwork(read.build(), read.spec, device)
+    own.ours = True
+    return own
+
+
+def _of_module(
+    source: Any, spec: Any, device: str, backend: str | None, provider: str | None, time_limit: float | None
+) -> Network:
+    """A module, or a function on tensors, with its spec."""
+    if not isinstance(spec, NetworkSpec):
+        hint = "give a file's path, or a module with spec=NetworkSpec(shape=…, schedule=…)"
+        raise UsageError(f"source={shown(source)} does not say what it predicts", hint)
+    if not callable(source):
+        raise UsageError(f"source={shown(source)} is no network", "give a file's path, or a module with its spec")
+    if backend not in (None, "torch"):
+        raise UsageError(f"a module runs on torch, not on {backend}", "export it first: dtool.export((module, spec))")
+    refuse_for_onnx("a module", "torch", provider, time_limit)
+    return _torch().TorchNetwork(source, spec, device)  # type: ignore[no-any-return]
 
 
 def compiled(network: Network) -> Network:
     """The same network on PyTorch, compiled; raises UsageError for one that does not run there."""
     if network.backend != "torch":
-        raise UsageError(f"the network runs on {network.backend}, and only PyTorch compiles", "leave out compile=True")
+        hint = "leave out --compile (compile=True)"
+        raise UsageError(f"the network runs on {network.backend}, and only PyTorch compiles", hint)
     module: Any = getattr(network, "module")  # noqa: B009 - what a network on PyTorch has
     return _torch().TorchNetwork(module, network.spec, network.device, compile=True)  # type: ignore[no-any-return]
-
-
-def _require_sense(source: Any, compile: bool, cuda_graph: bool) -> None:  # noqa: A002 - as above
-    """Refuse what the backend of this network does not have."""
-    onnx_file = isinstance(source, (str, Path)) and str(source).lower().endswith(".onnx")
-    if compile and onnx_file:
-        raise UsageError(
-            f"{source} runs on ONNX Runtime, and only PyTorch compiles",
-            "give the checkpoint, or leave out --compile (compile=True)",
-        )
-    if cuda_graph and not onnx_file:
-        raise UsageError(
-            "cuda_graph is for ONNX files: on PyTorch, CUDA graphs come with compiling",
-            "use --compile (compile=True), or export the network first",
-        )
-
-
-def _for_onnx_alone(name: str, spec: Any, provider: str | None) -> None:
-    """Refuse what only an ONNX file has a use for."""
-    if spec is not None:
-        raise UsageError(
-            f"{name} says itself what it was trained for",
-            "leave out --schedule, --prediction and the like; another schedule to sample with is --scheduler",
-        )
-    if provider is not None:
-        raise UsageError(f"{name} runs on torch, which has no execution providers", "export it first: dtool export")
 
 
 def _from_factory(name: str, device: str) -> Network:
@@ -132,6 +130,8 @@ def _from_factory(name: str, device: str) -> Network:
         sys.path.insert(0, str(Path.cwd()))
     try:
         made = getattr(importlib.import_module(module), attribute)()
+    except DtoolError:  # which says itself what is wrong
+        raise
     except Exception as error:
         cause = f"{name} cannot be called ({type(error).__name__}: {error})"
         raise DtoolError(cause, "mend it, or check the name") from error
@@ -142,6 +142,7 @@ def _from_factory(name: str, device: str) -> Network:
     raise DtoolError(f"{name} returned a {type(made).__name__}", "return dtool.network(…), or (module, NetworkSpec(…))")
 
 
+@checks_arguments
 def default_network(
     device: str = "auto", *, provider: str | None = None, time_limit: float | None = None, cuda_graph: bool = False
 ) -> Network:
@@ -152,6 +153,7 @@ def default_network(
     return made
 
 
+@checks_arguments
 def network(
     fn: Callable[..., Any],
     *,
@@ -177,11 +179,13 @@ def network(
     An nn.Module, or any function with backend="torch", is called with tensors; others with numpy arrays, unless the
     start given to `sample` is a tensor.
     """
+    if not callable(fn):
+        raise UsageError(f"fn={shown(fn)} is no function", "give a function fn(x, t), or a module")
     made = schedule_named(schedule) if isinstance(schedule, str) else schedule
     if isinstance(schedule, str):
         warn_of_scaling(made)
     module = "torch" in sys.modules and _torch().is_module(fn)
-    spec = NetworkSpec(
+    spec = _spec(
         shape=shape, **described_schedule(made), prediction=prediction, classes=classes,
         data_range=data_range, clip=clip, guidance=guidance, learned_variance=learned_variance,
         null_class=True if null_class is None and not module else null_class,
@@ -191,6 +195,16 @@ def network(
     if backend != "numpy" or device != "cpu":
         raise UsageError(f"a function runs on numpy or torch; got {backend} on {device}", "use backend='torch'")
     return FunctionNetwork(fn, spec)
+
+
+def _spec(**fields: Any) -> NetworkSpec:
+    """The spec of these fields; raises UsageError that names the one that is refused."""
+    try:
+        return NetworkSpec(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "the spec"
+        raise UsageError(f"{name}={shown(fields.get(name))} is refused", complaint(first)) from error
 
 
 def with_tensors(network: Network) -> Network:

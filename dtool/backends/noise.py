@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import UsageError
+from dtool.arguments import whole_numbers
+from dtool.errors import UsageError, shown
 
 _HALF = np.uint64(32)
 Words = NDArray[np.uint64]
@@ -161,7 +162,7 @@ def normals(
 
 def checked_ids(ids: Sequence[int] | NDArray[Any]) -> NDArray[np.uint64]:
     """`ids` as counters hold them; raises UsageError for one that is no whole number, negative or too large."""
-    values = np.asarray(ids)
-    if values.ndim != 1 or values.dtype.kind not in "iu" or (values < 0).any() or (values >= 2**32).any():
-        raise UsageError("image ids must be a list of whole numbers in 0 … 2^32-1", "e.g. ids=[0, 1, 2]")
+    values = whole_numbers("ids", ids)
+    if values.ndim != 1 or (values < 0).any() or (values >= 2**32).any():
+        raise UsageError(f"ids={shown(ids)}: image ids are a list of whole numbers in 0 … 2^32-1", "e.g. ids=[0, 1, 2]")
     return values.astype(np.uint64)

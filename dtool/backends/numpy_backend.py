@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.backends.noise import Normals
+from dtool.backends.outputs import array_in, failed_call, not_real
 from dtool.networks.network import Network, rows_for
 from dtool.networks.spec import NetworkSpec
 
@@ -44,7 +45,33 @@ class FunctionNetwork(HostNetwork):
         self.micro_batch = min(64, rows_for(spec.shape, 8192))
 
     def predict(self, x: Any, t: Any, label: Any = None) -> NDArray[Any]:
-        """Call the function; raises DtoolError if its result has not the shape that the spec promises."""
-        output = np.asarray(self.fn(x, t) if label is None else self.fn(x, t, label))
+        """Call the function; raises DtoolError if it fails, or its result is not what the spec promises."""
+        try:
+            output = self.fn(x, t) if label is None else self.fn(x, t, label)
+        except Exception as error:
+            failure = failed_call(error, on_numpy=True)
+            if failure is None:
+                raise
+            raise failure from error
+        if type(output) is not np.ndarray:
+            output = _array(output)
+        if output.dtype.kind != "f":
+            raise not_real(output.dtype)
         self.require_shape(output, x)
-        return output.astype(x.dtype, copy=False)
+        answer: NDArray[Any] = output.astype(x.dtype, copy=False)
+        return answer
+
+
+def _array(output: Any) -> NDArray[Any]:
+    """What a function returned that is no numpy array: a tensor, a list of numbers, or an output that holds one."""
+    if isinstance(output, (tuple, list)) and output and hasattr(output[0], "ndim"):
+        output = output[0]
+    if callable(getattr(output, "detach", None)):  # a tensor
+        output = output.detach().cpu()
+    if isinstance(output, list) or hasattr(output, "__array__"):
+        try:
+            return np.asarray(output)
+        except (ValueError, TypeError):  # lists of different lengths
+            pass
+    found: NDArray[Any] = array_in(output, np.ndarray, "an array")
+    return found

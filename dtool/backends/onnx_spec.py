@@ -15,6 +15,7 @@ from dtool.errors import DtoolError, UsageError
 from dtool.networks.spec import NetworkSpec, warn_of_scaling
 from dtool.options import complaint
 from dtool.schedulers import schedule
+from dtool.schedulers.schedule import Schedule
 
 KEY = "dtool"
 
@@ -102,9 +103,12 @@ def _completed(said: dict[str, Any], called: Interface, source: str) -> NetworkS
             "add --num-classes, e.g. --num-classes 10, the label that means no class not counted if there is one",
         )
     said.setdefault("null_class", None)
-    said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
-    if isinstance(said["schedule"], str):  # what is unknown is told by itself, before the rest is looked at
-        warn_of_scaling(schedule(said["schedule"]))
+    try:
+        said.setdefault("learned_variance", _has_variance(called, tuple(said["shape"])))
+        if not isinstance(said["schedule"], Schedule):  # what is unknown is told by itself, before the rest
+            warn_of_scaling(schedule(said["schedule"]))
+    except (TypeError, AttributeError) as error:
+        raise UsageError(f"{source}: {_first(error)}", "a schedule is a name, a shape a tuple of numbers") from error
     try:
         return NetworkSpec(**said)
     except (ValidationError, TypeError) as error:

@@ -19,7 +19,14 @@ from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import OnnxFile, inspect, refuse
 from dtool.backends.onnx_interface import KINDS, interface
 from dtool.backends.onnx_spec import spec_of
-from dtool.backends.onnxruntime_session import device_of, failed_run, guarded_run, offers_cuda, open_session
+from dtool.backends.onnxruntime_session import (
+    FailedRunError,
+    device_of,
+    failed_run,
+    guarded_run,
+    offers_cuda,
+    open_session,
+)  # fmt: skip
 from dtool.errors import DtoolError
 from dtool.networks.network import rows_for, warn_of_rounding
 from dtool.networks.spec import NetworkSpec
@@ -78,7 +85,7 @@ class OnnxNetwork(HostNetwork):
         file = checked(file) if isinstance(file, Path) else file
         self._called = interface(file.found, file.source)
         super().__init__(spec_of(file.found, self._called, spec, file.source))
-        self._limit = seconds(time_limit, CALL_SECONDS)
+        self._limit, self._source = seconds(time_limit, CALL_SECONDS), file.source
         _require_cuda(file, device, provider)
         more = {"settings": settings} if settings else {}
         self.session = open_session(file.data, file.source, device, provider, self._limit, **more)
@@ -104,7 +111,26 @@ class OnnxNetwork(HostNetwork):
         return output.astype(x.dtype, copy=False)
 
     def _run(self, x: Any, t: Any, label: Any) -> NDArray[Any]:
-        """One call of the session; in a thread that can be stopped if it may be long."""
+        """One call of the session; if that fails, one of one image tells whether a batch is baked into the graph."""
+        try:
+            return self._called_with(x, t, label)
+        except FailedRunError as error:
+            if len(x) == 1 or not self._runs(x[:1], t[:1], None if label is None else label[:1]):
+                raise
+            guided = ", with --guidance 1 (guidance=1)" if self.classes else ""
+            raise DtoolError(
+                f"{self._source} says that it takes any batch, and takes one image at a time: {error.line}",
+                f"use --batch-size 1 (batch_size=1){guided}; or export it again, with a dynamic batch",
+            ) from error
+
+    def _runs(self, x: Any, t: Any, label: Any) -> bool:
+        try:
+            return len(self._called_with(x, t, label)) == len(x)
+        except DtoolError:
+            return False
+
+    def _called_with(self, x: Any, t: Any, label: Any) -> NDArray[Any]:
+        """The session's output; in a thread that can be stopped if it may be long."""
         called = self._called
         feed = {called.x.name: x.astype(KINDS[called.x.kind], copy=False), called.t.name: self._times(t)}
         if called.label is not None:

@@ -35,6 +35,14 @@ class _Place:
     asked: str
 
 
+class FailedRunError(DtoolError):
+    """ONNX Runtime cannot run the network; `line` is what it says of it."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"ONNX Runtime cannot run the network: {line}", "export it again")
+        self.line = line
+
+
 def providers() -> list[str]:
     """The execution providers of this installation of ONNX Runtime; raises DtoolError if the module is broken."""
     known = getattr(ort, "get_available_providers", None)
@@ -132,7 +140,7 @@ def failed_run(error: Exception) -> DtoolError:
     """What ONNX Runtime says of a run that failed, in a line."""
     if "allocate memory" in str(error) or "bad_alloc" in str(error):
         return DtoolError("there is not enough memory for the network", "run fewer images at a time")
-    return DtoolError(f"ONNX Runtime cannot run the network: {_line(error)}", "export it again")
+    return FailedRunError(_line(error))
 
 
 def _load(data: bytes, source: str, place: _Place, limit: float) -> ort.InferenceSession:

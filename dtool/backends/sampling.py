@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool import memory
+from dtool.arguments import checks_arguments, numbers, require_finite
 from dtool.backends import company
 from dtool.backends.assumptions import warn_of_assumptions
 from dtool.backends.batches import Job, Trace, generated, given, joined
@@ -46,6 +47,7 @@ class Samples:
     trace: Trace | None = None
 
 
+@checks_arguments
 def sample(
     network: Network,
     plan: Plan | Recipe | str | None = None,
@@ -80,9 +82,13 @@ def sample(
     A plan of an inverse rule leads from the images in `x` to their noise, which is then what `x0` of the result holds.
     Raises UsageError for what cannot be had, DtoolError if the result is not finite.
     """
-    as_numpy = type(x).__module__.partition(".")[0] != "torch"
+    as_numpy = not _is_tensor(x)
     if x is not None:
         network, x, noise = _on_one_backend(network, x, noise, as_numpy)
+    elif noise is not None:
+        raise UsageError("noise is given without a start", "give x= too")
+    if ids is not None:
+        ids = checked_ids(ids).tolist()
     table = _plan_for(network, plan, steps)
     _require_fitting(network, table, x, clip, threshold)
     count = _count(n, ids, x)
@@ -105,8 +111,6 @@ def sample(
     job = Job(network, table, scale, limit, trace, called)
     started = time.perf_counter()
     if x is None:
-        if noise is not None:
-            raise UsageError("noise is given without a start", "give x= too")
         names = checked_ids(np.arange(count) if ids is None else ids)
         run = network.generated if isinstance(network, FusedNetwork) else generated
         parts = run(job, seed, names, classes, sizes)
@@ -117,7 +121,8 @@ def sample(
     samples = Samples(x0, classes, names, table, table.rows, time.perf_counter() - started, steps_taken)
     if not bool((abs(x0) < np.inf).all()):
         raise DtoolError(
-            f"{table.recipe} gave numbers that are not finite", "look at the plan (dtool plan), or try clip=True"
+            f"{table.recipe} gave numbers that are not finite",
+            "look at the plan (dtool plan), or try --clip (clip=True)",
         )
     return samples
 
@@ -131,17 +136,33 @@ def _sizes(network: Network, plan: Plan, count: int, scale: float, batch_size: i
     return company.sizes(network, count, plan.rows, bool(network.classes) and scale not in (0, 1))
 
 
+def _is_tensor(value: Any) -> bool:
+    """Whether `value` is one of PyTorch's, which is not imported to find out."""
+    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
+
+
 def _on_one_backend(network: Network, x: Any, noise: Any, as_numpy: bool) -> tuple[Network, Any, Any]:
     """The network and the user's arrays, brought together."""
     if as_numpy:
-        return network, network.array(np.asarray(x)), None if noise is None else network.array(np.asarray(noise))
+        drawn = None if noise is None else network.array(_host("noise", noise))
+        return network, network.array(_host("x", x)), drawn
     network = with_tensors(network)
-    if network.backend == "torch":
-        return network, x.to(network.device), None if noise is None else noise.to(network.device)
-    place = getattr(network, "place", None)
-    if place is not None:  # an ONNX file that runs where tensors are
-        return network, x.to(place), None if noise is None else noise.to(place)
-    return network, x.detach().cpu().numpy(), None if noise is None else noise.detach().cpu().numpy()
+    place = network.device if network.backend == "torch" else getattr(network, "place", None)
+    if place is None:
+        return network, _host("x", x), None if noise is None else _host("noise", noise)
+    if not _is_tensor(noise):
+        noise = None if noise is None else network.array(_host("noise", noise))
+    for name, each in (("x", x), ("noise", noise)):
+        if each is not None and not (each.is_floating_point() and each.ndim):
+            raise UsageError(f"{name} is of type {each.dtype}", "give floating-point numbers: x.float()")
+        require_finite(name, each is None or not len(each) or bool(each.min().isfinite() & each.max().isfinite()))
+    return network, x.to(place), None if noise is None else noise.to(place)
+
+
+def _host(name: str, values: Any) -> NDArray[Any]:
+    """The user's array, or tensor, as numpy's."""
+    shape = "of shape (B, *shape)" if name == "x" else "of shape (draws, B, *shape)"
+    return numbers(name, values.detach().cpu() if _is_tensor(values) else values, shape)
 
 
 def _plan_for(network: Network, plan: Plan | Recipe | str | None, steps: int | None) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import pi, prod
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dtool.backends.noise import Normals, key, span
+from dtool.backends.outputs import array_in, failed_call, not_real
 from dtool.backends.torch_compiled import compiled
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network, rows_for, warn_of_rounding
@@ -100,10 +102,29 @@ class TorchNetwork(TensorNetwork):
         """Call the module without gradients; computes in its own dtype, answers in that of `x`."""
         dtype = self.dtype or x.dtype
         arguments = (x.to(dtype), t.to(dtype)) if label is None else (x.to(dtype), t.to(dtype), label)
-        with torch.no_grad():  # in inference mode the output could not be changed in place, which guidance does
-            output = self._call(*arguments)
+        try:
+            with torch.no_grad():  # in inference mode the output could not be changed in place, which guidance does
+                output = self._call(*arguments)
+        except Exception as error:
+            failure = failed_call(error, on_numpy=False)
+            if failure is None:
+                raise
+            raise failure from error
+        output = tensor_in(output, x)
         self.require_shape(output, x)
         return output.to(x.dtype)
+
+
+def tensor_in(output: Any, x: torch.Tensor) -> torch.Tensor:
+    """The tensor that a module returned for `x`; raises DtoolError for none, another type or another device."""
+    found: torch.Tensor = output if isinstance(output, torch.Tensor) else array_in(output, torch.Tensor, "a tensor")
+    if not found.dtype.is_floating_point:
+        raise not_real(found.dtype)
+    if found.device != x.device:
+        raise DtoolError(
+            f"the network returned a tensor on {found.device} for x on {x.device}", "let it compute on the device of x"
+        )
+    return found
 
 
 class DeviceNormals:
@@ -154,15 +175,30 @@ def chosen_device(device: str) -> str:
     """The device asked for; "auto" is CUDA if there is one. Raises DtoolError if it is not there: no fallback."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if device == "cpu":
+        return device
+    if not re.fullmatch(r"cuda(:\d{1,3})?|mps|xpu(:\d{1,3})?", device):
+        raise UsageError(f"there is no device {device!r}", "use auto, cpu or cuda; cuda:1 is the second of them")
+    if device.startswith("cuda"):
+        _require_cuda(device)
+    try:
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:  # the latter: this PyTorch is built without it
+        cause = (str(error).strip().splitlines() or ["PyTorch cannot compute on it"])[0][:160]
+        raise DtoolError(f"device {device} is not there: {cause}", "use --device cpu (device='cpu')") from error
+    return device
+
+
+def _require_cuda(device: str) -> None:
+    """Raise DtoolError if there is no CUDA, or not so many devices of it."""
+    if not torch.cuda.is_available():
         why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no CUDA device is visible"
         raise DtoolError(
             f"device {device} is not there: {why}", "install a CUDA build of torch and a driver, or use --device cpu"
         )
-    try:
-        return str(torch.device(device))
-    except RuntimeError as error:
-        raise UsageError(f"there is no device {device!r}", "use auto, cpu or cuda") from error
+    count = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= count:
+        raise DtoolError(f"device {device} is not there: there are {count}, from cuda:0", "use cuda, or --device cpu")
 
 
 def sees_cuda() -> bool:

@@ -14,6 +14,7 @@ from dtool.backends.load import compiled, load
 from dtool.bench.diffusers_loop import Equivalent, NoEquivalentError, equivalent, installed
 from dtool.errors import DtoolError, UsageError
 from dtool.networks.network import Network
+from dtool.networks.spec import NetworkSpec
 from dtool.plan.plan import Plan
 from dtool.plan.recipe import Recipe
 
@@ -52,6 +53,7 @@ def gather(
     """
     skipped: dict[str, str] = {}
     where = {"device": network.device} | dict(where)
+    said = network.spec if source is not None and network.backend == "onnxruntime" else None
     main, beside, origin = network, None, source if network.backend == "onnxruntime" else network
     if network.backend == "torch" and not keep:
         file = folder / "network.onnx"
@@ -62,24 +64,26 @@ def gather(
     elif keep and network.backend == "torch":
         whole, skipped[FUSED] = None, "it runs on ONNX Runtime, and the backend torch was asked for"
     else:
-        whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, where, plan=plan)
-    others = _from_host(main, origin, skipped)
+        whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, where, plan=plan, said=said)
+    others = _from_host(main, origin, skipped, said)
     if cuda_graph:
-        others |= _graph(main, origin, skipped, where)
+        others |= _graph(main, origin, skipped, {"spec": said} | where)
     if compile:
         others |= _compiled(beside or main, skipped)
     return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped, others)
 
 
-def _from_host(main: Network, origin: Any, skipped: dict[str, str]) -> dict[str, Network]:
-    """A network whose arrays stay on the GPU, called from the host as well."""
+def _from_host(
+    main: Network, origin: Any, skipped: dict[str, str], said: NetworkSpec | None = None
+) -> dict[str, Network]:
+    """A network whose arrays stay on the GPU, called from the host as well. said: what its file is."""
     if main.backend != "onnxruntime" or main.device == "cpu" or not hasattr(main, "place"):
         return {}
     from dtool.backends.onnxruntime_backend import OnnxNetwork
 
     try:
         with _file(origin) as path:
-            return {FROM_HOST: OnnxNetwork(path, device=main.device)}
+            return {FROM_HOST: OnnxNetwork(path, said, device=main.device)}
     except DtoolError as error:
         skipped[FROM_HOST] = _reason(error)
         return {}
@@ -116,13 +120,17 @@ def _exported(
     skipped: dict[str, str],
     where: Mapping[str, Any],
     plan: Plan | None = None,
+    said: NetworkSpec | None = None,
 ) -> Network | None:
-    """The network, or with a plan the whole sampler, as an ONNX file on the device; None if that cannot be had."""
+    """The network, or with a plan the whole sampler, as an ONNX file on the device; None if that cannot be had.
+
+    said: what an ONNX file at `origin` is, as it was told when it was opened.
+    """
     from dtool.export import export
 
     try:
         # A sampler as `dtool export` makes it by default: checked, and in the form that the check allows.
-        export(origin, path, plan=plan, check=plan is not None and where.get("device") == "cpu")
+        export(origin, path, plan=plan, spec=said, check=plan is not None and where.get("device") == "cpu")
         return load(path, **where)
     except DtoolError as error:
         skipped[name] = _reason(error)

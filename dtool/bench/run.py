@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dtool.arguments import checks_arguments
 from dtool.backends.fused import FusedNetwork
 from dtool.bench.contest import HOST, Way, Work, difference, ways
 from dtool.bench.entrants import Entrants, gather
@@ -24,6 +25,7 @@ TURN, MOST = 0.4, 10  # seconds that each has in a turn: a shorter run is repeat
 SETTLE = 0.2  # seconds: threads that wait for more work spin, on the cores of whoever is next
 
 
+@checks_arguments
 def bench(
     network: Network,
     recipe: str | Recipe = "ddim",

@@ -153,6 +153,16 @@ class Opening:
         ),
     ] = None
 
+    learned_variance: Annotated[
+        bool | None,
+        typer.Option(
+            "--learned-variance/--no-learned-variance",
+            help="whether the second half of its output is a variance [default: as the file says]",
+            show_default=False,
+            rich_help_panel=FOREIGN,
+        ),
+    ] = None
+
     @property
     def more(self) -> dict[str, Any]:
         """What else was said of where and how it runs, as `dtool.load` takes it."""
@@ -168,6 +178,7 @@ class Opening:
             "classes": self.num_classes,
             "null_class": self.null_class,
             "shape": self.shape and _numbers(self.shape, int, "--shape", "3,32,32"),
+            "learned_variance": self.learned_variance,
             "data_range": self.data_range and _numbers(self.data_range, float, "--data-range", "-1,1"),
         }
         return {name: value for name, value in said.items() if value is not None} or None

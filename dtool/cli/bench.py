@@ -105,7 +105,9 @@ def bench(
 
 def _told_apart(model: str | None, recipe: str | None) -> tuple[str | None, str | None]:
     """One word alone is a network, if it looks like one, or a recipe."""
-    if model is None or recipe is not None or is_model(model):
+    from dtool.targets import is_target
+
+    if model is None or recipe is not None or is_model(model) or is_target(model):
         return model, recipe
     return None, model
 

@@ -135,7 +135,7 @@ def export(
     if allow_loss and not (half or int8):
         raise UsageError("--allow-loss is for a smaller file", "add --half or --int8")
     if fuse_cuda:
-        if model is None or recipe is not None or half or int8:
+        if model is None or recipe is not None or half or int8 or opening.spec is not None:
             raise UsageError("--fuse-cuda is for a checkpoint's network alone, in float32", "leave out the rest")
         from dtool.export.for_cuda import export_for_cuda
 

@@ -22,6 +22,7 @@ from dtool.cli.arguments import (
 from dtool.cli.likelihood_images import Chosen
 from dtool.cli.options import scheduler_names, spacing_names
 from dtool.cli.output import AsJson, Column, Quiet, number, remark, say, say_json, table
+from dtool.cli.values import whole
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -163,9 +164,10 @@ def _steps(text: str | None) -> int | Literal["all"]:
         return DEFAULT_STEPS
     if text == "all":
         return "all"
-    if not text.isdecimal() or int(text) < 1:
+    count = whole(text)
+    if not count:
         raise UsageError(f"--steps {text}: not a number of steps", "write it as 50, or all")
-    return int(text)
+    return count
 
 
 def _bound(chosen: Chosen, options: dict[str, Any], variance: Any, stats: Path | None, quiet: bool) -> Bound:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.cli.values import class_list
+from dtool.cli.values import class_list, whole
 from dtool.data.classes import match_classes
 from dtool.data.images import load_for
 from dtool.errors import UsageError
@@ -52,6 +52,7 @@ def _levels(text: str | None, source: str) -> int | None:
         return 17 if source == "digits" and not Path(source).exists() else 256
     if text == "none":
         return None
-    if not text.isdecimal() or int(text) < 2:
+    number = whole(text)
+    if number is None or number < 2:
         raise UsageError(f"--levels {text}: not a number of levels", "write it as 256, or none")
-    return int(text)
+    return number

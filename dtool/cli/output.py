@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -60,7 +61,8 @@ def say_json(data: Any) -> None:
 def remark(text: str, quiet: bool = False) -> None:
     """A line on stderr that is not data."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        with contextlib.suppress(OSError):  # a remark that cannot be made costs nobody the data
+            sys.stderr.write(f"{text}\n")
 
 
 def on_terminal() -> bool:

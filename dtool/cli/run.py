@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -14,11 +15,13 @@ from typing import Any
 from dtool.errors import DtoolError
 from dtool.version import __version__
 
+LONGEST = 1000  # characters of a line: what was typed may be longer
 FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning, SyntaxWarning)
 
 
 def run(argv: list[str]) -> int:
     """Run the command that `argv` names; see `dtool.cli.main` for the exit codes."""
+    hold_standard_streams()
     own = argv[: argv.index("--")] if "--" in argv else argv
     if "--no-plugins" in own:
         from dtool.plugins.loader import disable_all
@@ -60,6 +63,8 @@ def _guarded(command: Callable[[], object]) -> int:
             if os.environ.get("DTOOL_DEBUG"):
                 traceback.print_exc()
             return _failed(error)
+        finally:
+            _drain()
     code = result if isinstance(result, int) else 0
     return _said("interrupted", "", code) if code == 130 else code
 
@@ -72,6 +77,9 @@ def _failed(error: Exception) -> int:
         from dtool.cli.usage import explained
 
         return _said(*explained(error), 2)
+    if own_code(error):
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _said(f"the network's own code failed ({said})", "mend it; x is (B, *shape), t is (B,)", 1)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return _said(f"{where}{error.strerror}", _remedy(error), 1)
@@ -93,15 +101,35 @@ def _remedy(error: OSError) -> str:
         return "free some space there, or write somewhere else"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "choose a file that you may read and write"
+    if error.errno == errno.EBADF:
+        return "let it go to a file or a terminal: leave out >&-"
     return "check the path"
 
 
 def _said(cause: str, hint: str, code: int) -> int:
-    """Print `error: cause` and `hint: remedy`, each on one line."""
-    sys.stderr.write(f"{_painted('error:', '1;31')} {' '.join(cause.split())}\n")
-    if hint:
-        sys.stderr.write(f"{_painted('hint:', '36')} {' '.join(hint.split())}\n")
+    """Print `error: cause` and `hint: remedy`, each on one line; where stderr cannot be written, nobody is told."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{_painted('error:', '1;31')} {_line(cause)}\n")
+        if hint:
+            sys.stderr.write(f"{_painted('hint:', '36')} {_line(hint)}\n")
     return code
+
+
+def _line(text: str) -> str:
+    """`text` in one line that a terminal shows and any encoding takes."""
+    text = " ".join(text.split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 200]} … {text[-200:]}"
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return plain.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def own_code(error: BaseException) -> bool:
+    """Whether an error was raised by the code of a user's network, which `dtool.backends.outputs` has marked so."""
+    from dtool.backends.outputs import OWN
+
+    return OWN in getattr(error, "__notes__", ())
 
 
 class _Warnings:
@@ -115,7 +143,8 @@ class _Warnings:
         if text in self.shown or issubclass(category, FOR_PROGRAMMERS):
             return
         self.shown.add(text)
-        sys.stderr.write(f"{_painted('warning:', '33')} {text}\n")
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{_painted('warning:', '33')} {_line(text)}\n")
 
 
 def _painted(word: str, colour: str) -> str:
@@ -133,12 +162,55 @@ def _buffer_stdout() -> None:
         sys.stdout = io.TextIOWrapper(whole, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
+def hold_standard_streams() -> None:
+    """Let the numbers 0, 1 and 2 be taken, and something be there to write to, whatever the shell has closed.
+
+    Otherwise the first file that is opened would be stdout for everything that prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # takes the lowest that is free
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - until the process ends
+
+
+class _Closed(io.TextIOBase):
+    """A stdout that was closed before the start: what is written to it is lost, which must be told."""
+
+    def write(self, text: str) -> int:
+        """Raise OSError unless there is nothing to write."""
+        if text:
+            raise OSError(errno.EBADF, "stdout is closed")
+        return 0
+
+    def writable(self) -> bool:
+        """It looks like any other."""
+        return True
+
+
+def _drain() -> None:
+    """Let nothing be left that the interpreter's last flush would stumble over, which exits with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _forget(stream)
+
+
 def _forget_stdout() -> None:
     """The reader has gone (`dtool plan … | head`): let the interpreter's last flush go nowhere."""
+    _forget(sys.stdout)
+
+
+def _forget(stream: Any) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, sys.stdout.fileno())
-    except (OSError, ValueError):  # stdout is no file, as in tests
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):  # it is no file, as in tests
         return
     finally:
         os.close(nowhere)

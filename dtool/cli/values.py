@@ -19,14 +19,20 @@ def times(text: str | None, option: str = "--points") -> list[float] | None:
         raise UsageError(f"{option} {text}: not a list of numbers", "write it as 999,750,500,250") from None
 
 
+def whole(text: str) -> int | None:
+    """`text` as a whole number of at most 18 digits, else None: Python itself refuses some thousand."""
+    return int(text) if re.fullmatch(r"\s*\d{1,18}\s*", text) else None
+
+
 def counts(text: str, option: str = "--steps") -> list[int]:
     """`10,20,50` → [10, 20, 50], each at least 1, none twice."""
     found: list[int] = []
     for part in text.split(","):
-        if not re.fullmatch(r"\s*\d+\s*", part) or int(part) < 1:
+        number = whole(part)
+        if not number:
             raise UsageError(f"{option} {text}: not a list of whole numbers from 1", "write it as 10,20,50")
-        if int(part) not in found:
-            found.append(int(part))
+        if number not in found:
+            found.append(number)
     return found
 
 
@@ -36,7 +42,7 @@ def id_list(text: str | None) -> list[int] | None:
         return None
     ranges: list[range] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise UsageError(f"--ids {text}: not a list of image ids", "write it as 0-15 or 3,1,4")
         ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
@@ -61,7 +67,7 @@ def duration(text: str | None, option: str) -> float | None:
     """`90s`, `2m` or `1.5h` in seconds; None stays None."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*([smh])\s*", text)
     if match is None or float(match[1]) == 0:
         raise UsageError(f"{option} {text}: not a time", "write it as 90s, 2m or 1h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dtool.backends.fused import FusedNetwork
-from dtool.errors import UsageError
+from dtool.errors import UsageError, shown
 from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
@@ -16,6 +16,9 @@ def contestants(
     network: Network, recipes: Sequence[str | Recipe], steps: Sequence[int]
 ) -> tuple[list[str], list[Plan]]:
     """Names and plans, one a recipe and step count; the same one twice counts once. Raises UsageError."""
+    several = isinstance(recipes, Iterable) and not isinstance(recipes, str)
+    if not several or not all(isinstance(recipe, (str, Recipe)) for recipe in recipes):
+        raise UsageError(f"recipes={shown(recipes)} is not a list of recipes", "give a list: ['ddim', 'heun']")
     if not recipes:
         raise UsageError("there is no recipe to compare", "name one or more, e.g. ddpm ddim dpmpp-2m/karras")
     if not steps:

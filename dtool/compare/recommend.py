@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dtool.arguments import checks_arguments
 from dtool.compare.drawing import warm_up
 from dtool.compare.field import largest, within
 from dtool.compare.halving import Candidate, Halving
@@ -48,6 +49,7 @@ class Recommendation:
         return asdict(self)
 
 
+@checks_arguments
 def recommend(
     network: Network,
     *,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import checks_arguments, whole_numbers
 from dtool.backends.fused import FusedNetwork
 from dtool.backends.sampling import require_room
 from dtool.compare.contestants import contestants
@@ -34,6 +35,7 @@ JUDGED = 128  # images that a budget tries the metrics on
 PAIRED = 256  # images that the recipes' distances to each other are measured on
 
 
+@checks_arguments
 @keeping
 def compare(
     network: Network,
@@ -71,7 +73,7 @@ def compare(
         hint = "compare the network's own file, or export it without freeze"
         raise UsageError("this file is frozen: it runs its own plan alone", hint)
     began = time.monotonic()
-    names, plans = contestants(network, recipes, [steps] if isinstance(steps, int) else steps)
+    names, plans = contestants(network, recipes, np.atleast_1d(whole_numbers("steps", steps)).tolist())
     _require(n, repeats, budget, traces)
     require_room(network, len(plans) * (n or 0))
     given = checked_labels(network, labels, n)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtool import bounded
+from dtool.arguments import checks_arguments
 from dtool.backends.load import load
 from dtool.errors import UsageError
 from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportReport
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dtool.export.small import Kind
 
 
+@checks_arguments
 def export(
     net: Any = None,
     out: Path | str = "model.onnx",

@@ -16,6 +16,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from dtool.backends.outputs import array_in
 from dtool.errors import DtoolError
 from dtool.export.size import graph_size, require_small
 from dtool.networks.spec import NetworkSpec
@@ -43,6 +44,33 @@ def to_onnx(module: nn.Module, spec: NetworkSpec) -> onnx.ModelProto:
     clean(proto)
     examine(proto)
     return proto
+
+
+def alone(module: nn.Module, spec: NetworkSpec) -> nn.Module:
+    """`module`, or where it returns an object or a tuple with the tensor in it, a module that returns that tensor."""
+    try:
+        with torch.no_grad():
+            output = module(*example(spec, batch=3))
+        if isinstance(output, Tensor):
+            return module
+        array_in(output, Tensor, "a tensor")
+    except Exception:  # told where it is exported
+        return module
+    return _Alone(module).eval()
+
+
+class _Alone(nn.Module):
+    """A module's prediction without what it is wrapped in."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """The tensor in what the module returns."""
+        output = self.inner(x, t) if label is None else self.inner(x, t, label)
+        found: Tensor = array_in(output, Tensor, "a tensor")
+        return found
 
 
 def example(spec: NetworkSpec, batch: int) -> tuple[Tensor, ...]:

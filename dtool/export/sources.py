@@ -51,22 +51,27 @@ def source(net: Any, said: NetworkSpec | Mapping[str, Any] | None = None) -> Sou
     """
     if isinstance(net, (str, Path)) and Path(net).suffix.lower() == ".onnx":
         return _from_file(Path(net), said)
-    if said is not None:
+    if said is not None and (net is None or isinstance(net, (str, Path, Network))):
+        if isinstance(net, (str, Path)):
+            load(net, device="cpu", spec=said)  # which says what is wrong: it may be no network of dtool's
         raise UsageError(
-            f"{net or 'the network inside the package'} says itself what it was trained for",
-            "leave out --schedule, --prediction and the like (spec= in Python)",
+            f"{'this network' if net else 'the network inside the package'} says itself what it was trained for",
+            "leave out --schedule, --prediction and the like (spec=)",
         )
+    if said is not None:
+        net = (net, said)
     if net is None:
         with as_file(files("dtool.networks") / "digits.onnx") as path:
             return _from_file(path, None)
     require_packages("torch", "onnx", "onnxscript")
-    from dtool.export.graph import to_onnx
+    from dtool.export.graph import alone, to_onnx
 
     module, spec = _module(net)
     require_small(module_size(module), str(net) if isinstance(net, (str, Path)) else "the network")
     module = copy.deepcopy(module).to("cpu").float().eval()
     for weight in module.parameters():  # not the module's own way, which one that is scripted in part does not have
         weight.requires_grad_(False)
+    module = alone(module, spec)
     return Source(to_onnx(module, spec), spec, module)
 
 
@@ -97,7 +102,7 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
     if called.batch is not None:
         raise DtoolError(
             f"{path} takes batches of {called.batch} only, and a sampler needs a free batch",
-            "export the network again, with a dynamic batch",
+            "export the network again, with a dynamic batch; dtool sample runs it as it is",
         )
     spec = network.spec
     if spec.classes and spec.null_class is None and not network.takes_null_label:

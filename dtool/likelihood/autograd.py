@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dtool.backends.torch_backend import tensor_in
 from dtool.likelihood.calls import Caller, finite
 from dtool.networks.network import Network
 from dtool.schedulers.schedule import Array
@@ -47,7 +48,7 @@ def _one(module: Any, arguments: tuple[Any, ...], probes: Any, channels: int) ->
     """(F, trace) of one micro-batch."""
     x = arguments[0].clone().requires_grad_(True)
     with torch.enable_grad():
-        output = module(x, *arguments[1:])[:, :channels]
+        output = tensor_in(module(x, *arguments[1:]), x)[:, :channels]
     size, trace = x[0].numel(), torch.zeros(len(x), dtype=torch.float64, device=x.device)
     flat = output.flatten(1)
     count = size if probes is None else len(probes)
@@ -64,4 +65,4 @@ def _depends(network: Network, caller: Caller, module: Any) -> bool:
     arguments = caller.arguments(np.zeros((1, *network.shape)), np.zeros(1), one)
     x = arguments[0].requires_grad_(True)
     with torch.enable_grad():
-        return bool(module(x, *arguments[1:]).requires_grad)
+        return bool(tensor_in(module(x, *arguments[1:]), x).requires_grad)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import checks_arguments
 from dtool.errors import UsageError
 from dtool.likelihood.calls import (
     Caller,
@@ -34,6 +35,7 @@ from dtool.schedulers.spacing import Spacing
 Noise = Callable[[int, NDArray[np.intp]], Array]
 
 
+@checks_arguments
 def bound(
     network: Network,
     images: Any,
@@ -96,6 +98,7 @@ def bound(
     )  # fmt: skip
 
 
+@checks_arguments
 def measured(
     network: Network,
     images: Any,

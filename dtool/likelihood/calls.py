@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import numbers
 from dtool.backends import company
 from dtool.backends.noise import Normals, checked_ids, key, span, squares
 from dtool.errors import DtoolError, UsageError
@@ -25,7 +26,7 @@ def checked_images(network: Network, images: Any) -> Array:
             "this file holds a whole sampler, and a likelihood needs its network alone",
             "export the network without a sampler, or give the model that it was made from",
         )
-    data = np.asarray(images, dtype=np.float64)
+    data = numbers("images", images, "(n, *shape)", whole=True).astype(np.float64)
     if data.shape[1:] != network.shape or len(data) == 0:
         raise UsageError(f"images have shape {data.shape}; the network's are {network.shape}", "give (n, *shape)")
     require_examined(network)
@@ -90,7 +91,7 @@ def finite(output: Array) -> Array:
 
 def own_noise(noise: Any, draws: int, shape: tuple[int, ...]) -> Callable[[int, NDArray[np.intp]], Array]:
     """The user's noise: (draw, places) ↦ `(B, *shape)`; raises UsageError unless it is `(draws, n, *shape)`."""
-    values = np.asarray(noise, dtype=np.float64)
+    values = numbers("noise", noise, f"of shape {(draws, *shape)}").astype(np.float64)
     if values.shape != (draws, *shape):
         raise UsageError(f"noise has shape {values.shape}", f"give {(draws, *shape)}: a draw for each step")
     return lambda draw, place: np.asarray(values[draw][place])

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import checks_arguments
 from dtool.errors import UsageError
 from dtool.likelihood.calls import Caller, blocks, checked_images, checked_names, uniforms
 from dtool.likelihood.decoder import bin_width, on_levels
@@ -28,6 +29,7 @@ CHECKED = 4  # images whose solution is compared with a coarser one
 FAINTEST = -8.0  # λ at which a schedule is left that goes on to no signal: e⁻¹⁶ of the variance is still the image's
 
 
+@checks_arguments
 def ode(
     network: Network,
     images: Any,

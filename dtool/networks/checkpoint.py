@@ -35,6 +35,10 @@ FORMAT = 1
 KEY = "dtool"  # of the metadata in a .safetensors
 COPIES = 3  # of a file that are in memory at a time: what is read, the network's weights, and those of a run
 SUFFIXES = (".pt", ".safetensors")
+FOREIGN = (
+    "weights alone do not say what network they are of: name a function that makes it, as package.module:factory, "
+    "or export it to ONNX"
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def _read_pt(path: Path) -> dict[str, Any]:
         if begins_as_zip or _imports(path):
             raise DtoolError(
                 f"{path}: refused, because loading it would run code that comes with the file",
-                "ask its author for a .safetensors file, or for a plain state dict",
+                FOREIGN,
             ) from error
         raise _foreign(path) from error
     except Exception as error:
@@ -242,7 +246,7 @@ def _fit(network: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module
 def _foreign(path: Path) -> DtoolError:
     return DtoolError(
         f"{path}: this is not a checkpoint of dtool",
-        "train one with `dtool train`, or name a network of your own as package.module:factory",
+        FOREIGN,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dtool.errors import UsageError, did_you_mean
+from dtool.errors import UsageError, did_you_mean, shown
 from dtool.networks.network import Network
 
 Labels = NDArray[np.int64]
@@ -50,7 +50,7 @@ def class_numbers(network: Network, labels: ArrayLike) -> Labels:
         return np.array(numbers, dtype=np.int64).reshape(given.shape)
     if given.size and (given.dtype.kind not in "iu" or int(given.max()) >= 1 << 63):
         raise UsageError(
-            f"classes are whole numbers or names, not {_shortened(labels)}", f"use 0, 1, 2 …; {NONE} means no class"
+            f"labels={shown(labels)} is neither whole numbers nor names", f"use 0, 1, 2 …; {NONE} means no class"
         )
     return given.astype(np.int64)
 
@@ -67,17 +67,13 @@ def class_number(name: str, names: Sequence[str], classes: int) -> int:
     if name == "none":
         return NONE
     numbered = not any(each.isdecimal() for each in names)
-    if numbered and name.isascii() and name.isdecimal() and int(name) < classes:
+    if numbered and re.fullmatch(r"[0-9]{1,18}", name) and int(name) < classes:
         return int(name)
-    numbers = f"classes are 0 … {classes - 1}, or none"
-    raise UsageError(f"there is no class {name!r}", did_you_mean(name, names) if names else numbers)
+    typed = [each for each in names if "," not in each and each == each.strip() != ""]  # others have a number only
+    hint = did_you_mean(name, typed) if typed else f"classes are 0 … {classes - 1}, or none"
+    raise UsageError(f"there is no class {shown(name)}", hint)
 
 
 def label_names(names: Sequence[str], labels: Labels | None) -> list[str]:
     """The name of each label, of a network whose classes have these names: "none" for the label that means none."""
     return [names[label] if label < len(names) else "none" for label in ([] if labels is None else labels.tolist())]
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

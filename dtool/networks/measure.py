@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.arguments import checks_arguments, numbers
 from dtool.errors import UsageError
 from dtool.files import require_writable
 from dtool.networks.batch_invariance import require_examined
@@ -18,6 +19,7 @@ from dtool.plan.prediction import history_map
 from dtool.samplers.statistics import VarianceStatistics
 
 
+@checks_arguments
 def measure_variance(
     network: Network,
     images: Any,
@@ -35,7 +37,7 @@ def measure_variance(
     default). path: where to write it, a .json. progress(done, total): after every level. The noise is a function of the
     seed and of the image's place. Raises UsageError for images that do not fit.
     """
-    data = np.asarray(images, dtype=np.float64)
+    data = numbers("images", images, "(N, *shape)", whole=True).astype(np.float64)
     if data.shape[1:] != network.shape or len(data) == 0:
         raise UsageError(f"images have shape {data.shape}; the network's are {network.shape}", "give (N, *shape)")
     if levels < 1:

@@ -63,7 +63,9 @@ class Network(ABC):
             return
         hint = "return one number for each number of x"
         if tuple(output.shape[1:]) == (2 * self.shape[0], *self.shape[1:]):
-            hint = "it has twice the channels: say learned_variance=True if the second half is for the variance"
+            hint = (
+                "say --learned-variance (learned_variance=True) if the second half of the channels is for the variance"
+            )
         elif self.spec.learned_variance:
             hint = "with learned_variance it has twice the channels of x"
         raise DtoolError(f"the network returned shape {tuple(output.shape)} for x of shape {tuple(x.shape)}", hint)

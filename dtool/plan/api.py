@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from dtool.errors import UsageError
+from dtool.arguments import checks_arguments
+from dtool.errors import UsageError, shown
 from dtool.plan.compiler import compile as compile_
 from dtool.plan.plan import Plan
 from dtool.plan.point import Point, grid, points_on
@@ -17,6 +19,7 @@ from dtool.schedulers.schedule import Schedule
 from dtool.schedulers.spacing import Spacing
 
 DEFAULT_STEPS = 50
+MOST_STEPS = 10**9  # beyond what any schedule has
 
 
 class HasSchedule(Protocol):
@@ -31,6 +34,7 @@ class HasSchedule(Protocol):
         """What the output means."""
 
 
+@checks_arguments
 def plan(
     recipe: str | Recipe,
     *,
@@ -52,9 +56,12 @@ def plan(
     An inverse rule walks the same grid backwards: the plan then starts where it would have ended.
     Raises UsageError for what is unknown, said twice or cannot be had.
     """
+    if network is not None and not (hasattr(network, "schedule") and hasattr(network, "prediction")):
+        raise UsageError(f"network={shown(network)} is no network", "give one that dtool.load or dtool.network made")
     wanted = (recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)).where(scheduler, spacing, **options)
     levels = wanted.scheduler or (network.schedule if network else schedule("linear"))
     if points is not None:
+        points = _listed(points)
         if wanted.spacing is not None or (steps is not None and steps != len(points)):
             raise UsageError("points are given, and a spacing or another number of steps too", "give one of them")
         spots = _own_grid(levels, points, end)
@@ -73,6 +80,19 @@ def plan(
     first = network.prediction if wanted.rule.inverse else "x0"
     made = compile_(wanted.rule, spots, prediction=first, schedule=levels, recipe=str(wanted))
     return for_network(made, network.schedule, network.prediction)
+
+
+def _listed(points: Any) -> list[float | Point]:
+    """The user's own grid as a list of Python's numbers, or of Points."""
+    refused = UsageError(f"points={shown(points)} is not a list of times", "write it as [999, 750, 500, 250]")
+    if isinstance(points, (str, bytes, Mapping, AbstractSet)) or not hasattr(points, "__len__"):
+        raise refused
+    found = [p.item() if getattr(p, "shape", None) == () and hasattr(p, "item") else p for p in points]
+    if not found or not all(isinstance(p, (int, float, Point)) and not isinstance(p, bool) for p in found):
+        raise refused
+    if any(isinstance(p, int) and abs(p) > MOST_STEPS for p in found):
+        raise refused
+    return found
 
 
 def _own_grid(levels: Schedule, points: Sequence[float | Point], end: float | Point | None) -> tuple[Point, ...]:

@@ -140,18 +140,12 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Read what `to_json` wrote, and check it; raises DtoolError if it is something else."""
+        """Read what `to_json` wrote, and check it; raises DtoolError if it is something else: see `document`."""
+        from dtool.plan.document import columns_of
+
         try:
-            data = json.loads(text)
-            if (number := data.pop("format")) == 1:
-                data |= {"b_raw": [], "c_low": [], "inverse": False}
-            elif number != FORMAT:
-                raise DtoolError("this plan is of another format", "write it again with this version of dtool")
-            if data.keys() != {*HEADER, *COLUMNS}:
-                raise KeyError(min(data.keys() ^ {*HEADER, *COLUMNS}))
-            data["t"] = [np.nan if value is None else value for value in data["t"]]
-            return cls(**data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls(**columns_of(text))
+        except (ValueError, TypeError, ArithmeticError) as error:
             if isinstance(error, DtoolError):
                 raise
             raise DtoolError(
@@ -188,8 +182,9 @@ def _check(plan: Plan) -> None:
         column = getattr(plan, name)
         if column.shape[:1] != (n,) or column.ndim != (2 if name == "b" else 1):
             raise CompileError(f"column {name} has shape {column.shape}, not {n} rows", "make the plan with compile()")
-        bad = np.flatnonzero(~np.isfinite(column).reshape(n, -1).all(axis=1))
-        if bad.size and name != "t":
+        fit = ~np.isinf(column) if name == "t" else np.isfinite(column)  # NaN: a point without a time
+        bad = np.flatnonzero(~fit.reshape(n, -1).all(axis=1))
+        if bad.size:
             level = f"alpha={plan.alpha[bad[0]]:.3g}, sigma={plan.sigma[bad[0]]:.3g}"
             hint = "the rule divides by something that vanishes there"
             if name in ("m_x", "m_f") and plan.sigma[bad[0]] == 0:

@@ -25,7 +25,7 @@ def output_map(prediction: Prediction, alpha: Column, sigma: Column, c_in: Colum
     the prediction says nothing about x0 (eps at α = 0).
     """
     one = np.ones_like(alpha)
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):
         if prediction == "eps":
             return one / alpha, -sigma / alpha
         if prediction == "x0":
@@ -47,7 +47,7 @@ def history_map(
     image = output_map(prediction, alpha, sigma, c_in)
     if basis == "x0":
         return image
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):
         noise = _noise_map(prediction, alpha, sigma, c_in)
     silent = alpha == 0
     return np.where(silent, image[0], noise[0]), np.where(silent, image[1], noise[1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dtool.containment import contained
-from dtool.errors import UsageError
+from dtool.errors import UsageError, shown
 from dtool.options import parsed
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
@@ -34,8 +34,13 @@ class Recipe:
 
         SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler.
         """
+        if not isinstance(token, str):
+            raise UsageError(f"{shown(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
         first, at, slash = _split(token)
-        recipe = _known_as(first) or cls(sampler(first))
+        recipe = _known_as(first)
+        if recipe is None:
+            registry().samplers.entry(parsed(first)[0], recipes=True)  # which knows what else could have been meant
+            recipe = cls(sampler(first))
         return recipe.where(at or None, slash or None)
 
     def where(self, scheduler: str | Schedule | None, place: str | Spacing | None, **options: Any) -> Recipe:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from dtool.errors import UsageError
+from dtool.errors import UsageError, closest
 from dtool.plugins.loader import Plugin, load_builtins, load_installed
 from dtool.plugins.registrar import Entry, NamedRecipe
 
@@ -31,8 +30,11 @@ class Catalogue:
         """The object called `name`, or `package/name`; raises UsageError if nobody, or more than one, offers it."""
         return self.entry(name).load()
 
-    def entry(self, name: str) -> Entry:
-        """The entry called `name`; other people's packages are looked at only if it is not a built-in."""
+    def entry(self, name: str, *, recipes: bool = False) -> Entry:
+        """The entry called `name`; other people's packages are looked at only if it is not a built-in.
+
+        recipes: whether the name of a whole recipe would do, too, and so may be suggested.
+        """
         found = self._find(name)
         if not found:
             self._owner.load_installed()
@@ -45,15 +47,19 @@ class Catalogue:
                 f"{self.kind} {name!r} is offered by {' and '.join(offers)}", f"write {found[0].provider.name}/{name}"
             )
         broken = [plugin.name for plugin in self._owner.plugins if plugin.status == "broken"]
-        spelt = {alias.lower(): entries[0].name for alias, entries in self._entries.items()}
-        if self.kind == "sampler":
-            spelt = {one.name.lower(): repr(one.name) for one in self._owner.recipes} | spelt
-        close = difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.5)
-        real = dict.fromkeys(spelt[alias] for alias in close)
+        real = self._like(name, recipes)
         hint = f"did you mean {' or '.join(real)}?" if real else f"dtool {self.kind}s lists them"
         if broken:
             hint += f" (or is it in {', '.join(broken)}, which could not be loaded? see: dtool plugins)"
         raise UsageError(f"there is no {self.kind} {name!r}", hint)
+
+    def _like(self, name: str, recipes: bool) -> list[str]:
+        """Names like one that is unknown, each of which can be typed in its place: no recipe that leads back to it."""
+        real = {alias: entries[0].name for alias, entries in self._entries.items()}
+        if recipes:
+            usable = (one for one in self._owner.recipes if self.knows(re.split(r"[:@]", one.token)[0].split("/")[0]))
+            real = {one.name: repr(one.name) for one in usable} | real
+        return list(dict.fromkeys(real[one] for one in closest(name, (one for one in real if one != name))))
 
     def knows(self, name: str) -> bool:
         """Whether `name` is offered, by a built-in or by a package that is loaded already."""

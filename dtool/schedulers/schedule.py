@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
 
 Array = NDArray[np.float64]
+MILDER = "use less extreme options"
 Coordinates = Literal["vp", "ve", "flow", "sub-vp"]
 MOST_STEPS = 10**6  # of a schedule: a thousand times what is usual, and a table of 16 MB
 UNNAMED = "custom"  # what a schedule is called that was made of numbers
@@ -45,16 +46,11 @@ class Schedule:
     beta_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.alpha.size > MOST_STEPS:
-            raise UsageError(f"a schedule of {self.alpha.size} steps is too long", f"use at most {MOST_STEPS}")
-        for name, table in (("alpha", self.alpha), ("sigma", self.sigma)):
-            if table.ndim != 1 or table.size == 0 or not np.isfinite(table).all():
-                raise UsageError(
-                    f"the schedule's {name} is not a finite table", "check the betas that it was made from"
-                )
+        for name in ("alpha", "sigma"):
+            table = _table(name, getattr(self, name))
             table.setflags(write=False)
-        if (self.alpha < 0).any() or (self.sigma <= 0).any() or not (np.diff(self.lam) < 0).all():
-            raise UsageError("the noise level does not rise at every step of the schedule", "use smaller betas")
+            object.__setattr__(self, name, table)
+        _require_rising(self.alpha, self.sigma)
         own_alpha, own_sigma = on_coordinates(self.lam, self.coordinates)
         if np.abs(own_alpha - self.alpha).max() > 1e-9 or np.abs(own_sigma / self.sigma - 1).max() > 1e-9:
             raise UsageError(f"the schedule's levels are not in {self.coordinates} coordinates", "see Schedule")
@@ -84,7 +80,8 @@ class Schedule:
     def betas(self) -> Array:
         """β_t = 1 - ᾱ_t/ᾱ_{t-1}, `(T,)`: the form in which papers print a discrete schedule."""
         alpha_bar = np.concatenate([[1.0], self.alpha_bar])
-        return np.asarray(1.0 - alpha_bar[1:] / alpha_bar[:-1])
+        before = np.where(alpha_bar[:-1] == 0, 1.0, alpha_bar[:-1])  # α² is less than float64 can hold
+        return np.asarray(1.0 - alpha_bar[1:] / before)
 
     def level(self, t: ArrayLike) -> tuple[Array, Array]:
         """(α, σ) at the times `t` in [0, T-1], fractional ones too; exactly the table's entries at whole ones."""
@@ -128,6 +125,57 @@ class Schedule:
         return np.asarray(np.arctan2(self.sigma, self.alpha))
 
 
+def _table(name: str, values: ArrayLike) -> Array:
+    """Levels as float64 `(T,)`; raises UsageError for what is no table of finite numbers."""
+    try:
+        table = np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UsageError(f"the schedule's {name} is no table of numbers ({error})", "give one a step") from error
+    if table.ndim != 1 or table.size == 0:
+        raise UsageError(f"the schedule's {name} is a table of shape {table.shape}", "give (T,): one number a step")
+    if table.size > MOST_STEPS:
+        raise UsageError(f"a schedule of {table.size} steps is too long", f"use at most {MOST_STEPS}")
+    wrong = np.flatnonzero(~np.isfinite(table))
+    if wrong.size and np.isnan(table[wrong[0]]):
+        raise UsageError(
+            f"the schedule's {name} is not a finite table: it is no number at step {wrong[0]}",
+            "look at the numbers that it was made from",
+        )
+    if wrong.size:
+        raise UsageError(
+            f"the schedule's {name} is not a finite table: at step {wrong[0]} it is larger than float64 can hold",
+            "let the noisy end have less noise",
+        )
+    return table
+
+
+def _require_rising(alpha: Array, sigma: Array) -> None:
+    """Raise UsageError unless there is noise everywhere, more at each step, and signal before the last: say where."""
+    if alpha.shape != sigma.shape:
+        raise UsageError(f"alpha has {alpha.size} levels and sigma {sigma.size}", "give one of each a step")
+    if (alpha < 0).any() or (sigma < 0).any():
+        raise UsageError("the schedule has levels below 0", "alpha and sigma are at least 0")
+    if (sigma == 0).any():
+        raise UsageError(
+            f"sigma is 0 at step {np.argmax(sigma == 0)} of the schedule: no noise, or less than float64 can hold",
+            "let the clean end have more noise: a smaller log(alpha/sigma)",
+        )
+    if (alpha[:-1] == 0).any():
+        raise UsageError(
+            f"alpha is 0 at step {np.argmax(alpha == 0)} of the schedule already: no signal, or less than float64 "
+            "can hold, and more noise than that there is not",
+            "let the noisy end have less noise: a larger log(alpha/sigma)",
+        )
+    with np.errstate(divide="ignore"):
+        rises = np.diff(np.log(alpha) - np.log(sigma)) < 0
+    if not rises.all():
+        step = int(np.argmin(rises))
+        raise UsageError(
+            f"the noise level does not rise at every step of the schedule: from {step} to {step + 1} it does not",
+            "list the levels from the least noise to the most, each of them different",
+        )
+
+
 def on_coordinates(lam: Array, coordinates: Coordinates = "vp") -> tuple[Array, Array]:
     """(α, σ) with log(α/σ) = λ in these coordinates, without cancellation at either end."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -144,7 +192,13 @@ def on_coordinates(lam: Array, coordinates: Coordinates = "vp") -> tuple[Array, 
 
 def from_lam(lam: ArrayLike, coordinates: Coordinates = "vp") -> Schedule:
     """The schedule with these λ = log(α/σ), `(T,)`, falling; log-SNR as most papers define it is 2λ."""
-    alpha, sigma = on_coordinates(np.asarray(lam, dtype=np.float64), coordinates)
+    if coordinates not in get_args(Coordinates):
+        raise UsageError(f"there are no coordinates {coordinates!r}", f"use {', '.join(get_args(Coordinates))}")
+    try:
+        table = np.asarray(lam, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UsageError(f"lam is no table of numbers ({error})", "give log(alpha/sigma), one number a step") from error
+    alpha, sigma = on_coordinates(table, coordinates)
     return Schedule(alpha, sigma, coordinates=coordinates)
 
 
@@ -153,11 +207,20 @@ def from_betas(betas: ArrayLike) -> Schedule:
 
     Sums logarithms, so that 1-ᾱ keeps its digits where β is small. Raises UsageError unless every β is in (0, 1].
     """
-    beta = np.asarray(betas, dtype=np.float64)
+    try:
+        beta = np.asarray(betas, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UsageError(f"the betas are no table of numbers ({error})", "give one a step, each in (0, 1]") from error
     if beta.ndim != 1 or beta.size == 0 or not np.isfinite(beta).all() or (beta <= 0).any() or (beta > 1).any():
         bad = beta[~((beta > 0) & (beta <= 1))] if beta.ndim == 1 else beta
-        found = f"betas are numbers in (0, 1], and there is {bad.flat[0]:.4g}" if beta.size else "there are no betas"
-        raise UsageError(found, "use more training steps T or smaller betas")
+        if not beta.size:
+            raise UsageError("there are no betas", "give one a step, each in (0, 1]")
+        if beta.ndim != 1:
+            raise UsageError(f"the betas have the shape {beta.shape}", "give (T,): one number a step")
+        hint = "use larger betas" if bad.flat[0] <= 0 else "use more training steps T or smaller betas"
+        if not np.isfinite(bad.flat[0]):
+            hint = "look at the numbers that they were made from"
+        raise UsageError(f"betas are numbers in (0, 1], and there is {bad.flat[0]:.4g}", hint)
     with np.errstate(divide="ignore"):
         log_alpha_bar = np.cumsum(np.log1p(-beta))
     return Schedule(np.exp(log_alpha_bar / 2), np.sqrt(-np.expm1(log_alpha_bar)))
@@ -221,10 +284,13 @@ class ScheduleMaker:
         others = _TRANSFORMS - inspect.signature(self.make).parameters.keys()
         token = written(self.name, self.model, values)
         try:
-            plain = self.make(**{k: v for k, v in values.items() if k not in others})
-            result = transformed(plain, **{k: v for k, v in values.items() if k in others})
+            with np.errstate(all="ignore"):  # what comes of it is examined
+                plain = self.make(**{k: v for k, v in values.items() if k not in others})
+                result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
+        except ArithmeticError as error:
+            raise UsageError(f"{token}: its numbers are too large or too small ({error})", MILDER) from error
         scale = 1000 / result.T if self.scales_beta else 1.0
         return replace(result, token=token, cite=self.cite, portable=self._portable(values), beta_scale=scale)
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from dtool.containment import containing_file
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
-from dtool.schedulers.schedule import MOST_STEPS, Array, Schedule
+from dtool.schedulers.schedule import MILDER, MOST_STEPS, Array, Schedule
 
 
 class WrongTimesError(UsageError):
@@ -133,7 +133,13 @@ class Spacing:
         """What the function returns, examined: n times, and one after them if it names it."""
         own = inspect.signature(self.function).parameters
         others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
-        times = np.asarray(self.function(schedule, n, **others), dtype=np.float64)
+        try:
+            with np.errstate(all="ignore"):  # what comes of it is examined
+                times = np.asarray(self.function(schedule, n, **others), dtype=np.float64)
+        except ArithmeticError as error:
+            raise WrongTimesError(
+                f"spacing {self.token} cannot be placed: its numbers are too large or too small ({error})", MILDER
+            ) from error
         last = float(times[-1]) if times.shape == (n + 1,) and not self.rises else None
         times = times if last is None else times[:-1]
         gaps = np.diff(times)

@@ -37,7 +37,7 @@ class Every:
     @classmethod
     def parse(cls, text: str) -> Every:
         """Raises `UsageError` for anything but a positive number with s, m, h or nothing behind it."""
-        match = re.fullmatch(r"(\d+)([smh]?)", text.strip())
+        match = re.fullmatch(r"(\d{1,18})([smh]?)", text.strip())
         if not match or not int(match[1]):
             raise UsageError(f"{text!r} is not an interval", "give a number of steps, or a time such as 90s or 5m")
         number, unit = int(match[1]), match[2]
