@@ -7,9 +7,9 @@ import json
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from dtool.errors import UsageError, did_you_mean
 
@@ -52,6 +52,24 @@ def checked(what: str, model: type[BaseModel], given: Mapping[str, Any]) -> dict
             raise UsageError(f"{what} needs the option {name!r}", f"write {what}:{name}=…") from error
         raise UsageError(f"{what}: {name}={given.get(name)!r} is refused", complaint(first)) from error
     return {name: getattr(validated, name) for name in model.model_fields}
+
+
+def check_defaults(model: type[BaseModel]) -> None:
+    """Raise UsageError for a default that its own type or range refuses."""
+    defaults = {name: f.get_default() for name, f in model.model_fields.items() if not f.is_required()}
+    for name, default in defaults.items():
+        try:
+            parse(model, name, default)
+        except ValidationError as error:
+            said = complaint(error.errors()[0])
+            raise UsageError(f"option {name}: its default is refused ({said})", "mend the default") from error
+
+
+def parse(model: type[BaseModel], name: str, value: Any) -> Any:
+    """`value` as the option `name` takes it; raises pydantic's ValidationError if it does not."""
+    option = model.model_fields[name]
+    kind: Any = Annotated[option.annotation, *option.metadata] if option.metadata else option.annotation
+    return TypeAdapter(kind).validate_python(value)
 
 
 def complaint(mistake: Mapping[str, Any]) -> str:

@@ -10,6 +10,5 @@ from dtool.samplers.rule import Rule
 def sampler(token: str, **options: object) -> Rule:
     """The reverse-step rule that `token` names, e.g. "ddpm:sigma=beta"; options may also be given by keyword."""
     name, written = parsed(token)
-    bound = registry().samplers.get(name).bind(**{**written, **options})
-    assert isinstance(bound, Rule), f"sampler {name} is not a Rule"
+    bound: Rule = registry().samplers.get(name).bind(**{**written, **options})
     return bound

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import ARITHMETIC, Origin, guarded
 
 Array = NDArray[np.float64]
 Coordinates = Literal["vp", "ve", "flow", "sub-vp"]
@@ -194,6 +195,7 @@ class ScheduleMaker:
     make: Callable[..., Schedule]
     cite: str
     model: type[BaseModel] = field(repr=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def doc(self) -> str:
@@ -207,7 +209,12 @@ class ScheduleMaker:
         others = _TRANSFORMS - inspect.signature(self.make).parameters.keys()
         token = written(self.name, self.model, values)
         try:
-            plain = self.make(**{k: v for k, v in values.items() if k not in others})
+            with guarded(self.origin, f"cannot make {token}", seconds=ARITHMETIC):
+                plain = self.make(**{k: v for k, v in values.items() if k not in others})
+                if not isinstance(plain, Schedule):
+                    raise UsageError(
+                        f"it returned a {type(plain).__name__}, not a Schedule", "see from_betas, from_lam"
+                    )
             result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import ARITHMETIC, Origin, guarded
 from dtool.schedulers.schedule import Array, Schedule
 
 
@@ -68,6 +69,7 @@ class Spacing:
     model: type[BaseModel] = field(repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     rises: bool = False
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def doc(self) -> str:
@@ -130,7 +132,8 @@ class Spacing:
         """What the function returns, examined: n times, and one after them if it names it."""
         own = inspect.signature(self.function).parameters
         others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
-        times = np.asarray(self.function(schedule, n, **others), dtype=np.float64)
+        with guarded(self.origin, f"cannot place {n} times", seconds=ARITHMETIC):
+            times = np.array(self.function(schedule, n, **others), dtype=np.float64)
         last = float(times[-1]) if times.shape == (n + 1,) and not self.rises else None
         times = times if last is None else times[:-1]
         gaps = np.diff(times)
@@ -139,8 +142,9 @@ class Spacing:
             good = good and (n == 1 or gaps[0] < 0)
         else:
             good = times.shape == (n,) and bool((gaps < 0).all())
+        foreign = None if self.origin is None or self.origin.ours else self.origin
         if not good or not ((times >= 0) & (times <= schedule.T - 1)).all():
-            where = schedule.token or "this schedule"
+            where = (schedule.token or "this schedule") + ("" if foreign is None else f" ({foreign})")
             raise WrongTimesError(
                 f"spacing {self.token} gives no {n} falling times on {where}", "use fewer steps or another spacing"
             )
