@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from math import isfinite
 from typing import Any
@@ -32,6 +33,15 @@ def shown(text: object, keep: str = "") -> str:
     return "".join(_escaped(letter) if _unseen(letter) and letter not in keep else letter for letter in given)
 
 
+def shown_json(text: str) -> str:
+    r"""JSON with the characters that a terminal would obey as JSON's own escapes, "\u009b" and the like."""
+    return (
+        text
+        if text.isascii() and "\x7f" not in text
+        else "".join(_json_escaped(c) if c != "\n" and _unseen(c) else c for c in text)
+    )
+
+
 def line(text: object) -> str:
     """`shown`, on one line: any white space is one space."""
     return shown(" ".join((text if type(text) is str else told(text)).split()))
@@ -49,6 +59,10 @@ def reason(error: BaseException, longest: int = 300) -> str:
     """An exception as one line that is safe to print: its type and what it says."""
     text = line(f"{type(error).__name__}: {told(error)}".removesuffix(": "))
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _json_escaped(letter: str) -> str:
+    return json.dumps(letter)[1:-1] if ord(letter) != 127 else r"\u007f"
 
 
 def _unseen(letter: str) -> bool:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dtool.plain import finite
+from dtool.plain import finite, shown, shown_json, told
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+NEW_LINE = "\n"
 BETWEEN = 3  # places that Rich leaves between two columns
 BROKEN = 12  # a word longer than this may be broken, in a column that folds
 
@@ -48,19 +49,20 @@ class Column:
 
 
 def say(text: object = "") -> None:
-    """A line of data on stdout."""
-    sys.stdout.write(f"{text}\n")
+    """A line of data on stdout, or several; what a terminal would obey is escaped."""
+    sys.stdout.write(f"{shown(text, keep=NEW_LINE)}\n")
 
 
 def say_json(data: Any) -> None:
     """Print `data` as JSON that any reader takes: a number that is not finite becomes null."""
-    say(json.dumps(finite(data), indent=2, ensure_ascii=False))
+    text = json.dumps(finite(data), indent=2, ensure_ascii=False, default=told)
+    sys.stdout.write(f"{shown_json(text)}\n")
 
 
 def remark(text: str, quiet: bool = False) -> None:
     """A line on stderr that is not data."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{shown(text, keep=NEW_LINE)}\n")
 
 
 def on_terminal() -> bool:
@@ -89,7 +91,7 @@ def grouped_table(columns: Sequence[Column], groups: Sequence[tuple[str, Sequenc
 
 def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table without colours: columns as wide as their widest cell, two spaces between."""
-    cells = [[column.head for column in columns], *rows]
+    cells = [[column.head for column in columns], *([shown(cell.replace("\n", " ")) for cell in row] for row in rows)]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
 
     def line(row: Sequence[str]) -> str:
@@ -112,6 +114,7 @@ def _rich(columns: Sequence[Column], groups: Sequence[tuple[str, Sequence[Sequen
     from rich.console import Console
 
     console = Console(width=max(shutil.get_terminal_size().columns, 40))
+    groups = [(shown(name), [[shown(cell, NEW_LINE) for cell in row] for row in group]) for name, group in groups]
     rows = [row for _, group in groups for row in group]
     least = [_least(column, [column.head, *(row[i] for row in rows)]) for i, column in enumerate(columns)]
     parts = [[0]]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtool.errors import DtoolError
+from dtool.plain import line, reason
 from dtool.version import __version__
 
 FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning, SyntaxWarning)
@@ -19,6 +20,13 @@ FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarnin
 
 def run(argv: list[str]) -> int:
     """Run the command that `argv` names; see `dtool.cli.main` for the exit codes."""
+    from dtool.plugins.guard import own_process
+
+    with own_process():
+        return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
     own = argv[: argv.index("--")] if "--" in argv else argv
     if "--no-plugins" in own:
         from dtool.plugins.loader import disable_all
@@ -77,7 +85,7 @@ def _failed(error: Exception) -> int:
         return _said(f"{where}{error.strerror}", _remedy(error), 1)
     if _lacks_memory(error):
         return _said("there is not enough memory", "ask for fewer images, or a smaller --batch-size", 1)
-    cause = f"internal error ({type(error).__name__}: {error})"
+    cause = f"internal error ({reason(error)})"
     return _said(cause, "run it again with DTOOL_DEBUG=1, and report what it prints with the output of: dtool env", 1)
 
 
@@ -98,9 +106,9 @@ def _remedy(error: OSError) -> str:
 
 def _said(cause: str, hint: str, code: int) -> int:
     """Print `error: cause` and `hint: remedy`, each on one line."""
-    sys.stderr.write(f"{_painted('error:', '1;31')} {' '.join(cause.split())}\n")
+    sys.stderr.write(f"{_painted('error:', '1;31')} {line(cause)}\n")
     if hint:
-        sys.stderr.write(f"{_painted('hint:', '36')} {' '.join(hint.split())}\n")
+        sys.stderr.write(f"{_painted('hint:', '36')} {line(hint)}\n")
     return code
 
 
@@ -111,7 +119,7 @@ class _Warnings:
         self.shown: set[str] = set()
 
     def __call__(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
+        text = line(message)
         if text in self.shown or issubclass(category, FOR_PROGRAMMERS):
             return
         self.shown.add(text)
@@ -126,7 +134,12 @@ def _painted(word: str, colour: str) -> str:
 
 
 def _buffer_stdout() -> None:
-    """With PYTHONUNBUFFERED Python writes as much as a full disk takes, and forgets the rest: its buffers do not."""
+    """With PYTHONUNBUFFERED Python writes as much as a full disk takes, and forgets the rest: its buffers do not.
+
+    What stdout's encoding has no code for, such as a file's name that is no text, is written as an escape.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     raw = getattr(sys.stdout, "buffer", None)
     if isinstance(raw, io.RawIOBase):
         whole = io.BufferedWriter(raw)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ from dtool.cli.arguments import (
     with_opening,
 )  # fmt: skip
 from dtool.cli.options import DEFAULT_SAMPLER, Options, sampler_names, scheduler_names, spacing_names
-from dtool.cli.output import AsJson, Quiet, remark, say_json
+from dtool.cli.output import AsJson, Quiet, remark, say, say_json
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +132,8 @@ def sample(
     if as_json:
         say_json({"files": {kind: str(path) for kind, path in files.items()}, "seconds": out.seconds, **settings})
     else:
-        sys.stdout.writelines(f"{path}\n" for path in files.values())
+        for path in files.values():
+            say(path)
 
 
 def _plan(

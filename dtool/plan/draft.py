@@ -185,7 +185,7 @@ class Draft:
         return CompileError(
             f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it depends on network calls more than {LONGEST}"
             " intervals ago: what it keeps grows at every step, and n steps would make a table of n² numbers",
-            "end the running sum after a few nodes: follow now.before so many times and no further",
+            "end the sum after a few nodes: follow now.before so many times and no further; or name the right basis",
         )
 
     def _error(self, what: str, to: Point) -> CompileError:

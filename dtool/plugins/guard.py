@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dtool.errors import DtoolError, PluginError
@@ -116,7 +117,7 @@ def _restored() -> Iterator[None]:
     state, hook = random.getstate(), sys.excepthook
     numbers = _numpy_state()
     try:
-        folder: str | None = os.getcwd()
+        folder: Path | None = Path.cwd()
     except OSError:
         folder = None
     with ExitStack() as stack:
@@ -131,7 +132,7 @@ def _restored() -> Iterator[None]:
             random.setstate(state)
             _restore_numpy(numbers)
             with suppress(OSError):
-                if folder is not None and os.getcwd() != folder:
+                if folder is not None and Path.cwd() != folder:
                     os.chdir(folder)
 
 
@@ -195,7 +196,7 @@ def _pressed() -> Iterator[list[bool]]:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TooLongError in what takes longer, once a second until it gives up; only where nobody else uses the alarm."""
+    """Raise TooLongError in what takes longer, once a second until it gives up; not where another uses the alarm."""
     alarm = getattr(signal, "SIGALRM", None)
     main = threading.current_thread() is threading.main_thread()
     if not seconds or alarm is None or not main or signal.getsignal(alarm) is not signal.SIG_DFL:

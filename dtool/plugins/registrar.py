@@ -14,6 +14,7 @@ from dtool.plugins.guard import IMPORTING, Origin, guarded
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+_-]{,99}", re.IGNORECASE | re.ASCII)
 _RECIPE = re.compile(r"[a-z0-9][a-z0-9+_. ()-]{,99}", re.IGNORECASE | re.ASCII)
+_ANY = re.compile(r".*", re.DOTALL)
 MOST = 1000  # names of one kind that a plugin may register
 
 # What a target must be, by its class's own name, so that nothing is imported to tell; and what makes it.
@@ -97,6 +98,11 @@ def unfit(kind: str, target: object) -> str:
     return f"is {what} that @{decorator}(…) has not been put on"
 
 
+def _is(given: object, pattern: re.Pattern[str]) -> bool:
+    """Whether it is text of this form."""
+    return isinstance(given, str) and pattern.fullmatch(given) is not None
+
+
 @dataclass(frozen=True)
 class NamedRecipe:
     """A whole recipe that people know by a name of its own, e.g. "DPM++ 2M Karras"."""
@@ -127,22 +133,18 @@ class Registrar:
         A target that is not what the decorator makes is listed as broken. Whatever name its decorator was given, it is
         called as it is registered.
         """
-        fault = ""
-        if isinstance(aliases, str):
-            fault, aliases = f"has as aliases the text {aliases!r}: write aliases=({aliases!r},)", ()
+        aliases, summary, fault = self._read(aliases, summary)
         for given in (name, *aliases):
-            if not isinstance(given, str) or not _NAME.fullmatch(given):
+            if not _is(given, _NAME):
                 what = "use letters, digits, '-', '_' and '+', at most 100"
                 raise UsageError(f"{shown(repr(given))[:120]} is no name for a {self.kind}", what)
         if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
             raise UsageError(
                 f"target {shown(repr(target))} of {name} is not of the form package.module:attribute", "mend the plugin"
             )
-        if not isinstance(summary, str):
-            fault, summary = f"has a summary that is a {line(type(summary).__name__)}, not text", ""
         if not fault and not isinstance(target, str):
             fault = unfit(self.kind, target)
-        entry = Entry(name, target, self.provider, tuple(aliases), line(summary), self.kind)
+        entry = Entry(name, target, self.provider, aliases, summary, self.kind)
         if fault:
             entry.fault = f"{entry.origin} {fault}"
             self.faults.append(entry.fault)
@@ -153,6 +155,19 @@ class Registrar:
                 f"it may register {MOST} names at most of one kind; {name!r} and what follows is left out"
             )
 
+    @staticmethod
+    def _read(aliases: Any, summary: Any) -> tuple[tuple[str, ...], str, str]:
+        """The aliases, the summary, and what is wrong with them."""
+        if isinstance(aliases, str):
+            return (), "", f"has as aliases the text {aliases!r}: write aliases=({aliases!r},)"
+        try:
+            given = tuple(aliases)
+        except TypeError:
+            return (), "", f"has aliases that are a {line(type(aliases).__name__)}, not a tuple of names"
+        if not isinstance(summary, str):
+            return given, "", f"has a summary that is a {line(type(summary).__name__)}, not text"
+        return given, line(summary), ""
+
     def recipe(self, name: str, token: str) -> None:
         """Give the recipe `token` a name that people know it by, e.g. `recipe("DPM++ 2M Karras", "dpmpp-2m/karras")`.
 
@@ -161,10 +176,10 @@ class Registrar:
         """
         if self.kind != "sampler":
             raise UsageError(f"recipe {name!r} is registered as a {self.kind}", "do it in register_samplers")
-        if not isinstance(name, str) or not _RECIPE.fullmatch(name):
+        if not _is(name, _RECIPE):
             what = "use letters, digits, spaces and + - _ . ( ), at most 100"
             raise UsageError(f"{shown(repr(name))[:120]} is no name for a recipe", what)
-        if not isinstance(token, str):
+        if not _is(token, _ANY):
             raise UsageError(f"recipe {name!r} is a {line(type(token).__name__)}, not text", "write e.g. 'ddim/karras'")
         if len(self.recipes) < MOST:
             self.recipes.append(NamedRecipe(name, token, self.provider))
