@@ -35,11 +35,9 @@ def shown(text: object, keep: str = "") -> str:
 
 def shown_json(text: str) -> str:
     r"""JSON with the characters that a terminal would obey as JSON's own escapes, "\u009b" and the like."""
-    return (
-        text
-        if text.isascii() and "\x7f" not in text
-        else "".join(_json_escaped(c) if c != "\n" and _unseen(c) else c for c in text)
-    )
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(_json_escaped(letter) if letter != "\n" and _unseen(letter) else letter for letter in text)
 
 
 def line(text: object) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dtool.plan import Plan
 
 DEFAULT_SAMPLER = "ddpm"
-SLASH = "/"  # in the name of a sampler that is written with its package
 
 
 def flag(name: str) -> str:
@@ -80,10 +79,8 @@ def with_options(function: Callable[..., Any], rule: Rule) -> Callable[..., Any]
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
     taken = {flag(p.name) for p in own}
     spelt = {name: flag(name) for name in rule.model.model_fields}
-    extra = [
-        _parameter(rule, n, f if f not in taken else flag(f"{rule.name.rpartition(SLASH)[2]}_{n}"))
-        for n, f in spelt.items()
-    ]
+    short = rule.name.rpartition("/")[2]  # without its package
+    extra = [_parameter(rule, n, f if f not in taken else flag(f"{short}_{n}")) for n, f in spelt.items()]
 
     def wrapper(**given: Any) -> Any:
         values = {name: given.pop(f"option_{name}") for name in spelt}

@@ -183,8 +183,8 @@ class Draft:
     def _grows(self, to: Point) -> CompileError:
         now = self.rows[-1].point
         return CompileError(
-            f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it depends on network calls more than {LONGEST}"
-            " intervals ago: what it keeps grows at every step, and n steps would make a table of n² numbers",
+            f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it depends on network calls more than "
+            f"{LONGEST} intervals ago: what it keeps grows at every step, and n steps would make a table of n² numbers",
             "end the sum after a few nodes: follow now.before so many times and no further; or name the right basis",
         )
 

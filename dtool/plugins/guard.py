@@ -54,7 +54,7 @@ _endless: set[Origin | None] = set()
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """While this holds, the process is dtool's: code that no package registered is guarded too, and file descriptors."""
+    """While this holds the process is dtool's: code that no package registered is guarded too, and descriptor 1."""
     global _strict
     before, _strict = _strict, True
     _endless.clear()

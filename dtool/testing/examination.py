@@ -31,8 +31,9 @@ def examine_all(targets: Sequence[str], jobs: int | None = None) -> Iterator[tup
                 "a process that examined samplers ended at once: one of them stops Python itself, or memory ran out",
                 "examine them one at a time (--jobs 1) to see which, or without plugins (--no-plugins)",
             ) from error
-        finally:
+        except BaseException:  # or the one who asks has heard enough
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _examined(target: str) -> list[CheckResult]:
