@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dtool.plan import Recipe
 from dtool.plan import compile as compile_plan
 from dtool.samplers.rule import Rule
-from dtool.testing import compiled, ends, grids, identities, invariances, marginals, moments, order
+from dtool.testing import compiled, ends, grids, identities, invariances, marginals, moments, order, rounding
 from dtool.testing.result import CheckResult, Status, largest
 from dtool.testing.slopes import Slope
 
@@ -117,6 +117,10 @@ def _moments(name: str, recipe: Recipe) -> CheckResult:
 def _ends(name: str, recipe: Recipe) -> CheckResult:
     """σ = 0, α = 0, one step, every step: finite, and as many steps and calls as stated."""
     found = [(case.label, ends.examine(recipe.rule, case)) for case in ends.cases(recipe)]
+    if recipe.scheduler is not None:
+        off, prediction = rounding.lost(recipe.rule, recipe.scheduler)
+        lost = "" if off <= rounding.BAR else rounding.reason(recipe.scheduler, prediction)
+        found.append((f"{recipe.scheduler.token or 'own schedule'}, in float32", lost))
     wrong = [f"{label}: {problem}" for label, problem in found if problem]
     figure = f"{len(found) - len(wrong)}/{len(found)}"
     detail = wrong[0] if wrong else f"{len(found)} grids; all finite, steps and calls as stated"

@@ -84,6 +84,7 @@ def _no_sampler(token: str) -> list[Check]:
     if registry().schedulers.knows(name):
         table = schedule(token)
         found += [_named("levels", levels.examine_levels, table), _named("inverse", levels.examine_inverse, table)]
+        found.append(_named("samples", levels.examine_samples, table))
     if registry().spacings.knows(name):
         found.append(_named("steps", levels.examine_steps, spacing(token)))
     return found

@@ -15,7 +15,7 @@ from dtool.plan.stages import endless, stage_asked, stages_of
 from dtool.samplers.rule import Rule
 from dtool.testing.grids import by_lam
 from dtool.testing.result import largest
-from dtool.testing.slopes import Slope, slope_of
+from dtool.testing.slopes import Slope, settled_slope, slope_of
 from dtool.testing.targets import THREE, Array, Mixture
 from dtool.testing.walk import optimal, walk
 
@@ -30,7 +30,7 @@ def local_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Slo
         points = by_lam(n, shape, lead)
         return largest(_one_interval(rule, points, lead + int(u * n), lead, law) for u in _AT)
 
-    return slope_of(error)
+    return settled_slope(error)
 
 
 def global_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Slope:
@@ -76,7 +76,9 @@ def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array
     for j in range(i - depth, i):
         node = _called(points[j], law.transport(x, points[i], points[j]), law, rule)
         node.before, before = before, node
-        _finished(rule, rule(node, points[j + 1], 0.0), lambda _, at: _called(at, law.transport(x, points[i], at), law, rule))
+        _finished(
+            rule, rule(node, points[j + 1], 0.0), lambda _, at: _called(at, law.transport(x, points[i], at), law, rule)
+        )
     last = _called(points[i], x, law, rule)
     last.before = before
     return last
