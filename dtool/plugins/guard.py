@@ -121,11 +121,11 @@ def _restored() -> Iterator[None]:
     except OSError:
         folder = None
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
         stack.enter_context(_descriptors())
         stack.enter_context(redirect_stdout(sys.stderr))
         try:
-            yield
+            with warnings.catch_warnings():
+                yield
         finally:
             sys.stdout, sys.stderr, sys.stdin = streams
             sys.excepthook = hook

@@ -23,7 +23,7 @@ class Deviation:
 
 
 def bar(points: Grid) -> float:
-    """What rounding allows: BAR, and more where ε alone tells x0 from a level whose σ/α squared is beyond 1e6, up to WORST."""
+    """What rounding allows: BAR; up to WORST where ε alone tells x0 from a level whose σ/α squared is beyond 1e6."""
     return max(BAR, min(1e-16 * max((p.v for p in points if p.alpha > 0), default=0.0) ** 2, WORST))
 
 

@@ -1,4 +1,4 @@
-"""What a run loses on a schedule in float32, in which networks answer: the rounding of an answer can be all there is."""
+"""What a run loses on a schedule in float32, in which networks answer: rounding can be all there is."""
 
 from __future__ import annotations
 
