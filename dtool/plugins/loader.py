@@ -150,7 +150,8 @@ def _registered(plugin: ModuleType | Any, provider: Provider) -> _Registered:
     for kind in KINDS:
         registrar = Registrar(kind.removesuffix("s"), provider)
         results = getattr(manager.hook, f"register_{kind}")(register=registrar)
-        if any(inspect.isgenerator(one) or inspect.iscoroutine(one) for one in results):
+        if unrun := [one for one in results if inspect.isgenerator(one) or inspect.iscoroutine(one)]:
+            unrun[0].close()
             raise PluginError(f"register_{kind} is a generator or a coroutine, so nothing in it has run")
         found.entries[kind] = registrar.entries
         found.recipes += registrar.recipes

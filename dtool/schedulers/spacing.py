@@ -134,6 +134,8 @@ class Spacing:
         others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
         with guarded(self.origin, f"cannot place {n} times", seconds=ARITHMETIC):
             times = np.array(self.function(schedule, n, **others), dtype=np.float64)
+            if times.ndim != 1:
+                raise WrongTimesError(f"spacing {self.token} gives an array {times.shape}, not {n} times", "mend it")
         last = float(times[-1]) if times.shape == (n + 1,) and not self.rises else None
         times = times if last is None else times[:-1]
         gaps = np.diff(times)
