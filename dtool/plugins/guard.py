@@ -49,7 +49,7 @@ class TooLongError(BaseException):
 
 
 _strict = False  # whether the process is dtool's own
-_endless: set[Origin | None] = set()
+_endless: set[tuple[Origin | None, str]] = set()  # what has not ended, and is not begun again
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def guarded(
         return
     who = " ".join(filter(None, (str(origin or ""), what)))
     remedy = "mend it" if origin is None else origin.remedy
-    if seconds and origin in _endless:
+    if seconds and (origin, what) in _endless:
         raise error(f"{who} (it did not end)", remedy)
     with _restored(), _pressed() as pressed, _limited(seconds):
         try:
@@ -94,7 +94,7 @@ def guarded(
         except DtoolError as failure:
             raise _attributed(failure, origin) from failure.__cause__
         except TooLongError:
-            _endless.add(origin)
+            _endless.add((origin, what))
             raise error(f"{who} (it has not ended after {seconds:g} seconds)", remedy) from None
         except BaseException as failure:
             if isinstance(failure, KeyboardInterrupt) and pressed:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field
 
-from dtool.errors import UsageError
+from dtool.errors import PluginError, UsageError
 from dtool.options import checked, options_of, written
 from dtool.plugins.guard import ARITHMETIC, Origin, guarded
 
@@ -210,11 +210,10 @@ class ScheduleMaker:
         token = written(self.name, self.model, values)
         try:
             with guarded(self.origin, f"cannot make {token}", seconds=ARITHMETIC):
-                plain = self.make(**{k: v for k, v in values.items() if k not in others})
+                plain: Any = self.make(**{k: v for k, v in values.items() if k not in others})
                 if not isinstance(plain, Schedule):
-                    raise UsageError(
-                        f"it returned a {type(plain).__name__}, not a Schedule", "see from_betas, from_lam"
-                    )
+                    what = f"scheduler {self.name} returned a {type(plain).__name__}, not a Schedule"
+                    raise PluginError(what, "return what from_betas, from_lam or Schedule(…) make")
             result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error

@@ -132,7 +132,7 @@ class Spacing:
         """What the function returns, examined: n times, and one after them if it names it."""
         own = inspect.signature(self.function).parameters
         others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
-        with guarded(self.origin, f"cannot place {n} times", seconds=ARITHMETIC):
+        with guarded(self.origin, f"cannot place times as {self.token}", seconds=ARITHMETIC):
             times = np.array(self.function(schedule, n, **others), dtype=np.float64)
             if times.ndim != 1:
                 raise WrongTimesError(f"spacing {self.token} gives an array {times.shape}, not {n} times", "mend it")
