@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import random
 import signal
 import sys
 import threading
@@ -75,8 +74,9 @@ def guarded(
 ) -> Iterator[None]:
     """Run a stranger's code: whatever it raises becomes `error`, in one line with its package.
 
-    Printing goes to stderr; warning filters, NumPy's error state, random states, streams and the working directory are
-    afterwards what they were. A real Ctrl-C goes through; a KeyboardInterrupt that the code raises itself does not.
+    On the main thread printing goes to stderr; warning filters, NumPy's error state, random states, streams and the
+    working directory are afterwards what they were. A real Ctrl-C goes through; a KeyboardInterrupt that the code
+    raises itself does not.
     origin: None for code that no package registered, which is guarded only in a process of dtool's own.
     what: said of the code if `origin` is None, or after it, such as "cannot be loaded". seconds: the most that it may
     take, on the main thread; 0 for no limit.
@@ -112,9 +112,16 @@ def _attributed(failure: DtoolError, origin: Origin | None) -> DtoolError:
 
 @contextmanager
 def _restored() -> Iterator[None]:
-    """What a process has once is afterwards as it was before, and stdout is closed to whoever prints meanwhile."""
+    """What a process has once is afterwards as it was before, and stdout is closed to whoever prints meanwhile.
+
+    On the main thread: two threads at once could not both put back what they found.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     streams = sys.stdout, sys.stderr, sys.stdin
-    state, hook = random.getstate(), sys.excepthook
+    chance, hook = sys.modules.get("random"), sys.excepthook
+    state = chance.getstate() if chance else None
     numbers = _numpy_state()
     try:
         folder: Path | None = Path.cwd()
@@ -129,7 +136,8 @@ def _restored() -> Iterator[None]:
         finally:
             sys.stdout, sys.stderr, sys.stdin = streams
             sys.excepthook = hook
-            random.setstate(state)
+            if chance:
+                chance.setstate(state)
             _restore_numpy(numbers)
             with suppress(OSError):
                 if folder is not None and Path.cwd() != folder:
