@@ -7,11 +7,17 @@ import json
 import re
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from dtool.errors import UsageError, did_you_mean
+
+# With its first model pydantic reads the entry points of every package that is installed, and raises what a package with
+# a torn list of them makes it raise; with the next it does without its own plugins.
+with suppress(Exception):
+    create_model("_First")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 

@@ -485,3 +485,16 @@ def test_strict_plugins_are_strict_about_entries(install, monkeypatch):
     monkeypatch.setenv("DTOOL_STRICT_PLUGINS", "1")
     with pytest.raises(DtoolError, match=r"plugin bad-one 1\.2 is at fault: sampler bad"):
         registry().load_installed()
+
+
+def test_a_torn_list_of_entry_points_costs_a_line(tmp_path):
+    """pydantic reads the entry points of all packages, too, and would raise what it finds."""
+    info = tmp_path / "torn-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torn\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[dtool]\nfoo\n")
+    where = f"{os.environ.get('PYTHONPATH', '')}{os.pathsep}{tmp_path}"
+    assert json.loads(typed("plan", "ddim", "--steps", 2, "--json", PYTHONPATH=where).out)["sampler"] == "ddim"
+    done = typed("samplers", "--json", PYTHONPATH=where)
+    assert done.code == 0
+    assert "the entry points of" in done.err
