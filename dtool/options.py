@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 
 from dtool.errors import UsageError, did_you_mean
 
-# With its first model pydantic reads the entry points of every package that is installed, and raises what a package with
-# a torn list of them makes it raise; with the next it does without its own plugins.
+# With its first model pydantic reads the entry points of every installed package, and raises what one with
+# a torn list of them makes it raise; with the next model it does without its own plugins.
 with suppress(Exception):
     create_model("_First")
 
