@@ -32,6 +32,10 @@ class CompileError(UsageError):
     """A rule that cannot be written as a table, or a grid that no rule can walk."""
 
 
+class PluginError(DtoolError):
+    """What a plugin offers cannot be used, by a fault of its own."""
+
+
 class GateError(DtoolError):
     """The work was done, and its result fails the bar that was asked for."""
 

@@ -7,12 +7,18 @@ import json
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from dtool.containment import OWN_FILES, containing_file, names_file
 from dtool.errors import UsageError, did_you_mean, shown
+
+# With its first model pydantic reads the entry points of every installed package, and raises what one with
+# a torn list of them makes it raise; with the next model it does without its own plugins.
+with suppress(Exception):
+    create_model("_First")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 
@@ -66,6 +72,24 @@ def _require_contained(what: str, model: type[BaseModel], given: Mapping[str, An
     for name, value in given.items() if source else ():
         if names_file(model.model_fields[name], value):
             raise UsageError(f"{source} names another file, by the option {name!r} of {what}", OWN_FILES)
+
+
+def check_defaults(model: type[BaseModel]) -> None:
+    """Raise UsageError for a default that its own type or range refuses."""
+    defaults = {name: f.get_default() for name, f in model.model_fields.items() if not f.is_required()}
+    for name, default in defaults.items():
+        try:
+            parse(model, name, default)
+        except ValidationError as error:
+            said = complaint(error.errors()[0])
+            raise UsageError(f"option {name}: its default is refused ({said})", "mend the default") from error
+
+
+def parse(model: type[BaseModel], name: str, value: Any) -> Any:
+    """`value` as the option `name` takes it; raises pydantic's ValidationError if it does not."""
+    option = model.model_fields[name]
+    kind: Any = Annotated[option.annotation, *option.metadata] if option.metadata else option.annotation
+    return TypeAdapter(kind).validate_python(value)
 
 
 def complaint(mistake: Mapping[str, Any]) -> str:

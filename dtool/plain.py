@@ -1,9 +1,14 @@
-"""Data as JSON can hold it."""
+"""Data as JSON can hold it, and text as a terminal can take it."""
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from math import isfinite
 from typing import Any
+
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats such as bidi overrides, surrogates, separators of lines
+_JOINERS = "\u200c\u200d"  # of letters and of emoji: they belong to words
 
 
 def finite(value: Any) -> Any:
@@ -15,3 +20,52 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""`text` with every character that a terminal would obey, not show, as an escape: "\x1b" and the like.
+
+    keep: of these characters, such as a new line, those that may stay. What cannot be made text is named by its type.
+    """
+    given = text if type(text) is str else told(text)
+    if given.isascii() and given.isprintable():
+        return given
+    return "".join(_escaped(letter) if _unseen(letter) and letter not in keep else letter for letter in given)
+
+
+def printable_json(text: str) -> str:
+    r"""JSON with the characters that a terminal would obey as JSON's own escapes, "\u009b" and the like."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(_json_escaped(letter) if letter != "\n" and _unseen(letter) else letter for letter in text)
+
+
+def line(text: object) -> str:
+    """`printable`, on one line: any white space is one space."""
+    return printable(" ".join((text if type(text) is str else told(text)).split()))
+
+
+def told(value: object) -> str:
+    """`str(value)`; its type where that fails, as it may for a stranger's object."""
+    try:
+        return str.__str__(str(value))
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def reason(error: BaseException, longest: int = 300) -> str:
+    """An exception as one line that is safe to print: its type and what it says."""
+    text = line(f"{type(error).__name__}: {told(error)}".removesuffix(": "))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _json_escaped(letter: str) -> str:
+    return json.dumps(letter)[1:-1] if ord(letter) != 127 else r"\u007f"
+
+
+def _unseen(letter: str) -> bool:
+    return letter not in _JOINERS and unicodedata.category(letter) in _UNSEEN
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode() if ord(letter) > 127 else f"\\x{ord(letter):02x}"

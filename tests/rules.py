@@ -83,7 +83,7 @@ def dpmpp_3m(factor: float, order: int = 3, startup_order: int = 1) -> Rule:
     return step
 
 
-@sampler("predictor-corrector", order=3, startup_order=1)
+@sampler("predictor-corrector", order=3, startup_order=1, corrects=True)
 def predictor_corrector(now, to):
     """Exponential Adams of order 2 in (x0, λ), corrected to order 3 one call later: UniPC's shape."""
     last = now.before

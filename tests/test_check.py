@@ -85,10 +85,10 @@ def test_a_rule_that_is_not_linear_fails_with_the_reason():
 @pytest.mark.parametrize(
     ("name", "certificates"),
     [
-        ("cosine:T=100", ["levels", "inverse"]),
-        ("linear:zero_snr=true", ["levels", "inverse"]),
+        ("cosine:T=100", ["levels", "inverse", "samples"]),
+        ("linear:zero_snr=true", ["levels", "inverse", "samples"]),
         ("karras:rho=5", ["steps"]),
-        ("quadratic", ["levels", "inverse", "steps"]),
+        ("quadratic", ["levels", "inverse", "samples", "steps"]),
     ],
 )
 def test_schedules_and_spacings_are_examined_too(name, certificates):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dtool.cli.listing import described, plain
+from dtool.cli.listing import described, each
 from dtool.errors import DtoolError
 from dtool.plugins.registrar import Entry
 from dtool.plugins.registry import registry
@@ -32,19 +32,15 @@ def sampler_entry(entry: Entry) -> dict[str, Any]:
         "noise": noise(rule),
         "same": dict(rule.same),
         "breaks": dict(rule.breaks),
-        "recipes": known_as(entry.name),
+        "recipes": known_as(entry.spelling),
     }
 
 
 def by_family() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """(family, samplers) in a fixed order; a sampler that cannot be loaded is among the last, with the reason."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in (*FAMILIES, OTHER)}
-    for entry in registry().samplers:
-        try:
-            item = sampler_entry(entry)
-        except DtoolError as error:
-            item = plain(entry) | {"summary": f"broken: {error}", "options": {}, "cite": "", "family": OTHER}
-        found[item["family"]].append(item)
+    for item in each(registry().samplers, sampler_entry):
+        found[item.setdefault("family", OTHER)].append(item)
     yield from ((name, items) for name, items in found.items() if items)
 
 

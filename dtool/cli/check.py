@@ -10,7 +10,7 @@ import typer
 
 from dtool.cli.options import sampler_names
 from dtool.cli.output import AsJson, Column, Quiet, remark, say_json, table
-from dtool.errors import UsageError
+from dtool.errors import DtoolError, UsageError
 from dtool.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def check(
     if plot is not None:
         require_apart([plot], files_in(*(recipes or ())))
         require_picture(plot)
-    names = recipes or [entry.name for entry in registry().samplers]
+    names = recipes or registry().samplers.names()
     results = _examined(names, jobs, as_json or every, quiet)
     if as_json:
         say_json({name: [_described(result) for result in found] for name, found in results.items()})
@@ -88,17 +88,24 @@ def _examined(names: list[str], jobs: int | None, silent: bool, quiet: bool) -> 
 
 def _summary(results: dict[str, list[CheckResult]]) -> None:
     """A line a sampler: what it declares, what was measured, what failed."""
-    from dtool.samplers import sampler
-
     rows = []
     for name, found in results.items():
         figures = {r.name: r.figure for r in found}
         failed = ", ".join(r.name for r in found if r.status == "fail")
         slopes = [figures.get(check, "-") for check in SLOPES]
-        rows.append([name, str(sampler(name).order), *slopes, f"failed: {failed}" if failed else "passed"])
+        rows.append([name, _order(name), *slopes, f"failed: {failed}" if failed else "passed"])
     heads = ("exact start", "as shipped", "law")
     columns = [Column("sampler"), Column("order", True), *(Column(head, True) for head in heads), Column("checks")]
     table(columns, rows)
+
+
+def _order(name: str) -> str:
+    from dtool.samplers import sampler
+
+    try:
+        return str(sampler(name).order)
+    except DtoolError:
+        return "-"
 
 
 def _described(result: CheckResult) -> dict[str, str]:

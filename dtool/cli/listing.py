@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from dtool.cli.output import Column, say, say_json, table
 from dtool.errors import DtoolError
+from dtool.plain import line, reason, told
 from dtool.plugins.registrar import Entry
 from dtool.plugins.registry import Catalogue
+
+
+def each(entries: Iterable[Entry], make: Callable[[Entry], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """`make` of every entry; of one that cannot be used, what is known without it, with the reason."""
+    for entry in entries:
+        try:
+            yield make(entry)
+        except Exception as error:  # whatever it is, the others are listed
+            why = line(error) if isinstance(error, DtoolError) else f"{entry.origin}: {reason(error)}"
+            yield plain(entry) | {"summary": f"broken: {why}", "options": {}, "cite": ""}
 
 
 def described(entry: Entry) -> dict[str, Any]:
     """One entry as JSON: name, summary, options with type, default and help, citation, provider."""
     thing = entry.load()
     return plain(entry) | {
-        "summary": entry.summary or thing.doc.partition("\n")[0],
+        "summary": entry.summary or line(thing.doc.partition("\n")[0]),
         "options": {name: _option(field) for name, field in thing.model.model_fields.items()},
-        "cite": thing.cite,
+        "cite": line(thing.cite),
     }
 
 
 def plain(entry: Entry) -> dict[str, Any]:
     """What is known without importing anything."""
     provider = {"name": entry.provider.name, "version": entry.provider.version}
-    return {"name": entry.name, "aliases": list(entry.aliases), "provider": provider}
+    return {"name": entry.spelling, "aliases": list(entry.aliases), "provider": provider}
 
 
 def _option(field: Any) -> dict[str, Any]:
@@ -32,22 +44,18 @@ def _option(field: Any) -> dict[str, Any]:
         spelt = " | ".join(str(choice) for choice in get_args(kind))
     else:
         spelt = kind.__name__ if isinstance(kind, type) else str(kind)
+    default = None if field.is_required() else field.default
     return {
         "type": spelt,
-        "default": None if field.is_required() else field.default,
+        "default": default if default is None or isinstance(default, (bool, int, float, str, tuple)) else told(default),
         "required": field.is_required(),
-        "help": field.description or "",
+        "help": line(field.description or ""),
     }
 
 
 def show_all(catalogue: Catalogue, as_json: bool) -> None:
     """Print the whole catalogue; an entry that cannot be loaded is listed with the reason."""
-    found = []
-    for entry in catalogue:
-        try:
-            found.append(described(entry))
-        except DtoolError as error:
-            found.append(plain(entry) | {"summary": f"broken: {error}", "options": {}, "cite": ""})
+    found = list(each(catalogue, described))
     if as_json:
         say_json(found)
         return
@@ -89,7 +97,7 @@ def _value(option: dict[str, Any]) -> str:
     if option["required"]:
         return "…"
     default = option["default"]
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return str(default).lower() if isinstance(default, bool) else line(default)
 
 
 def provider(item: dict[str, Any]) -> str:

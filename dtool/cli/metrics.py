@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dtool.cli.listing import described, plain, provider, show_one
+from dtool.cli.listing import described, each, provider, show_one
 from dtool.cli.output import AsJson, Column, Quiet, say_json, table
-from dtool.errors import DtoolError
 from dtool.plugins.registrar import Entry
 from dtool.plugins.registry import registry
 
@@ -17,7 +16,7 @@ EXAMPLES = ("dtool metrics", "dtool metrics mmd")
 
 def metric_names(incomplete: str) -> list[str]:
     """Completions of a metric's name."""
-    return [entry.name for entry in registry().metrics if entry.name.startswith(incomplete)]
+    return registry().metrics.names(incomplete)
 
 
 def metrics(
@@ -32,9 +31,9 @@ def metrics(
         entry = registry().metrics.entry(name.partition(":")[0])
         found = facts(entry)
         shown = found if as_json else {key.replace("_", " "): _said(value) for key, value in found.items()}
-        show_one(registry().metrics, entry.name, as_json, shown)
+        show_one(registry().metrics, entry.spelling, as_json, shown)
         return
-    items = [_item(entry) for entry in registry().metrics]
+    items = list(each(registry().metrics, lambda entry: described(entry) | facts(entry)))
     if as_json:
         say_json(items)
         return
@@ -66,13 +65,6 @@ def facts(entry: Entry) -> dict[str, Any]:
         "p_value": metric.permutation,
         "fewest": metric.minimum,
     }
-
-
-def _item(entry: Entry) -> dict[str, Any]:
-    try:
-        return described(entry) | facts(entry)
-    except DtoolError as error:
-        return plain(entry) | {"summary": f"broken: {error}", "options": {}, "cite": ""}
 
 
 def _said(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 import annotated_types
 import typer
 
+from dtool.plain import line
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
 from dtool.samplers.rule import Rule
@@ -78,7 +79,8 @@ def with_options(function: Callable[..., Any], rule: Rule) -> Callable[..., Any]
     own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
     taken = {flag(p.name) for p in own}
     spelt = {name: flag(name) for name in rule.model.model_fields}
-    extra = [_parameter(rule, n, f if f not in taken else flag(f"{rule.name}_{n}")) for n, f in spelt.items()]
+    short = rule.name.rpartition("/")[2]  # without its package
+    extra = [_parameter(rule, n, f if f not in taken else flag(f"{short}_{n}")) for n, f in spelt.items()]
 
     def wrapper(**given: Any) -> Any:
         values = {name: given.pop(f"option_{name}") for name in spelt}
@@ -100,15 +102,16 @@ def _parameter(rule: Rule, name: str, spelt: str) -> inspect.Parameter:
     limits = {type(m): m for m in field.metadata}
     plain = get_origin(field.annotation) is Literal or field.annotation in (bool, int, float, str)
     number = field.annotation in (int, float)
+    default = dict(rule.options).get(name, inspect.Parameter.empty)
     low, high = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
     option = typer.Option(
         spelt,
-        help=field.description or "",
+        help=line(field.description or ""),
+        show_default=line(default) if isinstance(default, str) else True,
         min=low.ge if number and low else None,
         max=high.le if number and high else None,
         rich_help_panel=f"Options of {rule.name}",
     )
-    default = dict(rule.options).get(name, inspect.Parameter.empty)
     required = default is inspect.Parameter.empty
     kind: Any = field.annotation if plain else str if required else str | None
     annotation = Annotated[kind, option]
@@ -119,14 +122,14 @@ def _parameter(rule: Rule, name: str, spelt: str) -> inspect.Parameter:
 
 def sampler_names(incomplete: str) -> list[str]:
     """Completions of --sampler."""
-    return [entry.name for entry in registry().samplers if entry.name.startswith(incomplete)]
+    return registry().samplers.names(incomplete)
 
 
 def scheduler_names(incomplete: str) -> list[str]:
     """Completions of --scheduler."""
-    return [entry.name for entry in registry().schedulers if entry.name.startswith(incomplete)]
+    return registry().schedulers.names(incomplete)
 
 
 def spacing_names(incomplete: str) -> list[str]:
     """Completions of --spacing."""
-    return [entry.name for entry in registry().spacings if entry.name.startswith(incomplete)]
+    return registry().spacings.names(incomplete)

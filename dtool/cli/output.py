@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dtool.plain import finite
+from dtool.plain import finite, printable, printable_json, told
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+NEW_LINE = "\n"
 BETWEEN = 3  # places that Rich leaves between two columns
 BROKEN = 12  # a word longer than this may be broken, in a column that folds
 
@@ -49,20 +50,21 @@ class Column:
 
 
 def say(text: object = "") -> None:
-    """A line of data on stdout."""
-    sys.stdout.write(f"{text}\n")
+    """A line of data on stdout, or several; what a terminal would obey is escaped."""
+    sys.stdout.write(f"{printable(text, keep=NEW_LINE)}\n")
 
 
 def say_json(data: Any) -> None:
     """Print `data` as JSON that any reader takes: a number that is not finite becomes null."""
-    say(json.dumps(finite(data), indent=2, ensure_ascii=False))
+    text = json.dumps(finite(data), indent=2, ensure_ascii=False, default=told)
+    sys.stdout.write(f"{printable_json(text)}\n")
 
 
 def remark(text: str, quiet: bool = False) -> None:
     """A line on stderr that is not data."""
     if not quiet:
         with contextlib.suppress(OSError):  # a remark that cannot be made costs nobody the data
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(f"{printable(text, keep=NEW_LINE)}\n")
 
 
 def on_terminal() -> bool:
@@ -91,7 +93,10 @@ def grouped_table(columns: Sequence[Column], groups: Sequence[tuple[str, Sequenc
 
 def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table without colours: columns as wide as their widest cell, two spaces between."""
-    cells = [[column.head for column in columns], *rows]
+    cells = [
+        [column.head for column in columns],
+        *([printable(cell.replace("\n", " ")) for cell in row] for row in rows),
+    ]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
 
     def line(row: Sequence[str]) -> str:
@@ -114,6 +119,9 @@ def _rich(columns: Sequence[Column], groups: Sequence[tuple[str, Sequence[Sequen
     from rich.console import Console
 
     console = Console(width=max(shutil.get_terminal_size().columns, 40))
+    groups = [
+        (printable(name), [[printable(cell, NEW_LINE) for cell in row] for row in group]) for name, group in groups
+    ]
     rows = [row for _, group in groups for row in group]
     least = [_least(column, [column.head, *(row[i] for row in rows)]) for i, column in enumerate(columns)]
     parts = [[0]]

@@ -19,7 +19,8 @@ def plugins(as_json: AsJson = False, quiet: Quiet = False) -> None:
     rows = []
     for plugin in found:
         offers = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _offers(plugin).items())
-        rows.append([plugin.name, plugin.version, plugin.status, plugin.error or offers or "-"])
+        parts = filter(None, (offers, f"at fault: {plugin.error}" if offers and plugin.error else plugin.error))
+        rows.append([plugin.name, plugin.version, plugin.status, "; ".join(parts) or "-"])
     table([Column("package"), Column("version"), Column("status"), Column("what it offers", fold=True)], rows)
     if len(found) == 1:
         remark("no other package offers anything in the entry-point group 'dtool'", quiet)
@@ -36,6 +37,7 @@ def _described(plugin: Plugin) -> dict[str, object]:
         "entry_point": plugin.entry_point,
         "status": plugin.status,
         "error": plugin.error,
+        "faults": plugin.faults,
         "import_seconds": round(plugin.seconds, 4),
         "offers": _offers(plugin),
     }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtool.errors import DtoolError
+from dtool.plain import line, reason
 from dtool.version import __version__
 
 LONGEST = 1000  # characters of a line: what was typed may be longer
@@ -21,7 +22,14 @@ FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarnin
 
 def run(argv: list[str]) -> int:
     """Run the command that `argv` names; see `dtool.cli.main` for the exit codes."""
+    from dtool.plugins.guard import own_process
+
     hold_standard_streams()
+    with own_process():
+        return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
     own = argv[: argv.index("--")] if "--" in argv else argv
     if "--no-plugins" in own:
         from dtool.plugins.loader import disable_all
@@ -85,7 +93,7 @@ def _failed(error: Exception) -> int:
         return _said(f"{where}{error.strerror}", _remedy(error), 1)
     if _lacks_memory(error):
         return _said("there is not enough memory", "ask for fewer images, or a smaller --batch-size", 1)
-    cause = f"internal error ({type(error).__name__}: {error})"
+    cause = f"internal error ({reason(error)})"
     return _said(cause, "run it again with DTOOL_DEBUG=1, and report what it prints with the output of: dtool env", 1)
 
 
@@ -117,12 +125,11 @@ def _said(cause: str, hint: str, code: int) -> int:
 
 def _line(text: str) -> str:
     """`text` in one line that a terminal shows and any encoding takes."""
-    text = " ".join(text.split())
+    text = line(text)
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - 200]} … {text[-200:]}"
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def own_code(error: BaseException) -> bool:
@@ -139,7 +146,7 @@ class _Warnings:
         self.shown: set[str] = set()
 
     def __call__(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = " ".join(str(message).split())
+        text = line(message)
         if text in self.shown or issubclass(category, FOR_PROGRAMMERS):
             return
         self.shown.add(text)
@@ -155,7 +162,12 @@ def _painted(word: str, colour: str) -> str:
 
 
 def _buffer_stdout() -> None:
-    """With PYTHONUNBUFFERED Python writes as much as a full disk takes, and forgets the rest: its buffers do not."""
+    """With PYTHONUNBUFFERED Python writes as much as a full disk takes, and forgets the rest: its buffers do not.
+
+    What stdout's encoding has no code for, such as a file's name that is no text, is written as an escape.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     raw = getattr(sys.stdout, "buffer", None)
     if isinstance(raw, io.RawIOBase):
         whole = io.BufferedWriter(raw)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ from dtool.cli.arguments import (
     with_opening,
 )  # fmt: skip
 from dtool.cli.options import DEFAULT_SAMPLER, Options, sampler_names, scheduler_names, spacing_names
-from dtool.cli.output import AsJson, Quiet, remark, say_json
+from dtool.cli.output import AsJson, Quiet, remark, say, say_json
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,8 +138,8 @@ def sample(
         if out.labels is not None:
             settings |= {"labels": out.labels.tolist(), "label_names": label_names(names, out.labels)}
         say_json({"files": written, "seconds": out.seconds, **settings})
-    elif not as_json:
-        sys.stdout.writelines(f"{path}\n" for path in written.values())
+    for path in () if as_json else written.values():
+        say(path)
     writing.finish()
 
 

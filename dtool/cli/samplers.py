@@ -71,7 +71,7 @@ def _one(name: str, as_json: bool) -> None:
 
     recipe = Recipe.parse(name)
     rule = recipe.rule
-    entry = registry().samplers.entry(rule.name if registry().samplers.knows(rule.name) else name.partition(":")[0])
+    entry = registry().samplers.entry(rule.name)
     item = sampler_entry(entry)
     if as_json:
         say_json(item | {"doc": rule.doc})
@@ -86,4 +86,4 @@ def _one(name: str, as_json: bool) -> None:
     more["the same method"] = "; ".join(f"{k} ({v})" if v else k for k, v in item["same"].items())
     more["leaves the marginals"] = "; ".join(f"{k or 'always'}: {v}" for k, v in item["breaks"].items())
     more["known elsewhere"] = "; ".join(f"{k} = {v}" for k, v in item["recipes"].items())
-    show_one(registry().samplers, entry.name, False, more)
+    show_one(registry().samplers, entry.spelling, False, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,8 @@ import typer
 from dtool.cli.listing import show_all, show_one
 from dtool.cli.options import scheduler_names
 from dtool.cli.output import AsJson, Quiet, say, say_json
-from dtool.errors import UsageError
+from dtool.errors import DtoolError, UsageError
+from dtool.plugins.loader import PluginWarning
 from dtool.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -84,13 +86,18 @@ def _figures(token: str) -> dict[str, Any]:
 
 
 def all_schedules() -> dict[str, Schedule]:
-    """Every installed schedule that needs no option, with its defaults, by name."""
-    makers = {entry.name: entry.load() for entry in registry().schedulers}
-    return {
-        name: maker()
-        for name, maker in makers.items()
-        if not any(option.is_required() for option in maker.model.model_fields.values())
-    }
+    """Every installed schedule that needs no option, with its defaults, by name; of one that fails, a warning."""
+    found = {}
+    for entry, maker in registry().schedulers.loaded():
+        if any(option.is_required() for option in maker.model.model_fields.values()):
+            continue
+        try:
+            found[entry.spelling] = maker()
+        except DtoolError as error:
+            if entry.provider.name == "dtool":
+                raise
+            warnings.warn(f"{entry.origin} is left out ({error})", PluginWarning, stacklevel=2)
+    return found
 
 
 def _chosen(name: str | None, recipe: str | None) -> dict[str, Schedule]:

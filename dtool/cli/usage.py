@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from dtool.errors import did_you_mean
@@ -39,8 +40,10 @@ def _samplers_with(option: str) -> list[str]:
     from dtool.cli.options import flag
     from dtool.plugins.registry import registry
 
-    return [
-        entry.name
-        for entry in registry().samplers
-        if any(flag(name) == option for name in getattr(entry.load(), "model").model_fields)  # noqa: B009
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this is for a hint alone
+        return [
+            entry.spelling
+            for entry, rule in registry().samplers.loaded()
+            if any(flag(name) == option for name in rule.model.model_fields)
+        ]

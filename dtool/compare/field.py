@@ -8,14 +8,13 @@ from math import ceil
 
 import numpy as np
 
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import UsageError
 from dtool.networks.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.plan import Plan
 from dtool.plan.prediction import ClampWarning
 from dtool.plan.unrolled import fingerprint
 from dtool.plugins.registry import registry
-from dtool.samplers import sampler
 
 SPACINGS = ("", "/karras", "/logsnr", "/quadratic")
 
@@ -41,13 +40,9 @@ def within(network: Network, calls: int, recipes: Sequence[str] | None) -> list[
 def _samplers() -> list[str]:
     """Samplers of the registry that are deterministic and need no file."""
     names = []
-    for entry in registry().samplers:
-        try:
-            rule = sampler(entry.name)
-        except DtoolError:
-            continue
-        if not getattr(rule, "inverse", False):
-            names.append(entry.name)
+    for entry, rule in registry().samplers.loaded():
+        if not rule.inverse and set(rule.model.model_fields) <= set(dict(rule.options)):
+            names.append(entry.spelling)
     return names
 
 

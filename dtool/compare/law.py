@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dtool.compare.frechet import distance, floors
 from dtool.compare.result import About, Data
-from dtool.errors import UsageError
+from dtool.errors import PluginError, UsageError
 from dtool.halves import spread
 from dtool.metrics import Figure, Metric, Reference, available, differs, evaluate_all, named
 from dtool.metrics.evaluate import PERMUTATIONS
@@ -81,7 +81,7 @@ class ImageLaw(Law):
                 best.name, one, other, self.reference, labels=_whole(labels, self.reference),
                 permutations=max(PERMUTATIONS, round(4 / level)),
             ).p  # fmt: skip
-        except UsageError:
+        except (UsageError, PluginError):
             return None
 
 

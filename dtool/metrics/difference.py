@@ -66,7 +66,8 @@ def differs(
     pool = Pool(np.concatenate([x[pairs], y[pairs], real[chosen(len(real))[:most]]]), against.scale(chosen_metric))
     n, m = len(pairs), len(pool) - 2 * len(pairs)
     chosen_metric.require(n, m)
-    return _difference(chosen_metric, pool, n, m, resamples, permutations, np.random.default_rng([seed, n, m, 2]))
+    with chosen_metric.guard():
+        return _difference(chosen_metric, pool, n, m, resamples, permutations, np.random.default_rng([seed, n, m, 2]))
 
 
 def _difference(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import PluginError, UsageError
 from dtool.metrics.agreement import wilson
 from dtool.metrics.classifier import Classifier
 from dtool.metrics.metric import Metric
@@ -54,9 +54,7 @@ def named(token: str | Metric, /, **options: Any) -> Metric:
     if isinstance(token, Metric):
         return token.bind(**{**dict(token.options), **options}) if options else token
     name, written = parsed(token)
-    found = registry().metrics.get(name)
-    if not isinstance(found, Metric):
-        raise DtoolError(f"metric {name!r} is a {type(found).__name__}, not a metric", "mend the plugin: use @metric")
+    found: Metric = registry().metrics.get(name)
     return found.bind(**{**dict(found.options), **written, **options})
 
 
@@ -100,7 +98,7 @@ def evaluate_all(
     """`evaluate` for several metrics, by the names they were given, sharing distances.
 
     names: default all that are installed and need no option; those that cannot be had here are in `.skipped`, with the
-    reason. A metric that was named and cannot be had raises UsageError.
+    reason. A metric that was named and cannot be had raises UsageError, unless the fault is its own plugin's.
     """
     against = _reference(reference, features, classifier)
     work = _Evaluation(against, samples, labels, resamples, permutations, splits, seed)
@@ -112,20 +110,22 @@ def evaluate_all(
             if names is not None:
                 raise
             found.skipped[metric.token] = str(error)
+        except PluginError as error:  # of its own making, even if it was named: the others are whole
+            found.skipped[metric.token] = str(error)
     return found
 
 
 def available() -> list[Metric]:
-    """The metrics that are installed and need no option; one that cannot be loaded is left out."""
-    found = []
-    for entry in registry().metrics:
-        try:
-            metric = entry.load()
-        except DtoolError:
-            continue
-        if isinstance(metric, Metric) and metric.ready:
-            found.append(metric)
-    return found
+    """The metrics that are installed and need no option; of one that cannot be loaded there is a warning."""
+    return [metric for _, metric in registry().metrics.loaded() if metric.ready]
+
+
+def numbers(values: Any, metric: Metric) -> Array:
+    """What a metric's engine gave, as float64 `(R,)`."""
+    made = np.asarray(values, dtype=np.float64)
+    if made.ndim != 1:
+        raise UsageError(f"{metric.name} gave an array {made.shape}, not one number a pair", "mend the metric")
+    return made
 
 
 def _reference(
@@ -153,7 +153,16 @@ class _Evaluation:
         self._pools: dict[tuple[str, int | None], tuple[Pool, int]] = {}
 
     def figure(self, metric: Metric) -> Figure:
-        """The metric's value, interval, z and p."""
+        """The metric's value, interval, z and p; raises PluginError for what a stranger's metric does wrong."""
+        with metric.guard():
+            found = self._figure(metric)
+        if metric.foreign and not np.isfinite([found.value, found.low, found.high]).all():
+            raise PluginError(
+                f"{metric.origin} gave {found.value}, and no finite number", str(getattr(metric.origin, "remedy", ""))
+            )
+        return found
+
+    def _figure(self, metric: Metric) -> Figure:
         reference = self.reference
         if metric.place not in self._points:
             self._points[metric.place] = reference.points(metric, self.samples, self.labels)
@@ -173,6 +182,7 @@ class _Evaluation:
         values = metric.with_engine(pool)(
             *_stacked((a, b), permuted, half if metric.spread is None else (a[:0], b[:0]))
         )
+        values = numbers(values, metric)
         value, scores = float(values[0]), values[: 1 + len(permuted[0])]
         p = float((scores >= value).mean()) if metric.permutation else None
         if metric.interval is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from dtool.errors import UsageError
 from dtool.metrics.pool import Array, Masks, Pool
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import Origin, guarded
 
 Features = Literal["pixels", "pooled", "network", "agreement"]
 Engine = Callable[[Masks, Masks], Array]
@@ -58,6 +60,15 @@ class Metric:
     interval: Callable[[Array], tuple[float, float]] | None = field(default=None, repr=False)
     extract: Extract | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("better", ("lower", "higher")), ("default_features", get_args(Features))):
+            if getattr(self, name) not in allowed:
+                said = name.removeprefix("default_")
+                raise UsageError(f"metric {self.name}: {said} is {getattr(self, name)!r:.40}", f"one of {allowed}")
+        if not isinstance(self.title, str) or not isinstance(self.minimum, int):
+            raise UsageError(f"metric {self.name}: its title is text, and minimum a number", "mend @metric(…)")
 
     @property
     def doc(self) -> str:
@@ -106,7 +117,17 @@ class Metric:
                 "compare with images of the same shape",
             )
         self.require(len(x), len(y))
-        return float(self.function(x, y, **self._own))
+        with self.guard():
+            return float(self.function(_sealed(x), _sealed(y), **self._own))
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a package other than dtool registers it."""
+        return self.origin is not None and not self.origin.ours
+
+    def guard(self) -> AbstractContextManager[None]:
+        """Run what a stranger's metric does: its errors become PluginError. See `dtool.plugins.guard`."""
+        return guarded(self.origin, "cannot be computed")
 
     def require(self, n: int, m: int) -> None:
         """Raise UsageError if n samples, or m images of the reference, are too few."""
@@ -132,7 +153,7 @@ def each(pool: Pool, function: Callable[[Array, Array], float]) -> Engine:
 
     def run(a: Masks, b: Masks) -> Array:
         pairs = zip(*np.broadcast_arrays(a, b), strict=True)
-        return np.array([function(pool.points[one], pool.points[other]) for one, other in pairs])
+        return np.array([float(function(pool.points[one], pool.points[other])) for one, other in pairs])
 
     return run
 
@@ -167,6 +188,13 @@ def _everywhere(features: Features) -> Callable[..., None]:
         del on
 
     return everywhere
+
+
+def _sealed(points: Array) -> Array:
+    """The same numbers, which nobody can write to."""
+    view = points.view()
+    view.setflags(write=False)
+    return view
 
 
 def rows(values: ArrayLike, whose: str) -> Array:

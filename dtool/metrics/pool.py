@@ -24,7 +24,8 @@ class Pool:
     """
 
     def __init__(self, points: NDArray[Any], scale: float) -> None:
-        self.points = np.asarray(points, dtype=np.float64)
+        self.points = np.asarray(points, dtype=np.float64).view()
+        self.points.setflags(write=False)  # metrics share them
         self.scale = scale
         self._kept: Array | None = None
 

@@ -90,7 +90,11 @@ class Reference:
             )
         if metric.extract is not None:
             options = {key: value for key, value in metric.options if key != "on"}
-            return rows(metric.extract(given, self.data_range, **options), f"the features of {whose}")
+            with metric.guard():
+                sealed = given.view()
+                sealed.setflags(write=False)
+                made = metric.extract(sealed, self.data_range, **options)
+            return rows(made, f"the features of {whose}")
         if metric.features == "pixels":
             return pixels
         if metric.features == "pooled":

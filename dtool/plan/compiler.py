@@ -12,11 +12,14 @@ from typing import Any, cast
 import numpy as np
 
 from dtool.errors import CompileError, DtoolError
+from dtool.plain import reason
 from dtool.plan.draft import Draft
 from dtool.plan.form import Form
 from dtool.plan.plan import Plan
 from dtool.plan.point import Node, Point, walked
 from dtool.plan.prediction import history_map, output_map, times_on
+from dtool.plan.stages import endless, stage_asked, stages_of
+from dtool.plugins.guard import ARITHMETIC, guarded
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
 
@@ -38,6 +41,13 @@ def compile(  # noqa: A001 - the word for it
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
     """
     points = walked(points, inverse=rule.inverse)
+    with guarded(rule.origin, f"cannot be run as {rule.token}", seconds=ARITHMETIC, error=CompileError):
+        draft = _drafted(rule, points)
+        return _plan(draft, prediction, schedule, recipe or rule.token)
+
+
+def _drafted(rule: Rule, points: Sequence[Point]) -> Draft:
+    """The rows, interval by interval."""
     draft = Draft(rule)
     before: Node | None = None
     for now, to in pairwise(points):
@@ -45,13 +55,14 @@ def compile(  # noqa: A001 - the word for it
             draft.jump(now, to)
             before = None
             continue
+        draft.begin_interval()
         node = draft.node(now)
         node.before = before
         _interval(draft, rule, node, to)
         if node.kept:
             draft.settle(node)
         before = node
-    return _plan(draft, prediction, schedule, recipe or rule.token)
+    return draft
 
 
 def _interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
@@ -63,12 +74,13 @@ def _interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
         if isinstance(result, Form) or not inspect.isgenerator(result):
             draft.end_row(result, start, to, step_end=True)
             return
-        stages: Generator[tuple[Form, Point], Node | None, Form] = cast("Any", result)
+        stages: Generator[object, Node | None, Form] = cast("Any", result)
         stage: Node | None = None
-        while True:
-            guess, point = stages.send(stage)
+        for _ in range(stages_of(rule)):
+            guess, point = stage_asked(stages.send(stage))
             draft.end_row(guess, start, point, step_end=False)
             stage = draft.node(point)
+        raise endless(rule)
     except StopIteration as stop:
         draft.end_row(stop.value, start, to, step_end=True)
     except DtoolError as error:
@@ -76,8 +88,9 @@ def _interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
             raise
         raise CompileError(f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {error}", error.hint) from error
     except Exception as error:
+        foreign = "" if rule.origin is None or rule.origin.ours else f" ({rule.origin})"
         raise CompileError(
-            f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {type(error).__name__}: {error}",
+            f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {reason(error)}{foreign}",
             "the rule must hold for every interval that it is given, the ends included",
         ) from error
 

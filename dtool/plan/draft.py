@@ -14,6 +14,7 @@ from dtool.samplers.rule import Rule
 # Symbols are integers: of row i, its input x is 4i, its prediction m is 4i+1, its noise z is 4i+2, and what clipping
 # took off its predicted image 4i+3.
 _X, _M, _Z, _CLIPPED, _KINDS = 0, 1, 2, 3, 4
+LONGEST = 32  # intervals back to the oldest prediction that a row may use
 
 
 @dataclass(slots=True)
@@ -77,6 +78,12 @@ class Draft:
         self.rows: list[DraftRow] = []
         self.nodes: list[Node] = []
         self.drawn: set[int] = set()  # the noises that rows have used
+        self._begins: list[int] = []  # the first row of each of the last intervals
+
+    def begin_interval(self) -> None:
+        """The next row begins an interval; from here on no row may use a prediction older than `LONGEST` intervals."""
+        self._begins.append(len(self.rows))
+        del self._begins[: -LONGEST - 1]
 
     def node(self, point: Point) -> Node:
         """Begin row i at `point`: the node that the network call there makes."""
@@ -119,6 +126,8 @@ class Draft:
             else:
                 row.c, row.z = abs(value), j  # z and -z have the same law
                 row.c_low = row.c * self.nodes[j].spread
+        if row.b and len(self._begins) > LONGEST and min(row.b) < self._begins[0]:
+            raise self._grows(to)
         if row.z >= 0:
             self.drawn.add(row.z)
         row.step_end = step_end
@@ -170,6 +179,14 @@ class Draft:
         if row.z < 0:
             row.z = len(self.rows) - 1
         self.drawn.add(row.z)
+
+    def _grows(self, to: Point) -> CompileError:
+        now = self.rows[-1].point
+        return CompileError(
+            f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it depends on network calls more than "
+            f"{LONGEST} intervals ago: what it keeps grows at every step, and n steps would make a table of n² numbers",
+            "end the sum after a few nodes: follow now.before so many times and no further; or name the right basis",
+        )
 
     def _error(self, what: str, to: Point) -> CompileError:
         now = self.rows[-1].point

@@ -9,6 +9,7 @@ from math import sqrt
 from typing import Any
 
 from dtool.plan.point import Node, Point, walked
+from dtool.plan.stages import endless, stage_asked, stages_of
 from dtool.samplers.rule import Rule
 
 
@@ -43,17 +44,18 @@ def run_eager(
         now.before = before
         x = rule(now, to, now.z)
         if inspect.isgenerator(x):
-            x = _driven(x, node)
+            x = _driven(x, node, rule)
         before = now
     return x
 
 
-def _driven(steps: Any, node: Callable[[Point, Any], Node]) -> Any:
+def _driven(steps: Any, node: Callable[[Point, Any], Node], rule: Rule) -> Any:
     """Answer a rule's requests for network calls until it returns."""
     stage: Node | None = None
     try:
-        while True:
-            guess, point = steps.send(stage)
+        for _ in range(stages_of(rule)):
+            guess, point = stage_asked(steps.send(stage))
             stage = node(point, guess)
     except StopIteration as stop:
         return stop.value
+    raise endless(rule)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dtool.containment import contained
-from dtool.errors import UsageError, shown
+from dtool.errors import DtoolError, PluginError, UsageError, shown
 from dtool.options import parsed
 from dtool.plugins.registry import registry
 from dtool.samplers import sampler
@@ -81,8 +81,16 @@ def _known_as(first: str) -> Recipe | None:
     found = known.recipes.get(name)
     if found is None or known.samplers.knows(name):
         return None
-    head, at, slash = _split(found.token)
-    return Recipe(sampler(head)).where(at or None, slash or None, **options)
+    try:
+        head, at, slash = _split(found.token)
+        whole = Recipe(sampler(head)).where(at or None, slash or None)
+    except DtoolError as error:
+        if found.provider.name == "dtool":
+            raise
+        who = f"{found.provider.name} {found.provider.version}"
+        cause = f"recipe {found.name!r} of {who} is {found.token!r}, which cannot be had ({error})"
+        raise PluginError(cause, f"upgrade or uninstall {found.provider.name}, or tell its authors") from error
+    return whole.where(None, None, **options)
 
 
 def _split(token: str) -> tuple[str, str, str]:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import DtoolError, PluginError, UsageError
+from dtool.options import check_defaults
+from dtool.plain import line, printable
+from dtool.plugins.guard import IMPORTING, Origin, guarded
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9+_-]*", re.IGNORECASE)
-_RECIPE = re.compile(r"[a-z0-9][a-z0-9+_. ()-]*", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9][a-z0-9+_-]{,99}", re.IGNORECASE | re.ASCII)
+_RECIPE = re.compile(r"[a-z0-9][a-z0-9+_. ()-]{,99}", re.IGNORECASE | re.ASCII)
+_ANY = re.compile(r".*", re.DOTALL)
+MOST = 1000  # names of one kind that a plugin may register
+
+# What a target must be, by its class's own name, so that nothing is imported to tell; and what makes it.
+_MADE = {
+    "sampler": ("dtool.samplers.rule.Rule", "sampler"),
+    "scheduler": ("dtool.schedulers.schedule.ScheduleMaker", "scheduler"),
+    "spacing": ("dtool.schedulers.spacing.Spacing", "spacing"),
+    "metric": ("dtool.metrics.metric.Metric", "metric"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,29 +34,73 @@ class Provider:
     version: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Entry:
-    """One registered name. `target` is the object, or "module:attribute", imported when it is first used."""
+    """One registered name. `target` is the object, or "module:attribute", imported when it is first used.
+
+    `kind`: of what. `fault`: why it cannot be used, if that is known. `spelling`: how it is written so that it, and no
+    other, is found: its name, or "package/name".
+    """
 
     name: str
     target: object
     provider: Provider
     aliases: tuple[str, ...] = ()
     summary: str = ""
+    kind: str = ""
+    fault: str = ""
+    spelling: str = ""
+    _loaded: Any = field(default=None, repr=False)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from, for messages."""
+        return Origin(self.kind, self.name, self.provider.name, self.provider.version)
 
     def load(self) -> Any:
-        """The object; raises DtoolError, naming the package, if its module cannot be imported."""
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
-            raise DtoolError(
-                f"{self.name} of {self.provider.name} {self.provider.version} cannot be loaded"
-                f" ({type(error).__name__}: {error})",
-                f"upgrade or uninstall {self.provider.name}",
-            ) from error
+        """The object, called as it is registered; raises PluginError, naming the package, if it cannot be had."""
+        if self._loaded is None and not self.fault:
+            try:
+                self._loaded = self._made()
+            except DtoolError as error:
+                self.fault = str(error)
+                raise PluginError(self.fault, self.origin.remedy) from error
+        if self.fault:
+            raise PluginError(self.fault, self.origin.remedy)
+        return self._loaded
+
+    def _made(self) -> Any:
+        with guarded(self.origin, "cannot be loaded", seconds=IMPORTING):
+            found = self.target
+            if isinstance(found, str):
+                module, _, attribute = found.partition(":")
+                found = getattr(importlib.import_module(module), attribute)
+        if wrong := unfit(self.kind, found):
+            raise PluginError(f"{self.origin} {wrong}")
+        if self.origin.ours:
+            object.__setattr__(found, "origin", self.origin)
+            return found
+        with guarded(self.origin, "cannot be used"):
+            check_defaults(found.model)  # type: ignore[attr-defined]
+            return replace(found, name=self.spelling or self.name, origin=self.origin)  # type: ignore[type-var]
+
+
+def unfit(kind: str, target: object) -> str:
+    """Why `target` cannot be registered as one of this kind; "" if it can."""
+    wanted, decorator = _MADE.get(kind, ("", ""))
+    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(target).__mro__]
+    if not wanted or wanted in names:
+        return ""
+    made = [maker for other, maker in _MADE.values() if other in names]
+    if made:
+        return f"is made by @{made[0]}, not by @{decorator}"
+    what = "a function" if callable(target) and hasattr(target, "__code__") else f"a {line(type(target).__name__)}"
+    return f"is {what} that @{decorator}(…) has not been put on"
+
+
+def _is(given: object, pattern: re.Pattern[str]) -> bool:
+    """Whether it is text of this form."""
+    return isinstance(given, str) and pattern.fullmatch(given) is not None
 
 
 @dataclass(frozen=True)
@@ -56,28 +113,61 @@ class NamedRecipe:
 
 
 class Registrar:
-    """Call it with a name and a target, once for each thing that a plugin has to offer."""
+    """Call it with a name and a target, once for each thing that a plugin has to offer.
+
+    `faults`: what was wrong with single entries, in words; the others go on.
+    """
 
     def __init__(self, kind: str, provider: Provider) -> None:
         self.kind = kind
         self.provider = provider
         self.entries: list[Entry] = []
         self.recipes: list[NamedRecipe] = []
+        self.faults: list[str] = []
 
     def __call__(self, name: str, target: object, *, aliases: tuple[str, ...] = (), summary: str = "") -> None:
         """Register `target` under `name`.
 
         target: the decorated object, or "package.module:attribute", which is imported only when the name is used.
         aliases: other names for the same thing. summary: one line for listings that should not import the target.
+        A target that is not what the decorator makes is listed as broken. Whatever name its decorator was given, it is
+        called as it is registered.
         """
+        aliases, summary, fault = self._read(aliases, summary)
         for given in (name, *aliases):
-            if not _NAME.fullmatch(given):
-                raise UsageError(f"{given!r} is no name for a {self.kind}", "use letters, digits, '-', '_' and '+'")
+            if not _is(given, _NAME):
+                what = "use letters, digits, '-', '_' and '+', at most 100"
+                raise UsageError(f"{printable(repr(given))[:120]} is no name for a {self.kind}", what)
         if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
             raise UsageError(
-                f"target {target!r} of {name} is not of the form package.module:attribute", "mend the plugin"
+                f"target {printable(repr(target))} of {name} is not of the form package.module:attribute",
+                "mend the plugin",
             )
-        self.entries.append(Entry(name, target, self.provider, tuple(aliases), summary))
+        if not fault and not isinstance(target, str):
+            fault = unfit(self.kind, target)
+        entry = Entry(name, target, self.provider, aliases, summary, self.kind)
+        if fault:
+            entry.fault = f"{entry.origin} {fault}"
+            self.faults.append(entry.fault)
+        if len(self.entries) < MOST:
+            self.entries.append(entry)
+        elif not any("names at most" in one for one in self.faults):
+            self.faults.append(
+                f"it may register {MOST} names at most of one kind; {name!r} and what follows is left out"
+            )
+
+    @staticmethod
+    def _read(aliases: Any, summary: Any) -> tuple[tuple[str, ...], str, str]:
+        """The aliases, the summary, and what is wrong with them."""
+        if isinstance(aliases, str):
+            return (), "", f"has as aliases the text {aliases!r}: write aliases=({aliases!r},)"
+        try:
+            given = tuple(aliases)
+        except TypeError:
+            return (), "", f"has aliases that are a {line(type(aliases).__name__)}, not a tuple of names"
+        if not isinstance(summary, str):
+            return given, "", f"has a summary that is a {line(type(summary).__name__)}, not text"
+        return given, line(summary), ""
 
     def recipe(self, name: str, token: str) -> None:
         """Give the recipe `token` a name that people know it by, e.g. `recipe("DPM++ 2M Karras", "dpmpp-2m/karras")`.
@@ -87,6 +177,10 @@ class Registrar:
         """
         if self.kind != "sampler":
             raise UsageError(f"recipe {name!r} is registered as a {self.kind}", "do it in register_samplers")
-        if not _RECIPE.fullmatch(name):
-            raise UsageError(f"{name!r} is no name for a recipe", "use letters, digits, spaces and + - _ . ( )")
-        self.recipes.append(NamedRecipe(name, token, self.provider))
+        if not _is(name, _RECIPE):
+            what = "use letters, digits, spaces and + - _ . ( ), at most 100"
+            raise UsageError(f"{printable(repr(name))[:120]} is no name for a recipe", what)
+        if not _is(token, _ANY):
+            raise UsageError(f"recipe {name!r} is a {line(type(token).__name__)}, not text", "write e.g. 'ddim/karras'")
+        if len(self.recipes) < MOST:
+            self.recipes.append(NamedRecipe(name, token, self.provider))

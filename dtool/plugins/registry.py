@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from dtool.errors import UsageError, closest
-from dtool.plugins.loader import Plugin, load_builtins, load_installed
-from dtool.plugins.registrar import Entry, NamedRecipe
+from dtool.errors import DtoolError, UsageError, closest
+from dtool.plugins.loader import Plugin, PluginWarning, complain, load_builtins, load_installed
+from dtool.plugins.registrar import Entry, NamedRecipe, Provider
 
 
 class Catalogue:
@@ -21,10 +22,29 @@ class Catalogue:
         self._owner = owner
         self._entries: dict[str, list[Entry]] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Put `entry` under its name and its aliases."""
-        for name in (entry.name, *entry.aliases):
-            self._entries.setdefault(name, []).append(entry)
+    def add(self, entry: Entry) -> list[str]:
+        """Put `entry` under its name and its aliases; returns what is wrong with them, in words.
+
+        Of two things in one package the first keeps the name.
+        """
+        wrong = []
+        for name in dict.fromkeys((entry.name, *entry.aliases)):
+            found = self._entries.setdefault(name.lower(), [])
+            earlier = next((e for e in found if e.provider.name == entry.provider.name), None)
+            if earlier is None:
+                found.append(entry)
+            elif earlier is not entry:
+                wrong.append(f"{self.kind} {name!r} is registered twice, and the first counts")
+                if name == entry.name:
+                    break
+        return wrong
+
+    def settle(self) -> None:
+        """Write down how each entry is spelt, so that it is what the name finds: when all packages are loaded."""
+        for entries in self._entries.values():
+            for entry in entries:
+                found = self._find(entry.name)
+                entry.spelling = entry.name if found == [entry] else f"{entry.provider.name}/{entry.name}"
 
     def get(self, name: str) -> Any:
         """The object called `name`, or `package/name`; raises UsageError if nobody, or more than one, offers it."""
@@ -67,7 +87,7 @@ class Catalogue:
 
     def _find(self, name: str) -> list[Entry]:
         package, slash, bare = name.rpartition("/")
-        found = self._entries.get(bare if slash else name.lower(), self._entries.get(bare, []))
+        found = self._entries.get(bare.lower(), [])
         builtin = [e for e in found if e.provider.name == "dtool"]
         if slash:
             return [e for e in found if e.provider.name == package]
@@ -76,13 +96,27 @@ class Catalogue:
     def __iter__(self) -> Iterator[Entry]:
         """Every entry once, built-ins first, then by name."""
         self._owner.load_installed()
-        unique = {(e.provider.name, e.name): e for entries in self._entries.values() for e in entries}
+        unique = {id(e): e for entries in self._entries.values() for e in entries}
         return iter(
             sorted(
                 unique.values(),
                 key=lambda e: (e.provider.name != "dtool", e.name if e.provider.name != "dtool" else ""),
             )
         )
+
+    def loaded(self) -> Iterator[tuple[Entry, Any]]:
+        """Every entry that can be loaded, with its object; of the others there is a warning."""
+        for entry in self:
+            try:
+                thing = entry.load()
+            except DtoolError as error:
+                warnings.warn(f"{error}: it is left out", PluginWarning, stacklevel=2)
+            else:
+                yield entry, thing
+
+    def names(self, beginning: str = "") -> list[str]:
+        """How every entry is spelt that begins so, without importing any."""
+        return [entry.spelling for entry in self if entry.spelling.startswith(beginning)]
 
 
 class Recipes:
@@ -91,9 +125,13 @@ class Recipes:
     def __init__(self) -> None:
         self._named: dict[str, NamedRecipe] = {}
 
-    def add(self, named: NamedRecipe) -> None:
-        """Put a recipe under its name; who comes first keeps it, and built-ins come first."""
-        self._named.setdefault(_squeezed(named.name), named)
+    def add(self, named: NamedRecipe) -> list[str]:
+        """Put a recipe under its name; who comes first keeps it, and built-ins come first.
+
+        Returns, in words, who has the name already.
+        """
+        first = self._named.setdefault(_squeezed(named.name), named)
+        return [] if first is named else [f"recipe {named.name!r} is {first.name!r} of {first.provider.name} already"]
 
     def get(self, name: str) -> NamedRecipe | None:
         """The recipe called `name`, if there is one."""
@@ -119,6 +157,7 @@ class Registry:
         self.plugins: list[Plugin] = []
         self._installed_loaded = False
         self._take(load_builtins())
+        self._settle()
 
     def load_installed(self) -> None:
         """Load the plugins of other packages, once; a broken one costs a warning."""
@@ -127,15 +166,24 @@ class Registry:
         self._installed_loaded = True
         for plugin in load_installed(os.environ):
             self._take(plugin)
+        self._settle()
 
     def _take(self, plugin: Plugin) -> None:
         self.plugins.append(plugin)
-        for named in plugin.recipes:
-            self.recipes.add(named)
+        wrong = []
         for kind, entries in plugin.entries.items():
             catalogue: Catalogue = getattr(self, kind)
             for entry in entries:
-                catalogue.add(entry)
+                wrong += catalogue.add(entry)
+        for named in plugin.recipes:
+            wrong += self.recipes.add(named)
+        for fault in wrong:
+            plugin.blame(fault)
+            complain(Provider(plugin.name, plugin.version), f"is at fault: {fault}", os.environ)
+
+    def _settle(self) -> None:
+        for catalogue in (self.schedulers, self.spacings, self.samplers, self.metrics):
+            catalogue.settle()
 
 
 @functools.cache

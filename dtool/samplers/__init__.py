@@ -17,6 +17,5 @@ def sampler(token: str, **options: object) -> Rule:
         alone = recipe.token.partition("@")[0].partition("/")[0]
         hint = f"its sampler is {alone}; dtool.plan takes the whole"
         raise UsageError(f"{name!r} is the name of a whole recipe, {recipe.token}", hint)
-    bound = registry().samplers.get(name).bind(**{**written, **options})
-    assert isinstance(bound, Rule), f"sampler {name} is not a Rule"
+    bound: Rule = known.samplers.get(name).bind(**{**written, **options})
     return bound

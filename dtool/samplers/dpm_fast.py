@@ -17,6 +17,7 @@ Group = Annotated[int, Field(ge=2, le=3, description="calls that make up one ste
     startup_order=1,
     cite="arXiv:2206.00927, algorithms 1 and 2, and its 'DPM-Solver-fast'",
     family="Runge-Kutta",
+    corrects=True,
     orders=lambda order, **_: (order, 1),
 )
 def dpm_fast(now, to, *, order: Group = 3, weights: Weights = "exact"):
@@ -35,6 +36,7 @@ def dpm_fast(now, to, *, order: Group = 3, weights: Weights = "exact"):
     startup_order=1,
     cite="arXiv:2211.01095, algorithm 1",
     family="Runge-Kutta",
+    corrects=True,
     orders=lambda order, **_: (order, 1),
 )
 def dpmpp_singlestep(now, to, *, order: Group = 2, weights: Weights = "half"):

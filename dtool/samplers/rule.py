@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import Origin, guarded
+from dtool.samplers.claims import condition_of, holds, require_claims
 
 Basis = Literal["x0", "eps"]
 Prediction = Literal["eps", "x0", "v", "flow"]
@@ -32,7 +34,9 @@ class Rule:
     which prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the
     same method, each with the condition ("" for always). `breaks`: options (`option=value`, `option!=value`) under
     which the rule leaves the forward process's marginals on purpose, each with the reason; "" for always. `inverse`:
-    the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x.
+    the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x. `corrects`:
+    x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of one order
+    less than those of a rule that does not; a function of the options if it depends on them.
     """
 
     name: str
@@ -52,15 +56,27 @@ class Rule:
     startup_calls: int = 0
     calls_of: Callable[..., int] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
+    corrects: bool | Callable[..., bool] = field(default=False, repr=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_bound", partial(self.step, **dict(self.options)))
-        if self.orders is not None:
-            order, startup_order = self.orders(**dict(self.options))
-            object.__setattr__(self, "order", order)
-            object.__setattr__(self, "startup_order", startup_order)
-        if self.calls_of is not None:
-            object.__setattr__(self, "calls", self.calls_of(**dict(self.options)))
+        chosen = dict(self.options)
+        object.__setattr__(self, "_bound", partial(self.step, **chosen))
+        if not set(self.model.model_fields) <= set(chosen):
+            return  # what depends on an option that has no value yet is not known
+        with guarded(self.origin, "cannot say its order or its calls"):
+            if self.orders is not None:
+                order, startup_order = self.orders(**chosen)
+                object.__setattr__(self, "order", order)
+                object.__setattr__(self, "startup_order", startup_order)
+            if self.calls_of is not None:
+                object.__setattr__(self, "calls", self.calls_of(**chosen))
+        _require_counts(self)
+
+    @property
+    def later(self) -> bool:
+        """Whether x is corrected one call later, with these options."""
+        return bool(self.corrects(**dict(self.options)) if callable(self.corrects) else self.corrects)
 
     @property
     def doc(self) -> str:
@@ -75,10 +91,10 @@ class Rule:
     @property
     def exception(self) -> str | None:
         """Why this rule, with these options, does not keep the marginals; None if it does."""
-        chosen = {key: str(value) for key, value in self.options}
+        chosen = dict(self.options)
         for condition, reason in self.breaks.items():
-            option, differs, value = condition.partition("!=") if "!=" in condition else condition.partition("=")
-            if not condition or (chosen.get(option) == value) != (differs == "!="):
+            option, differs, value = condition_of(condition)
+            if not condition or (option in chosen and holds(self.model, option, value, chosen[option]) != differs):
                 return reason
         return None
 
@@ -91,6 +107,15 @@ class Rule:
         """One interval, with symbols or with arrays: x at `to`, or a generator that asks for network calls."""
         bound: Callable[..., Any] = self._bound  # type: ignore[attr-defined]
         return bound(now, to, z) if self.stochastic else bound(now, to)
+
+
+def _require_counts(rule: Rule) -> None:
+    """Raise UsageError for orders and numbers of calls that are none."""
+    counts = {"order": (rule.order, 0), "startup_order": (rule.startup_order, 0), "calls": (rule.calls, 1),
+              "startup_calls": (rule.startup_calls, 0)}  # fmt: skip
+    for name, (value, least) in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UsageError(f"sampler {rule.name}: {name} is {value!r:.40}", f"give a whole number from {least}")
 
 
 def sampler(
@@ -107,6 +132,7 @@ def sampler(
     orders: Callable[..., tuple[int, int]] | None = None,
     breaks: Mapping[str, str] | None = None,
     inverse: bool = False,
+    corrects: bool | Callable[..., bool] = False,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`."""
 
@@ -119,13 +145,17 @@ def sampler(
                 "write def rule(now, to) or def rule(now, to, z), then * and the options",
             )
         model = options_of(function)
+        require_claims(name, model, same or {}, breaks or {})
+        if basis not in get_args(Basis):
+            raise UsageError(f"sampler {name}: basis is {basis!r:.40}", "write 'x0' or 'eps'")
         defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
         start = order if startup_order is None else startup_order
         stochastic = "z" in parameters
-        fixed, calls_of = (calls, None) if isinstance(calls, int) else (1, calls)
+        fixed, calls_of = (1, calls) if callable(calls) else (calls, None)
         return Rule(
             name, function, order, start, fixed, basis, cite, stochastic, model,
             family, same or {}, breaks or {}, orders, inverse, startup_calls, calls_of, defaults,
+            corrects,
         )  # fmt: skip
 
     return wrap

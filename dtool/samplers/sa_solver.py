@@ -20,6 +20,7 @@ def _orders(tau: float, predictor: int, corrector: int) -> tuple[int, int]:
     orders=_orders,
     cite="arXiv:2309.05019, section 5 and algorithm 1",
     family="predictor-corrector",
+    corrects=lambda corrector, **_: corrector > 0,
     same={
         "dpmpp-2m-sde:variant=heun": "predictor=2,corrector=0,tau=1",
         "dpmpp-3m-sde": "predictor=3,corrector=0,tau=1",

@@ -17,6 +17,7 @@ from dtool.samplers.rule import sampler
     orders=lambda order, corrector, **_: (order + 1, 2) if corrector else (order, 1),
     cite="arXiv:2302.04867, algorithms 5-8",
     family="predictor-corrector",
+    corrects=lambda corrector, **_: corrector,
     same={
         "dpmpp-2m": "order=2,corrector=false,variant=bh2",
         "ddim": "order=1,corrector=false",

@@ -14,14 +14,12 @@ def schedule(token: str, **options: object) -> Schedule:
     Options may also be given by keyword. Raises UsageError for an unknown name or option.
     """
     name, written = parsed(token)
-    made = registry().schedulers.get(name)(**{**written, **options})
-    assert isinstance(made, Schedule), f"scheduler {name} did not return a Schedule"
+    made: Schedule = registry().schedulers.get(name)(**{**written, **options})
     return made
 
 
 def spacing(token: str, **options: object) -> Spacing:
     """The spacing that `token` names, e.g. "trailing" or "karras:rho=5"; call it with (schedule, n)."""
     name, written = parsed(token)
-    bound = registry().spacings.get(name).bind(**{**written, **options})
-    assert isinstance(bound, Spacing), f"spacing {name} is not a Spacing"
+    bound: Spacing = registry().spacings.get(name).bind(**{**written, **options})
     return bound

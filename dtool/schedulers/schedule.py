@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field
 
 from dtool.containment import names_file
-from dtool.errors import UsageError
+from dtool.errors import PluginError, UsageError
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import ARITHMETIC, Origin, guarded
 
 Array = NDArray[np.float64]
 MILDER = "use less extreme options"
@@ -268,6 +269,7 @@ class ScheduleMaker:
     cite: str
     model: type[BaseModel] = field(repr=False)
     scales_beta: bool = False
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def doc(self) -> str:
@@ -284,8 +286,12 @@ class ScheduleMaker:
         others = _TRANSFORMS - inspect.signature(self.make).parameters.keys()
         token = written(self.name, self.model, values)
         try:
+            with guarded(self.origin, f"cannot make {token}", seconds=ARITHMETIC), np.errstate(all="ignore"):
+                plain: Any = self.make(**{k: v for k, v in values.items() if k not in others})
+                if not isinstance(plain, Schedule):
+                    what = f"scheduler {self.name} returned a {type(plain).__name__}, not a Schedule"
+                    raise PluginError(what, "return what from_betas, from_lam or Schedule(…) make")
             with np.errstate(all="ignore"):  # what comes of it is examined
-                plain = self.make(**{k: v for k, v in values.items() if k not in others})
                 result = transformed(plain, **{k: v for k, v in values.items() if k in others})
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from dtool.containment import containing_file
 from dtool.errors import UsageError
 from dtool.options import checked, options_of, written
+from dtool.plugins.guard import ARITHMETIC, Origin, guarded
 from dtool.schedulers.schedule import MILDER, MOST_STEPS, Array, Schedule
 
 
@@ -69,6 +70,7 @@ class Spacing:
     model: type[BaseModel] = field(repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     rises: bool = False
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def doc(self) -> str:
@@ -134,8 +136,15 @@ class Spacing:
         own = inspect.signature(self.function).parameters
         others = {k: v for k, v in self.options if k in own or k not in _EVERYWHERE}
         try:
-            with np.errstate(all="ignore"):  # what comes of it is examined
-                times = np.asarray(self.function(schedule, n, **others), dtype=np.float64)
+            with (
+                guarded(self.origin, f"cannot place times as {self.token}", seconds=ARITHMETIC),
+                np.errstate(all="ignore"),  # what comes of it is examined
+            ):
+                times = np.array(self.function(schedule, n, **others), dtype=np.float64)
+                if times.ndim != 1:
+                    raise WrongTimesError(
+                        f"spacing {self.token} gives an array {times.shape}, not {n} times", "mend it"
+                    )
         except ArithmeticError as error:
             raise WrongTimesError(
                 f"spacing {self.token} cannot be placed: its numbers are too large or too small ({error})", MILDER
@@ -148,8 +157,9 @@ class Spacing:
             good = good and (n == 1 or gaps[0] < 0)
         else:
             good = times.shape == (n,) and bool((gaps < 0).all())
+        foreign = None if self.origin is None or self.origin.ours else self.origin
         if not good or not ((times >= 0) & (times <= schedule.T - 1)).all():
-            where = schedule.token or "this schedule"
+            where = (schedule.token or "this schedule") + ("" if foreign is None else f" ({foreign})")
             raise WrongTimesError(
                 f"spacing {self.token} gives no {n} falling times on {where}", "use fewer steps or another spacing"
             )

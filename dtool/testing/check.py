@@ -11,7 +11,9 @@ from typing import Any
 
 from dtool.errors import DtoolError, UsageError
 from dtool.options import parsed
+from dtool.plain import reason
 from dtool.plan import Recipe
+from dtool.plugins.guard import guarded as guarded_code
 from dtool.plugins.registry import registry
 from dtool.samplers.rule import Rule
 from dtool.schedulers import schedule, spacing
@@ -82,6 +84,7 @@ def _no_sampler(token: str) -> list[Check]:
     if registry().schedulers.knows(name):
         table = schedule(token)
         found += [_named("levels", levels.examine_levels, table), _named("inverse", levels.examine_inverse, table)]
+        found.append(_named("samples", levels.examine_samples, table))
     if registry().spacings.knows(name):
         found.append(_named("steps", levels.examine_steps, spacing(token)))
     return found
@@ -89,7 +92,9 @@ def _no_sampler(token: str) -> list[Check]:
 
 def _named(name: str, function: Callable[[str, Any], CheckResult], subject: object) -> Check:
     def examine() -> CheckResult:
-        return function(name, subject)
+        rule = getattr(subject, "rule", subject)
+        with guarded_code(getattr(rule, "origin", None), f"fails in {name}"):
+            return function(name, subject)
 
     examine.__name__ = name
     examine.__doc__ = function.__doc__
@@ -102,3 +107,5 @@ def guarded(one: Check) -> CheckResult:
         return one()
     except DtoolError as error:
         return CheckResult(one.__name__, "fail", "error", f"{error}; {error.hint}" if error.hint else str(error))
+    except Exception as error:  # of a rule that runs with symbols and fails with arrays
+        return CheckResult(one.__name__, "fail", "error", f"{reason(error)}, raised while it was examined")

@@ -31,7 +31,7 @@ def wrong_shape(rule: Rule, plan: Plan, n: int) -> str:
 
 def wrong_end(plan: Plan) -> str:
     """Whether x stays finite with the optimal linear network, float64, and made-up noise."""
-    answer = np.where(plan.images, _gains(plan, "x0"), _gains(plan, "eps")).tolist()
+    answer = np.where(plan.images, gains(plan, "x0"), gains(plan, "eps")).tolist()
     rows = zip(
         plan.a.tolist(), plan.a_saved.tolist(), plan.b.tolist(), plan.c.tolist(), plan.save.tolist(), strict=True
     )
@@ -47,10 +47,10 @@ def wrong_end(plan: Plan) -> str:
 
 def wrong_prediction(plan: Plan) -> str:
     """Whether the same linear network, read through this prediction, gives the same x0 and the same history."""
-    said = _gains(plan, plan.prediction)
+    said = gains(plan, plan.prediction)
     for name, got, wanted in (
-        ("x0", plan.c_skip + plan.c_out * said, _gains(plan, "x0")),
-        (plan.basis, plan.m_x + plan.m_f * said, np.where(plan.images, _gains(plan, "x0"), _gains(plan, "eps"))),
+        ("x0", plan.c_skip + plan.c_out * said, gains(plan, "x0")),
+        (plan.basis, plan.m_x + plan.m_f * said, np.where(plan.images, gains(plan, "x0"), gains(plan, "eps"))),
     ):
         off = float(np.abs(got - wanted).max())
         if not off <= BAR:
@@ -58,7 +58,7 @@ def wrong_prediction(plan: Plan) -> str:
     return ""
 
 
-def _gains(plan: Plan, prediction: Prediction) -> Column:
+def gains(plan: Plan, prediction: Prediction) -> Column:
     """F/x of the network that is optimal for data N(0, ¼)."""
     alpha, sigma = plan.alpha, plan.sigma
     power = alpha**2 * _STD**2 + sigma**2

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
+from dtool.errors import DtoolError, PluginError
+from dtool.plugins.guard import own_process
+from dtool.plugins.loader import PluginWarning
 from dtool.testing.result import CheckResult
 
 
@@ -22,16 +26,30 @@ def examine_all(targets: Sequence[str], jobs: int | None = None) -> Iterator[tup
         try:
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
-        finally:
+        except BrokenExecutor as error:
+            raise DtoolError(
+                "a process that examined samplers ended at once: one of them stops Python itself, or memory ran out",
+                "examine them one at a time (--jobs 1) to see which, or without plugins (--no-plugins)",
+            ) from error
+        except BaseException:  # or the one who asks has heard enough
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _examined(target: str) -> list[CheckResult]:
     from dtool import testing
 
-    return list(testing.check(target))
+    try:
+        return list(testing.check(target))
+    except PluginError as error:
+        return [CheckResult("loads", "fail", "error", f"{error}; {error.hint}")]
 
 
 def _prepare() -> None:
-    """One process is one thread: arrays are small, and every core has a process of its own."""
+    """One process is one thread: arrays are small, and every core has a process of its own.
+
+    Of plugins that cannot be loaded, the process that began all this has warned.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    warnings.simplefilter("ignore", PluginWarning)
+    own_process().__enter__()  # for as long as the process lives

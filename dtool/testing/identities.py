@@ -11,13 +11,15 @@ from dtool.errors import UsageError
 from dtool.plan import Plan, Point, Recipe
 from dtool.plan import compile as compile_plan
 from dtool.plan.unrolled import unrolled
+from dtool.samplers.claims import CONDITIONS
 from dtool.samplers.rule import Rule
 from dtool.testing import grids
 from dtool.testing.grids import Grid
+from dtool.testing.result import largest
 from dtool.testing.targets import Array
 
 BAR = 1e-9
-ON_GRIDS = ("steps equal in λ", "steps equal in σ/α", "one step")
+ON_GRIDS = CONDITIONS
 _OPTION = re.compile(r"(\w+)=(\S+)")
 
 
@@ -35,7 +37,7 @@ def distance(one: Plan, other: Plan, ends: tuple[Point, Point]) -> float:
     scale = 1 + v[:, None]
     covariance = noise @ noise.T - other_noise @ other_noise.T
     differences = (signal - other_signal) / scale, covariance / (scale * scale.T)
-    return max(float(np.abs(difference).max()) for difference in differences)
+    return largest(float(np.abs(difference).max()) for difference in differences)
 
 
 def _scaled(plan: Plan, end: Point) -> tuple[Array, Array]:
@@ -68,6 +70,8 @@ def claims(rule: Rule) -> Iterator[tuple[str, Rule, Rule, list[Grid]]]:
         options, where = _read(recipe, condition)
         one, other = _with(rule, options), _with(Recipe.parse(recipe).rule, options)
         refused = [f"{k}={v}" for k, v in options.items() if k not in dict(one[1] + other[1])]
+        if one[0] == other[0]:
+            raise UsageError(f"same as {recipe}: that is this rule itself", "name another sampler, or other options")
         if refused:
             raise UsageError(f"same as {recipe}: neither takes {', '.join(refused)}", "mend the condition")
         yield f"{one[0].token} = {other[0].token}{where and ', ' + where}", one[0], other[0], _grids(where)

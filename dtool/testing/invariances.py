@@ -13,6 +13,7 @@ from dtool.samplers.rule import Rule
 from dtool.testing import grids
 from dtool.testing.grids import Grid
 from dtool.testing.identities import distance
+from dtool.testing.result import largest
 from dtool.testing.targets import Array
 
 BAR = 1e-9
@@ -33,7 +34,7 @@ def coordinates(rule: Rule) -> tuple[float, str]:
         for name, change in COORDINATES.items():
             changed = tuple(change(p) for p in points)
             made = compile_plan(rule, changed, prediction="x0")
-            found.append((distance(plain, made, (points[-1], changed[-1])), name))
+            found.append((largest([distance(plain, made, (points[-1], changed[-1]))]), name))
     return max(found)
 
 
@@ -53,7 +54,7 @@ def similarity(rule: Rule) -> float:
         turned = run_eager(
             rule, points, lambda y, at: _network(y @ back, at) @ turn, x @ turn, lambda i, z=noises: z[i] @ turn  # type: ignore[misc]
         )  # fmt: skip
-        worst = max(worst, float(np.abs(turned - end @ turn).max()))
+        worst = largest([worst, float(np.abs(turned - end @ turn).max())])
     return worst
 
 

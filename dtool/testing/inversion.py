@@ -13,7 +13,7 @@ from dtool.samplers import sampler
 from dtool.samplers.rule import Rule
 from dtool.schedulers import schedule, spacing
 from dtool.testing import backends, compiled, grids
-from dtool.testing.result import CheckResult
+from dtool.testing.result import CheckResult, largest
 from dtool.testing.slopes import slope_of
 from dtool.testing.targets import THREE, Array
 from dtool.testing.walk import optimal, walk
@@ -27,7 +27,7 @@ def _compiled(name: str, recipe: Recipe) -> CheckResult:
         made = compile_plan(recipe.rule, points)
         x = np.linspace(-0.5, 0.5, 7)
         stepped = run_eager(recipe.rule, points, THREE.eps, x)
-        worst = max(worst, float(np.abs(walk(made, optimal(THREE, made), x) - stepped).max()))
+        worst = largest([worst, float(np.abs(walk(made, optimal(THREE, made), x) - stepped).max())])
     detail = f"the table against the rule step by step, on 6 grids; at most {compiled.BAR:.0e}"
     return CheckResult(name, "pass" if worst <= compiled.BAR else "fail", f"{worst:.1e}", detail)
 
@@ -85,7 +85,7 @@ def _backends(name: str, recipe: Recipe) -> CheckResult:
         return CheckResult(name, "skip", "-", "neither torch nor onnxruntime is installed")
     figure = " / ".join(f"{value:.1e}" for value in found.values())
     detail = f"numpy against {' and '.join(found)}, every step, float32; at most {backends.BAR:.0e}"
-    return CheckResult(name, "pass" if max(found.values()) <= backends.BAR else "fail", figure, detail)
+    return CheckResult(name, "pass" if largest(found.values()) <= backends.BAR else "fail", figure, detail)
 
 
 def _start(alpha: float) -> Array:

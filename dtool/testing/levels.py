@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from dtool.errors import UsageError
+from dtool.samplers import sampler
 from dtool.schedulers import schedule
 from dtool.schedulers.schedule import Array, Coordinates, Schedule
 from dtool.schedulers.spacing import Spacing, WrongTimesError
+from dtool.testing import rounding
 from dtool.testing.result import CheckResult
 
 # What α and σ satisfy in each of the coordinates, as an expression that is 1.
@@ -48,6 +50,16 @@ def examine_inverse(name: str, table: Schedule) -> CheckResult:
     return CheckResult(name, "pass" if error <= 1e-6 and exact else "fail", f"{error:.1e}", detail)
 
 
+def examine_samples(name: str, table: Schedule) -> CheckResult:
+    """A sampler that runs on it ends at images, whichever prediction the network makes, in float32 too."""
+    off, prediction = rounding.lost(sampler("ddim"), table)
+    good = off <= rounding.BAR
+    detail = f"ddim in 1 and in {rounding.STEPS[-1]} steps, float32, on data N(0, ¼); off by at most {rounding.BAR}"
+    if not good:
+        detail = f"{rounding.reason(table, prediction)} ({detail})"
+    return CheckResult(name, "pass" if good else "fail", f"{off:.1e}", detail)
+
+
 def examine_steps(name: str, place: Spacing) -> CheckResult:
     """Exactly n falling times on the schedule, for every n from 1 to T, or a refusal that says why.
 
@@ -63,6 +75,8 @@ def examine_steps(name: str, place: Spacing) -> CheckResult:
                 wrong.append(f"{n} of {table.token}: {error}")
             except UsageError as error:
                 refused.append(str(error))
+    if len(refused) == cases and not any(field.is_required() for field in place.model.model_fields.values()):
+        return CheckResult(name, "fail", f"0/{cases}", f"always refused, e.g. {refused[-1]}")
     if len(refused) == cases:
         return CheckResult(name, "skip", "-", f"always refused, e.g. {refused[-1]}")
     remark = f"; {len(refused)} refused, e.g. {refused[-1]}" if refused else ""

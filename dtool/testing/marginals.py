@@ -11,7 +11,7 @@ from dtool.samplers.rule import Rule
 from dtool.testing.grids import Grid
 from dtool.testing.moments import moments
 
-BAR = 1e-10
+BAR, WORST = 1e-10, 1e-3
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Deviation:
 
 
 def bar(points: Grid) -> float:
-    """What rounding allows: BAR, and more where ε alone tells x0 from a level whose σ/α squared is beyond 1e6."""
-    return max(BAR, 1e-16 * max((p.v for p in points if p.alpha > 0), default=0.0) ** 2)
+    """What rounding allows: BAR; up to WORST where ε alone tells x0 from a level whose σ/α squared is beyond 1e6."""
+    return max(BAR, min(1e-16 * max((p.v for p in points if p.alpha > 0), default=0.0) ** 2, WORST))
 
 
 def deviation(rule: Rule, points: Grid) -> Deviation:

@@ -10,6 +10,7 @@ from dtool.plan import Plan, Point
 from dtool.plan import compile as compile_plan
 from dtool.samplers.rule import Rule
 from dtool.testing.grids import by_lam
+from dtool.testing.result import largest
 from dtool.testing.slopes import Slope, slope_of
 from dtool.testing.targets import Array
 
@@ -63,7 +64,7 @@ def weak_error(rule: Rule, n: int, shape: str = "uniform", mean: float = 0.2, st
     means, variances = moments(compile_plan(rule, points, prediction="x0"), mean, std)
     end = points[-1]
     exact = np.hypot(end.alpha * std, end.sigma)
-    return float(max(abs(means[-1] - end.alpha * mean), abs(np.sqrt(variances[-1]) - exact)))
+    return largest([float(abs(means[-1] - end.alpha * mean)), float(abs(np.sqrt(variances[-1]) - exact))])
 
 
 @cache

@@ -11,9 +11,11 @@ import numpy as np
 
 from dtool.plan import Node, Plan, Point
 from dtool.plan import compile as compile_plan
+from dtool.plan.stages import endless, stage_asked, stages_of
 from dtool.samplers.rule import Rule
 from dtool.testing.grids import by_lam
-from dtool.testing.slopes import Slope, slope_of
+from dtool.testing.result import largest
+from dtool.testing.slopes import Slope, settled_slope, slope_of
 from dtool.testing.targets import THREE, Array, Mixture
 from dtool.testing.walk import optimal, walk
 
@@ -26,9 +28,9 @@ def local_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Slo
 
     def error(n: int) -> float:
         points = by_lam(n, shape, lead)
-        return max(_one_interval(rule, points, lead + int(u * n), lead, law) for u in _AT)
+        return largest(_one_interval(rule, points, lead + int(u * n), lead, law) for u in _AT)
 
-    return slope_of(error)
+    return settled_slope(error)
 
 
 def global_slope(rule: Rule, shape: str = "uniform", law: Mixture = THREE) -> Slope:
@@ -74,7 +76,9 @@ def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array
     for j in range(i - depth, i):
         node = _called(points[j], law.transport(x, points[i], points[j]), law, rule)
         node.before, before = before, node
-        _finished(rule(node, points[j + 1], 0.0), lambda _, at: _called(at, law.transport(x, points[i], at), law, rule))
+        _finished(
+            rule, rule(node, points[j + 1], 0.0), lambda _, at: _called(at, law.transport(x, points[i], at), law, rule)
+        )
     last = _called(points[i], x, law, rule)
     last.before = before
     return last
@@ -82,11 +86,11 @@ def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array
 
 def run_interval(rule: Rule, now: Node, to: Point, law: Mixture) -> Array:
     """x at `to`, the optimal network being called wherever the rule asks."""
-    return np.asarray(_finished(rule(now, to, 0.0), lambda guess, at: _called(at, guess, law, rule)))
+    return np.asarray(_finished(rule, rule(now, to, 0.0), lambda guess, at: _called(at, guess, law, rule)))
 
 
 def keeps(rule: Rule) -> bool:
-    """Whether the rule leaves values on its nodes: then x is corrected one call later than it is returned."""
+    """Whether the rule leaves values on its nodes, as one must that corrects x one call later."""
     points = by_lam(8, lead=2)
     node = exact_node(rule, points, 2, 2, _start(THREE, points[2]), THREE)
     run_interval(rule, node, points[3], THREE)
@@ -108,17 +112,18 @@ def _one_interval(rule: Rule, points: Sequence[Point], i: int, depth: int, law: 
     return float(np.abs(run_interval(rule, exact_node(rule, points, i, depth, x, law), points[i + 1], law) - end).max())
 
 
-def _finished(steps: Any, call: Callable[[Any, Point], Node]) -> Any:
+def _finished(rule: Rule, steps: Any, call: Callable[[Any, Point], Node]) -> Any:
     """What a rule returns; while it is a generator, its requests for network calls are answered by `call`."""
     if not inspect.isgenerator(steps):
         return steps
     asking = cast("Generator[tuple[Any, Point], Node | None, Any]", steps)
     node: Node | None = None
     try:
-        while True:
-            node = call(*asking.send(node))
+        for _ in range(stages_of(rule)):
+            node = call(*stage_asked(asking.send(node)))
     except StopIteration as stop:
         return stop.value
+    raise endless(rule)
 
 
 def _called(at: Point, x: Array, law: Mixture, rule: Rule) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,15 @@ class Slope:
         return all(error < FLOOR for _, error in self.errors)
 
 
+def settled_slope(error: Callable[[int], float]) -> Slope:
+    """`slope_of`, on finer grids still where the slope goes on changing: the leading term does not rule there yet."""
+    found = slope_of(error)
+    errors = list(found.errors)
+    while errors[-1][0] < LIMIT and _unsettled(errors):
+        errors.append((2 * errors[-1][0], error(2 * errors[-1][0])))
+    return found if len(errors) == len(found.errors) else _fitted(errors)
+
+
 def slope_of(error: Callable[[int], float]) -> Slope:
     """The order at which `error(n)` falls: a line through those of the finest n that have it in [1e-11, 1e-3].
 
@@ -47,11 +57,28 @@ def slope_of(error: Callable[[int], float]) -> Slope:
         n //= 2
     if len(_window(errors)) < 5 and errors[-1][1] < FLOOR:
         errors = sorted(errors + [(k + k // 2, error(k + k // 2)) for k, _ in _window(errors)[-2:]])
+    return _fitted(errors)
+
+
+def _fitted(errors: list[tuple[int, float]]) -> Slope:
     window = _window(errors)[-3:]
     if len(window) < 2:
         return Slope(float("nan"), tuple(errors))
     log_n, log_e = np.log2([k for k, _ in window]), np.log2([e for _, e in window])
     return Slope(float(-np.polyfit(log_n, log_e, 1)[0]), tuple(errors))
+
+
+def _unsettled(errors: list[tuple[int, float]]) -> bool:
+    """Whether the last two slopes, over doublings, are more than 0.05 apart, and finer errors can still be trusted."""
+    last = errors[-3:]
+    if (
+        len(_window(last)) < 3
+        or any(other[0] != 2 * one[0] for one, other in pairwise(last))
+        or last[-1][1] < 1e3 * FLOOR
+    ):
+        return False
+    slopes = [float(np.log2(one[1] / other[1])) for one, other in pairwise(last)]
+    return abs(slopes[1] - slopes[0]) > 0.05
 
 
 def _window(errors: list[tuple[int, float]]) -> list[tuple[int, float]]:
