@@ -81,6 +81,12 @@ def test_a_likelihood_tells_the_network_the_class_of_that_name(tmp_path):
     assert chosen.said["conditional"] is False
 
 
+def test_one_class_alone_has_a_name_too(tmp_path):
+    net = network(tuple(map(str, range(10))))
+    chosen = Chosen(net, str(folder(tmp_path, ("7",))), 2, 0, None, None)
+    assert chosen.labels(chosen.ids).tolist() == [7, 7]
+
+
 def test_numbers_of_an_npz_are_names_too(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, x=np.zeros((3, 8, 8), np.uint8), y=np.array([2, 10, 0]))

@@ -93,15 +93,16 @@ def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | No
 
 def load_for(source: str, shape: tuple[int, ...]) -> Images:
     """`load`, for a network of samples of this shape; raises UsageError if the images are of another."""
-    images = _checked(source, None, None)
+    images = _checked(source, None, None, to_train=False)
     if images.shape != shape:
         raise UsageError(f"{source} holds images of shape {images.shape}, the network draws {shape}", "give others")
     return images
 
 
-def _checked(source: str, size: tuple[int, int] | None, classes: bool | None) -> Images:
+def _checked(source: str, size: tuple[int, int] | None, classes: bool | None, *, to_train: bool = True) -> Images:
+    """The images, with what is odd about them said. A single class is nothing to train on, but one that has a name."""
     images = _read(source, size, classes is not False)
-    if classes is None and len(images.class_names) < 2:
+    if to_train and classes is None and len(images.class_names) < 2:
         if images.class_names:
             only = images.class_names[0]
             warnings.warn(f"{source}: all images are of one class, {only!r}: read without classes", stacklevel=3)
