@@ -188,7 +188,7 @@ class FusedNetwork(HostNetwork):
                 else "this file clips, and has no dynamic thresholding",
                 f"export it again with threshold={limit.quantile} (--threshold {limit.quantile})",
             )
-        if "bounds" not in self.inputs.takes and (limit is not None) != self.spec.clip:
+        if not {"bounds", "table"} <= self.inputs.takes and (limit is not None) != self.spec.clip:
             raise self._built_in("clip", self.spec.clip, limit is not None)
         asked = {"seed": (self.form.seed, seed), "guidance": (self.spec.guidance, job.guidance)}
         for name, (own, wanted) in asked.items():

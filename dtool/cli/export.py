@@ -78,8 +78,8 @@ def export(
     inputs: Annotated[
         str | None,
         typer.Option(
-            help="seed, guidance, plan: those of them that must be given at each run; the rest is built in, and nothing "
-            "has a default, as JavaScript wants it",
+            help="for JavaScript: nothing has a default; those of seed, guidance, plan must be given at each run, and "
+            "the rest is built in",
             metavar="LIST",
             show_default=False,
             rich_help_panel=SAMPLER,

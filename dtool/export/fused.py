@@ -4,8 +4,8 @@ Inputs: ids `(batch,)` uint64, the images of the seed; label `(batch,)` int64 if
 The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and steps, how many rows are run; bounds
 `(2,)` of predicted images; guidance; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
 In a form of named `inputs` those must be given and the rest is constant; where the plan is one of them, `steps` is how
-many rows its table has. Outputs: images `(batch, *shape)`; of a file with defaults also trace_x and trace_x0 `(steps, batch, *shape)`, x before each row and the image
-predicted in it, or empty.
+many rows its table has. Outputs: images `(batch, *shape)`; of a file with defaults also trace_x and trace_x0
+`(steps, batch, *shape)`, x before each row and the image predicted in it, or empty.
 """
 
 from __future__ import annotations

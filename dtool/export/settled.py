@@ -31,10 +31,10 @@ class SamplerOptions:
     freeze: bake every default in, so that the ids (and labels) are the only inputs; a `config.pbtxt` for Triton is
     written beside the file. seed: the default seed. history: room for so many older predictions, and for an x that is
     kept, so that other samplers fit. inputs: of "seed", "guidance" and "plan" those that must be given at each run, for
-    runtimes that do not know inputs with defaults, as JavaScript's; everything else is then constant, seed and guidance
-    as they are given here, and there are no traces. "plan" means table, times and init. clip, threshold, guidance: as in `dtool.sample`, as defaults; the threshold is
-    part of the graph. micro_batch: how many images are run at a time, the last ones padded; by default as many as on
-    the CPU no image's bits depend on, which is tried out.
+    runtimes that do not know inputs with defaults, as JavaScript's; everything else is then constant, as it is given
+    here, and there are no traces. "plan" means table, times and init. clip, threshold, guidance: as in `dtool.sample`,
+    as defaults; the threshold is part of the graph. micro_batch: how many images are run at a time, the last ones
+    padded; by default as many as on the CPU no image's bits depend on, which is tried out.
     """
 
     freeze: bool = False
