@@ -1,4 +1,4 @@
-"""Network, plan, loop and noise in one ONNX graph, which any ONNX runtime can run: a sampler as a file.
+"""Network, plan, loop and noise in one ONNX graph, which ONNX Runtime runs: a sampler as a file.
 
 Inputs: ids `(batch,)` uint64, the images of the seed; label `(batch,)` int64 if the network has classes, -1 for none.
 The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and steps, how many rows are run; bounds
