@@ -12,6 +12,7 @@
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' INT TERM
 cd "$folder"
 
 python3 -m venv python
