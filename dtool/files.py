@@ -52,15 +52,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextlib.contextmanager
-def scratch_file(suffix: str, content: bytes) -> Iterator[Path]:
-    """A file with this content, for as long as the context lasts; raises DtoolError if it cannot be written."""
+def scratch_file(suffix: str, content: bytes, name: str = "the file") -> Iterator[Path]:
+    """A file with this content, for as long as the context lasts; raises DtoolError if it cannot be written.
+
+    name: what it stands for. Errors of dtool that are raised in the context say that, and not where the file was.
+    """
     with tempfile.TemporaryDirectory(prefix="dtool-") as folder:
         path = Path(folder) / f"scratch{suffix}"
         try:
             path.write_bytes(content)
         except OSError as error:
             raise cannot_write(path, error) from error
-        yield path
+        try:
+            yield path
+        except DtoolError as error:
+            if str(path) not in f"{error}{error.hint}":
+                raise
+            cause, hint = (text.replace(str(path), name) for text in (str(error), error.hint))
+            raise type(error)(cause, hint) from error
 
 
 def require_writable(path: Path) -> None:

@@ -300,7 +300,8 @@ def other(tmp_path, site):
 
 def rebuilt(folder, network, recipes=RECIPES, steps=STEPS):
     onnx.save(network, folder / "network.onnx")
-    dtool.export(folder / "network.onnx", folder / "app.onnx", plan=recipes[0], steps=5, check=False)
+    options = {"plan": recipes[0], "steps": 5, "check": False, **builder().FORM}
+    dtool.export(folder / "network.onnx", folder / "app.onnx", **options)
     made = builder().plans(folder / "app.onnx", recipes, steps)
     (folder / "plans.json").write_text(json.dumps(made), encoding="utf-8")
 
@@ -325,7 +326,12 @@ def frozen(folder):
     dtool.export(None, folder / "app.onnx", plan="ddim", steps=5, check=False, freeze=True)
 
 
-def foreign(folder):
+def with_defaults(folder):
+    dtool.export(None, folder / "app.onnx", plan="ddim", steps=5, check=False)
+
+
+def another(folder):
+    """Of the same network and with the same inputs, but other bytes."""
     proto = onnx.load(folder / "app.onnx")
     del proto.metadata_props[:]
     onnx.save(proto, folder / "app.onnx")
@@ -344,9 +350,10 @@ WRONG = [
     (without_plans, "plans.json is not beside this page. Build it: python build.py"),
     (cut, "app.onnx is not an ONNX file, or not a whole one. Build the page again."),
     (lambda folder: (folder / "app.onnx").write_text("<html>"), "app.onnx is not an ONNX file"),
-    (foreign, "app.onnx is not of dtool's making"),
-    (lambda folder: onnx.save(network_of((1, 4, 4)), folder / "app.onnx"), "app.onnx is a network without a sampler"),
-    (frozen, "Export it without --freeze."),
+    (another, "plans.json was not made for this app.onnx"),
+    (lambda folder: onnx.save(network_of((1, 4, 4)), folder / "app.onnx"), "app.onnx takes x, t, and this page gives"),
+    (frozen, "app.onnx takes ids, label, and this page gives ids, seed, table"),
+    (with_defaults, "app.onnx takes ids, label, and this page gives ids, seed, table, times, init. Build it"),
     (lambda folder: rebuilt(folder, network_of((7,), clip=True)), "the file makes arrays of 7"),
     (lambda folder: (folder / "worker.js").unlink(), "The part that computes did not start"),
     (lambda folder: (folder / "ort" / "ort-wasm-simd-threaded.wasm").unlink(), "onnxruntime-web: "),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dtool.backends.allowance import CALL_SECONDS, RUN_SECONDS, seconds
 from dtool.backends.fused import Form, FusedNetwork, held
+from dtool.backends.fused_inputs import inputs_of
 from dtool.backends.onnx_spec import own_spec
 from dtool.backends.onnxruntime_backend import Checked, OnnxNetwork, checked
 from dtool.backends.onnxruntime_session import device_of, guarded_run, open_session
@@ -47,10 +48,11 @@ def _opened(
     provider: str | None,
     time_limit: float | None,
 ) -> FusedNetwork:
+    inputs = inputs_of(file.found, spec.classes, file.source)
     limit = seconds(time_limit, RUN_SECONDS)
     session = open_session(file.data, file.source, device, provider, seconds(time_limit, CALL_SECONDS))
 
     def execute(outputs: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         return guarded_run(session, outputs, feed, limit)
 
-    return FusedNetwork(spec, plan, form, execute, device_of(session))
+    return FusedNetwork(spec, plan, form, inputs, execute, device_of(session))

@@ -39,6 +39,7 @@ class OnnxFile:
 
     metadata: dict[str, str] = field(default_factory=dict)
     inputs: list[Value] = field(default_factory=list)  # those without a default
+    optional: list[Value] = field(default_factory=list)  # those with one
     outputs: list[Value] = field(default_factory=list)
     defaults: set[str] = field(default_factory=set)  # the outermost graph's weights, which inputs may replace
     calls: dict[Function | None, Counter[Function]] = field(default_factory=dict)  # by the function they are in
@@ -76,6 +77,7 @@ def walk(data: memoryview, found: OnnxFile) -> bool:
             found.metadata[text(pair.get(1))] = text(pair.get(2))
         elif number == 25:
             _function(value, found)
+    found.optional = [value for value in found.inputs if value.name in found.defaults]
     found.inputs = [value for value in found.inputs if value.name not in found.defaults]
     return whole
 

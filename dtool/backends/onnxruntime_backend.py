@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dtool import bounded
 from dtool.backends.allowance import CALL_SECONDS, seconds
 from dtool.backends.bound_arrays import Arrays, Stock
+from dtool.backends.fused_inputs import require_described
 from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import OnnxFile, inspect, refuse
 from dtool.backends.onnx_interface import KINDS, interface
@@ -50,6 +51,7 @@ def checked(path: Path) -> Checked:
     data = bounded.model(path)
     found = inspect(data, str(path))
     refuse(found, str(path))
+    require_described(found, str(path))
     return Checked(data, found, str(path))
 
 

@@ -23,6 +23,7 @@ EXAMPLES = (
     "dtool export model.pt",
     "dtool export model.pt --recipe dpmpp-2m/karras --steps 20 -o app.onnx",
     "dtool export --recipe ddpm --steps 50 --freeze -o app.onnx",
+    "dtool export --recipe ddpm --steps 50 --inputs seed,guidance -o web.onnx",
     "dtool export foreign.onnx --schedule linear --prediction eps --recipe ddim -o app.onnx",
     "dtool export --check app.onnx",
 )
@@ -74,6 +75,16 @@ def export(
             "--freeze", help="bake all defaults in; writes Triton's config.pbtxt too", rich_help_panel=SAMPLER
         ),
     ] = False,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            help="for JavaScript: nothing has a default; those of seed, guidance, plan must be given at each run, and "
+            "the rest is built in",
+            metavar="LIST",
+            show_default=False,
+            rich_help_panel=SAMPLER,
+        ),
+    ] = None,
     history: Annotated[
         int | None,
         typer.Option(
@@ -131,6 +142,7 @@ def export(
     options = {
         "freeze": freeze or None, "history": history, "seed": seed, "guidance": guidance, "clip": clip,
         "threshold": threshold, "micro_batch": micro_batch,
+        "inputs": None if inputs is None else tuple(word.strip() for word in inputs.split(",")),
     }  # fmt: skip
     if allow_loss and not (half or int8):
         raise UsageError("--allow-loss is for a smaller file", "add --half or --int8")

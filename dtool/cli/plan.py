@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "dtool plan ddpm --steps 10",
     "dtool plan dpmpp-2m@cosine/karras --steps 20 --plot plan.png",
+    "dtool plan ddim --steps 8 --for app.onnx",
     "dtool plan ddim:eta=0.5 --points 999,750,500,250 --json",
 )
 
@@ -41,6 +43,10 @@ def plan(
     as_json: Annotated[
         bool, typer.Option("--json", help="print the plan as JSON: dtool.Plan.from_json reads it")
     ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--for", help="print it as JSON inputs for this sampler's file", show_default=False),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Show the table that a recipe compiles to, or that is in a file.
@@ -51,6 +57,7 @@ def plan(
     off D.
     """
     from dtool.backends.fused import plan_in
+    from dtool.backends.fused_plan import sampler_file
     from dtool.cli.pictures import saving
     from dtool.cli.values import times
     from dtool.files import Writing, files_in, require_apart, require_picture
@@ -60,15 +67,22 @@ def plan(
         require_apart([plot], [recipe, *files_in(recipe, scheduler, spacing)])
         require_picture(plot)
     writing = Writing()
+    network = None if file is None else sampler_file(file)
     if recipe.endswith(".onnx"):
         if (steps, points, scheduler, spacing) != (None,) * 4:
             raise UsageError(f"{recipe} holds a plan as it is", "leave the other options out, or give a recipe")
         made = plan_in(Path(recipe))
     else:
-        made = make_plan(recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=times(points))
+        made = make_plan(
+            recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=times(points), network=network
+        )
     if plot is not None:
         writing.add("picture", plot, saving(lambda: _picture(made), command="plan", recipe=made.recipe))
         remark(f"drawn into {plot}", quiet or not writing.written)
+    if network is not None:
+        say(json.dumps(network.inputs(made)))
+        writing.finish()
+        return
     if as_json:
         say(made.to_json().rstrip())
     else:

@@ -69,9 +69,10 @@ def compare(
     images the steps are kept. keep: a folder for the images as they come: the same comparison goes on from there; no
     two at a time. progress(done, total, what): after every network call. Raises UsageError for what cannot be had.
     """
-    if isinstance(network, FusedNetwork) and network.form.frozen:
+    if isinstance(network, FusedNetwork) and network.own_plan_alone:
+        kind = "takes no plan" if network.inputs.takes else "is frozen"
         hint = "compare the network's own file, or export it without freeze"
-        raise UsageError("this file is frozen: it runs its own plan alone", hint)
+        raise UsageError(f"this file {kind}: it runs its own plan alone", hint)
     began = time.monotonic()
     names, plans = contestants(network, recipes, np.atleast_1d(whole_numbers("steps", steps)).tolist())
     _require(n, repeats, budget, traces)

@@ -95,7 +95,7 @@ class References:
             return "it adds noise, so it follows no one path of the ODE"
         if plan.inverse:
             return "it leads from image to noise"
-        if isinstance(self.network, FusedNetwork) and self.network.form.frozen:
+        if isinstance(self.network, FusedNetwork) and self.network.own_plan_alone:
             return "the file runs its own plan alone, so that there is nothing to compare it with"
         if end_of(plan) is None:
             return "it leaves the forward process's marginals, and ends at no level that can be told"

@@ -129,7 +129,7 @@ def _network(found: Source, job: _Job) -> ExportReport:
     loss = None
     comparisons: tuple[Comparison, ...] = ()
     if job.check:
-        with scratch_file(".onnx", content) as file:
+        with scratch_file(".onnx", content, str(job.path)) as file:
             comparisons = compared(file, module, spec, job.steps)
     if job.small is not None:
         trained = Trained(schedule_of(spec), spec.prediction)
@@ -152,14 +152,14 @@ def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions
     found, plan, form = settled(found, plan, job.steps, options)
     found, loss = job.shrunk(found, plan)
     sampler = None
-    if job.check and options.micro_batch is None and not options.freeze:
+    if job.check and options.micro_batch is None and form.open:
         sampler = even(found.proto, found.spec, plan, form)
     sampler = sampler or build(found.proto, found.spec, plan, form)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
     comparisons: tuple[Comparison, ...] = ()
     if job.check:
-        with scratch_file(".onnx", sampler.content([])) as file:
+        with scratch_file(".onnx", sampler.content([]), str(job.path)) as file:
             comparisons = compared(file, sampler)
     content = sampler.content([asdict(comparison) for comparison in comparisons])
     if options.freeze:

@@ -26,7 +26,7 @@ def even(network: onnx.ModelProto, spec: NetworkSpec, plan: Plan, form: Form) ->
     if not unit < most <= LARGEST:
         return None
     sampler = build(network, spec, plan, form.model_copy(update={"even": True}), most)
-    with scratch_file(".onnx", sampler.content([])) as path:
+    with scratch_file(".onnx", sampler.content([]), "the sampler") as path:
         file = load(path, device="cpu")
         assert isinstance(file, FusedNetwork)
         return sampler if _same_bits(file, most) else None

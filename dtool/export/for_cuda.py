@@ -55,7 +55,7 @@ def export_for_cuda(net: Any, out: Path | str, *, steps: int = 50, check: bool =
     if check:
         from dtool.export.parity import compared
 
-        with scratch_file(".onnx", written_out(proto).SerializeToString()) as file:
+        with scratch_file(".onnx", written_out(proto).SerializeToString(), str(path)) as file:
             comparisons = compared(file, found.module, found.spec, steps)
     content: bytes = proto.SerializeToString(deterministic=True)
     document = json.loads(next(entry.value for entry in proto.metadata_props if entry.key == KEY))

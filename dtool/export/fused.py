@@ -1,11 +1,12 @@
-"""Network, plan, loop and noise in one ONNX graph, which any ONNX runtime can run: a sampler as a file.
+"""Network, plan, loop and noise in one ONNX graph, which ONNX Runtime runs: a sampler as a file.
 
 Inputs: ids `(batch,)` uint64, the images of the seed; label `(batch,)` int64 if the network has classes, -1 for none,
 which stops the run of a network that knows no such label. The rest has defaults: seed; table, times, init (see
 `dtool.plan.packed`), and steps, how many rows are run; bounds `(2,)` of predicted images; guidance, unless the network
 knows no label for none; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
-Outputs: images `(batch, *shape)`; trace_x and trace_x0 `(steps, batch, *shape)`, x before each row and the image
-predicted in it, or empty.
+In a form of named `inputs` those must be given and the rest is constant; where the plan is one of them, `steps` is how
+many rows its table has. Outputs: images `(batch, *shape)`; of a file with defaults also trace_x and trace_x0
+`(steps, batch, *shape)`, x before each row and the image predicted in it, or empty.
 """
 
 from __future__ import annotations
@@ -39,23 +40,32 @@ def fuse(
     if opset < OLDEST_OPSET:
         raise DtoolError(f"the network is of opset {opset}, and a sampler needs {OLDEST_OPSET}", "export it again")
     graph = Graph("sampler")
+    if "table" in form.required:
+        graph("Reshape", graph("Shape", "table", start=0, end=1), graph.ints(), name="steps")
     _batches(graph, spec, _one_batch(network.graph, spec, form), form)
     bounds = spec.data_range if limited else (-FREE, FREE)
-    defaults: dict[str, Any] = {
+    values: dict[str, Any] = {
         "seed": np.uint64(form.seed), "table": packed.table, "times": packed.times, "init": packed.init,
         "steps": np.int64(len(packed.table)), "bounds": np.array(bounds, np.float32), "trace": np.int64(0),
         "micro_batch": np.int64(micro_batch),
     }  # fmt: skip
     if spec.guidable:
-        defaults["guidance"] = np.float32(spec.guidance)
-    graph.initializers += [numpy_helper.from_array(np.asarray(v), name) for name, v in defaults.items()]
+        values["guidance"] = np.float32(spec.guidance)
+    if "table" in form.required:
+        del values["steps"]
+    graph.initializers += [
+        numpy_helper.from_array(np.asarray(v), name) for name, v in values.items() if name not in form.required
+    ]
     inputs = [value("ids", np.uint64, ["batch"])]
     inputs += [value("label", np.int64, ["batch"])] if spec.classes else []
-    if not form.frozen:
-        dims: dict[str, list[Any]] = {"table": ["rows", len(COLUMNS) + form.history], "times": ["rows"], "bounds": [2]}
-        inputs += [value(name, np.asarray(v).dtype, dims.get(name, [])) for name, v in defaults.items()]
+    dims: dict[str, list[Any]] = {"table": ["rows", len(COLUMNS) + form.history], "times": ["rows"], "bounds": [2]}
+    inputs += [
+        value(name, np.asarray(v).dtype, dims.get(name, []))
+        for name, v in values.items()
+        if form.open or name in form.required
+    ]
     outputs = [value("images", np.float32, ["batch", *spec.shape])]
-    if not form.frozen:
+    if form.open:
         outputs += [value(n, np.float32, ["steps", "traced", *spec.shape]) for n in ("trace_x", "trace_x0")]
     model: onnx.ModelProto = helper.make_model(
         graph.made(inputs, outputs),
@@ -102,14 +112,14 @@ def _batches(graph: Graph, spec: NetworkSpec, batch_body: onnx.GraphProto, form:
         if not spec.guidable:  # there is no row for what is outside: an index beyond the end stops the run
             known = graph("Gather", graph.ints(*range(spec.classes)), known, axis=0)
         graph("Reshape", known, by_run, name="labels_by_run")
-    names = ["images_by_run", *(() if form.frozen else ("x_by_run", "x0_by_run"))]
+    names = ["images_by_run", *(("x_by_run", "x0_by_run") if form.open else ())]
     graph.nodes.append(
         helper.make_node("Loop", [runs, graph.constant(True, np.bool_)], names, name="batches", body=batch_body)
     )
     last = graph("Reshape", batch, graph.ints(1))
     joined = graph("Reshape", "images_by_run", graph.ints(-1, *spec.shape))
     graph("Slice", joined, graph.ints(0), last, graph.ints(0), name="images")
-    if form.frozen:
+    if not form.open:
         return
     traced = graph("Mul", graph("Mul", runs, size), "tracing")
     sizes = [graph("Reshape", n, graph.ints(1)) for n in ("steps", traced)]
@@ -147,7 +157,7 @@ def _one_batch(network: onnx.GraphProto, spec: NetworkSpec, form: Form) -> onnx.
                             body=body(network, spec, form))  # fmt: skip
     samples = ["images", *spec.shape]
     outputs = [value(graph("Identity", results[0], name="images_of_run"), np.float32, samples)]
-    if not form.frozen:
+    if form.open:
         for name, result in zip(("x_of_run", "x0_of_run"), results[-2:], strict=True):
             outputs.append(value(graph("Identity", result, name=name), np.float32, ["steps", "traced", *spec.shape]))
     graph("Identity", "go_on_running", name="running")

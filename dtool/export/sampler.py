@@ -74,9 +74,17 @@ def read(model: onnx.ModelProto, source: str) -> Sampler:
         plan = Plan.from_json(json.dumps(document["plan"]))
         form = Form.model_validate(document["form"])
         spec = NetworkSpec.read(json.dumps(document["spec"]), source)
-        return Sampler(model, _inside(model, spec), spec, plan, form, document)
-    except (KeyError, ValueError, StopIteration) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise DtoolError(f"{source} does not say what sampler it is", "export it again") from error
+    try:
+        network = _inside(model, spec)
+        onnx.checker.check_model(network)
+    except Exception as error:  # the checker has errors of its own
+        raise DtoolError(
+            f"{source} is not as dtool export wrote it: its network cannot be told apart from the sampler around it",
+            "another tool has rewritten the graph: check the file before that, and compare what dtool sample draws",
+        ) from error
+    return Sampler(model, network, spec, plan, form, document)
 
 
 def _inside(model: onnx.ModelProto, spec: NetworkSpec) -> onnx.ModelProto:
@@ -86,7 +94,7 @@ def _inside(model: onnx.ModelProto, spec: NetworkSpec) -> onnx.ModelProto:
     inputs = [name for node in own for name in node.output if name.startswith(NETWORK)]
     made = {name for node in step.node if node not in own for name in node.output}
     [output] = {name for node in own for name in node.input if name in made}
-    names = ["x", "t", "label"][: len(inputs)]
+    names = ["x", "t", *(["label"] if spec.classes else [])]
     floats, kinds = onnx.TensorProto.FLOAT, {"label": onnx.TensorProto.INT64}
     shapes: dict[str, list[Any]] = {"x": ["batch", *spec.shape]}
     graph = helper.make_graph(

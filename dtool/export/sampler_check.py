@@ -37,7 +37,7 @@ def compared(path: Path, sampler: Sampler) -> tuple[Comparison, ...]:
     The largest differences; of fp16 and int8, where rounding may fall differently, the root mean square. Raises
     DtoolError if one is above the tolerance, or an image's bits depend on its batch.
     """
-    with scratch_file(".onnx", sampler.network.SerializeToString()) as inside:
+    with scratch_file(".onnx", sampler.network.SerializeToString(), f"the network in {path}") as inside:
         host, file = load(inside, device="cpu", spec=sampler.spec), load(path, device="cpu")
         assert isinstance(file, FusedNetwork)
         small = "precision" in sampler.document
@@ -56,30 +56,32 @@ def compared(path: Path, sampler: Sampler) -> tuple[Comparison, ...]:
 def _defaults(host: Network, file: FusedNetwork, far: Distance) -> Comparison:
     """The file as another program runs it, told nothing but which images: its defaults are the plan that it names."""
     ids = np.array([2, 0, 7], np.uint64)
-    feed: dict[str, NDArray[Any]] = {"ids": ids} | (
-        {"label": np.array([0, -1 if file.spec.guidable else 0, 0])} if file.classes else {}
-    )
+    feed: dict[str, NDArray[Any]] = {"ids": ids}
+    if file.classes:
+        feed["label"] = np.array([0, -1 if file.spec.guidable else 0, 0])
+    feed |= file.own_settings()
     [images] = file.execute(["images"], feed)
     labels = feed["label"].tolist() if file.classes else None
     expected = _sampled(host, file, file.plan, ids=ids.tolist(), labels=labels, seed=file.form.seed)
-    return Comparison(f"{file.plan.recipe}, {file.plan.steps} steps, the file's defaults", far(expected.x0, images))
+    what = "its own values given" if file.inputs.required else "the file's defaults"
+    return Comparison(f"{file.plan.recipe}, {file.plan.steps} steps, {what}", far(expected.x0, images))
 
 
 def _runs(host: Network, file: FusedNetwork, far: Distance) -> Iterator[Comparison]:
-    """The file's own plan at each batch, with several seeds; and another plan in its place, unless it is frozen."""
-    frozen = file.form.frozen
+    """The file's own plan at each batch, with several seeds; and another plan in its place; as far as it takes them."""
     for batch, seed in zip(BATCHES, (file.form.seed, 2**63 + 12345), strict=True):
-        options: dict[str, Any] = {"n": batch, "seed": file.form.seed if frozen else seed}
-        one, other = (_sampled(net, file, file.plan, trace=not frozen, **options) for net in (host, file))
+        options: dict[str, Any] = {"n": batch, "seed": seed if "seed" in file.inputs.takes else file.form.seed}
+        one, other = (_sampled(net, file, file.plan, trace=file.inputs.traces, **options) for net in (host, file))
         name = f"{file.plan.recipe}, {file.plan.steps} steps, batch {batch}, seed {options['seed']}"
         yield Comparison(name, far(one.x0, other.x0))
         if one.trace and other.trace:
             steps = zip(one.trace.x, other.trace.x, strict=True)
             yield Comparison(f"  x at each step, batch {batch}", max(far(*pair) for pair in steps))
             yield Comparison(f"  x0 at each step, batch {batch}", _x0(file.plan, one, other, far))
-    if not frozen:
+    if not file.own_plan_alone:
         plan = make_plan("ddpm", steps=min(OTHER_STEPS, host.schedule.T), network=host)
-        one, other = (_sampled(net, file, plan, n=3, seed=1) for net in (host, file))
+        seed = 1 if "seed" in file.inputs.takes else file.form.seed
+        one, other = (_sampled(net, file, plan, n=3, seed=seed) for net in (host, file))
         yield Comparison(f"{plan.recipe}, {plan.steps} steps, in its place", far(one.x0, other.x0))
 
 
@@ -117,10 +119,10 @@ def _alone_by_default(file: FusedNetwork) -> None:
     """The same for another program, which is told nothing but the ids: raises DtoolError if a bit differs."""
     first: list[NDArray[Any]] = []
     for batch in (1, 2, 3, 6):
-        feed = {"ids": np.arange(batch, dtype=np.uint64)} | (
-            {"label": np.arange(batch) % file.spec.labels} if file.classes else {}
-        )
-        first.append(file.execute(["images"], feed)[0][0])
+        feed: dict[str, NDArray[Any]] = {"ids": np.arange(batch, dtype=np.uint64)}
+        if file.classes:
+            feed["label"] = np.arange(batch) % file.spec.labels
+        first.append(file.execute(["images"], feed | file.own_settings())[0][0])
         if (first[-1] != first[0]).any():
             raise DtoolError("an image's bits depend on its batch", "export it with micro_batch=1")
 
@@ -136,9 +138,12 @@ def _reference(sampler: Sampler, far: Distance) -> Comparison:
     feed: dict[str, NDArray[Any]] = {"ids": np.array([4], np.uint64)}
     if sampler.spec.classes:
         feed["label"] = np.array([0])
-    with scratch_file(".onnx", sampler.said(short)) as path:
+    with scratch_file(".onnx", sampler.said(short), "the sampler") as path:
         file = load(path, device="cpu")
         assert isinstance(file, FusedNetwork)
+        own = file.own_settings()
+        feed |= own | {name: own[name][:rows] for name in ("table", "times") if name in own}
+        feed |= {"steps": np.asarray(rows)} if "steps" in own else {}
         [images] = file.execute(["images"], feed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # products of counters are meant to wrap

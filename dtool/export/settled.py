@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 from dtool.backends.assumptions import warn_of_start
 from dtool.backends.fused import Form
+from dtool.backends.fused_inputs import WORDS
 from dtool.backends.limit import Limit
 from dtool.backends.noise import key
-from dtool.errors import UsageError
+from dtool.errors import UsageError, did_you_mean
 from dtool.export.sources import Source
 from dtool.networks.network import rows_for
-from dtool.networks.spec import schedule_of
+from dtool.networks.spec import NetworkSpec, schedule_of
 from dtool.plan.api import plan as make_plan
 from dtool.plan.packed import pack
 from dtool.plan.plan import Plan
@@ -29,9 +31,11 @@ class SamplerOptions:
 
     freeze: bake every default in, so that the ids (and labels) are the only inputs; a `config.pbtxt` for Triton is
     written beside the file. seed: the default seed. history: room for so many older predictions, and for an x that is
-    kept, so that other samplers fit. clip, threshold, guidance: as in `dtool.sample`, as defaults; the threshold is
-    part of the graph. micro_batch: how many images are run at a time, the last ones padded; by default as many as on
-    the CPU no image's bits depend on, which is tried out.
+    kept, so that other samplers fit. inputs: of "seed", "guidance" and "plan" those that must be given at each run, for
+    runtimes that do not know inputs with defaults, as JavaScript's; everything else is then constant, as it is given
+    here, and there are no traces. "plan" means table, times and init. clip, threshold, guidance: as in `dtool.sample`,
+    as defaults; the threshold is part of the graph. micro_batch: how many images are run at a time, the last ones
+    padded; by default as many as on the CPU no image's bits depend on, which is tried out.
     """
 
     freeze: bool = False
@@ -41,6 +45,7 @@ class SamplerOptions:
     threshold: float | None = None
     guidance: float | None = None
     micro_batch: int | None = None
+    inputs: Sequence[str] | None = None
 
 
 def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions) -> tuple[Source, Plan, Form]:
@@ -59,6 +64,7 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
         raise UsageError("guidance needs a label that means no class, and this network has none", "leave out guidance")
     if options.guidance is not None and not 0 <= options.guidance < inf:
         raise UsageError(f"guidance={options.guidance} is not a scale", "use 0 or more")
+    inputs = _inputs(options, spec)
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
     guidance = spec.guidance if options.guidance is None else options.guidance
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
@@ -78,8 +84,26 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
         frozen=options.freeze,
         seed=options.seed,
         micro_batch=options.micro_batch or rows_for(spec.shape, MICRO_BATCH),
+        inputs=inputs,
     )
     return replace(found, spec=spec), plan, form
+
+
+def _inputs(options: SamplerOptions, spec: NetworkSpec) -> tuple[str, ...] | None:
+    """The inputs that must be given, in one order; raises UsageError for what is no input, or cannot be one."""
+    if options.inputs is None:
+        return None
+    asked = [options.inputs] if isinstance(options.inputs, str) else list(options.inputs)
+    for word in asked:
+        if word not in WORDS:
+            raise UsageError(f"{word!r} is no input of a sampler that can be chosen", did_you_mean(str(word), WORDS))
+    if options.freeze:
+        raise UsageError("freeze leaves no inputs but ids and label", "give freeze or inputs")
+    if "guidance" in asked and not spec.guidable:
+        raise UsageError("guidance needs classes, and a label that means none", "leave guidance out of the inputs")
+    if "seed" in asked and options.seed:
+        raise UsageError(f"seed={options.seed} is a default, and the input seed has none", "leave out one of them")
+    return tuple(word for word in WORDS if word in asked)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def smaller(
     with ExitStack() as files:
 
         def opened(model: onnx.ModelProto) -> Network:
-            path = files.enter_context(scratch_file(".onnx", model.SerializeToString()))
+            path = files.enter_context(scratch_file(".onnx", model.SerializeToString(), "the network"))
             return load(path, device="cpu")
 
         original = opened(proto)

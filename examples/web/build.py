@@ -29,6 +29,7 @@ RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-thre
 RECIPES = ("dpmpp-2m/karras", "ddim", "euler-ancestral/karras")
 STEPS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 OWN_STEPS = 20  # of the file's own plan
+FORM: dict[str, Any] = {"inputs": ("seed", "plan"), "micro_batch": 1}  # nothing has a default; an image at a time
 
 
 def build(
@@ -41,7 +42,7 @@ def build(
 ) -> None:
     """Write everything into `out`. Raises DtoolError if something cannot be exported, or cannot be had."""
     out.mkdir(parents=True, exist_ok=True)
-    dtool.export(model, out / "app.onnx", plan=recipes[0], steps=OWN_STEPS, history=history, check=check)
+    dtool.export(model, out / "app.onnx", plan=recipes[0], steps=OWN_STEPS, history=history, check=check, **FORM)
     (out / "plans.json").write_text(json.dumps(plans(out / "app.onnx", recipes, steps)), encoding="utf-8")
     shutil.copytree(HERE / "page", out, dirs_exist_ok=True)
     (out / "ort").mkdir(exist_ok=True)
@@ -49,7 +50,7 @@ def build(
 
 
 def plans(file: Path, recipes: tuple[str, ...], steps: tuple[int, ...]) -> dict[str, Any]:
-    """The tables of every recipe at every number of steps, as the sampler `file` takes them.
+    """What the page must know: the network, and the tables of every recipe and number of steps for the sampler `file`.
 
     Numbers are float32, in as few digits as give them back. Raises DtoolError for a recipe that does not fit the file.
     """
@@ -64,7 +65,9 @@ def plans(file: Path, recipes: tuple[str, ...], steps: tuple[int, ...]) -> dict[
             made.append({"steps": count, "init": float(str(packed.init)), "times": times, "table": table})
         title = recipe + (" (stochastic)" if plan.stochastic else "")
         samplers.append({"recipe": recipe, "title": title, "plans": made})
-    return {"steps": OWN_STEPS, "samplers": samplers}
+    spec = network.spec.model_dump(mode="json", include={"shape", "classes", "class_names", "data_range"})
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"file": digest, "network": spec, "steps": OWN_STEPS, "samplers": samplers}
 
 
 def fetch_runtime(folder: Path) -> None:

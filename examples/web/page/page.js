@@ -1,6 +1,6 @@
 // The controls, the pictures, and what is said about them. The sampler itself runs in worker.js.
 
-import { PageError } from "./onnx.js";
+import { PageError } from "./error.js";
 import { paint, picture, size } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
@@ -11,7 +11,8 @@ const ALL = "all"; // the class of image i is then i, from the first again after
 const asked = new URLSearchParams(location.search);
 let worker;
 let spec;
-let samplers;
+let plans; // plans.json
+let samplers; // those in it
 let run = 0;
 let job; // what is being drawn, or was drawn last
 
@@ -84,13 +85,13 @@ function remember({ seed, ids, chosen, sampler, plan }) {
 }
 
 const heard = {
-  ready({ about, columns }) {
-    size(about.spec); // throws if this page cannot draw such images
+  ready({ columns, digest }) {
+    size(plans.network); // throws if this page cannot draw such images
     const width = samplers[0].plans[0].table.length / samplers[0].plans[0].times.length;
-    if (width !== columns) {
-      throw new PageError("plans.json was not made for this app.onnx: their tables differ", "Build the page again.");
+    if (width !== columns || (digest && digest !== plans.file)) {
+      throw new PageError("plans.json was not made for this app.onnx", "Build the page again.");
     }
-    spec = about.spec;
+    spec = plans.network;
     classButtons();
     for (const id of ["draw", "random"]) $(id).disabled = false;
     draw();
@@ -175,7 +176,7 @@ function showSteps() {
 async function start() {
   const answer = await fetch("./plans.json", { cache: "no-cache" });
   if (!answer.ok) throw new PageError("plans.json is not beside this page", "Build it: python build.py");
-  const plans = await answer.json();
+  plans = await answer.json();
   samplers = plans.samplers;
   $("sampler").replaceChildren(...samplers.map(({ recipe, title }) => new Option(title, recipe)));
   const sampler = samplers.findIndex(({ recipe }) => recipe === asked.get("sampler"));

@@ -1,6 +1,6 @@
 // Images as the network has them, on canvases: one pixel a number, enlarged by the style sheet without smoothing.
 
-import { PageError } from "./onnx.js";
+import { PageError } from "./error.js";
 
 const WIDTH = 140; // of a picture, in CSS pixels, or the nearest whole number of times the image's own
 

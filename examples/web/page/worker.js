@@ -1,12 +1,14 @@
 // Runs the sampler, away from the page, so that the page stays awake. Messages: see `onmessage` and `post`.
 
 import * as ort from "./ort/ort.wasm.min.mjs";
-import { PageError, takeApart } from "./onnx.js";
+import { PageError } from "./error.js";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 ort.env.logLevel = "error";
 
-let sampler; // { session, defaults }
+const INPUTS = ["ids", "seed", "table", "times", "init"]; // and label, if there are classes
+
+let session;
 let wanted = 0; // the run that the page waits for; others stop at their next image
 let queue = start();
 
@@ -25,33 +27,48 @@ function failed(error) {
   });
 }
 
-/** Loads the file, and tells the page what it is: {type: "ready", about, columns}. */
+/** Loads the file, and tells the page of it: {type: "ready", columns, digest}. */
 async function start() {
   try {
     const answer = await fetch("./app.onnx", { cache: "no-cache" });
     if (!answer.ok) throw new PageError("app.onnx is not beside this page", "Build it: python build.py");
-    const { model, defaults, about } = takeApart(new Uint8Array(await answer.arrayBuffer()));
-    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-    sampler = { session, defaults };
-    postMessage({ type: "ready", about, columns: defaults.table.dims[1] });
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const digest = await sha256(bytes);
+    const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // 2 tells of optimisations not made
+    session = await ort.InferenceSession.create(bytes, options).catch(unreadable);
+    const { inputNames, inputMetadata } = session;
+    if (!INPUTS.every((name) => inputNames.includes(name))) {
+      const takes = inputNames.join(", ");
+      throw new PageError(`app.onnx takes ${takes}, and this page gives ${INPUTS.join(", ")}`, "Build it: python build.py");
+    }
+    const table = inputMetadata.find(({ name }) => name === "table");
+    postMessage({ type: "ready", columns: table.shape[1], digest });
   } catch (error) {
     failed(error);
   }
 }
 
+/** A file's SHA-256 in hexadecimal; null where a browser does not offer it: only to pages of https or localhost. */
+async function sha256(bytes) {
+  const hash = await crypto.subtle?.digest("SHA-256", bytes);
+  return hash ? Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("") : null;
+}
+
+function unreadable(error) {
+  if (!/protobuf|ModelProto/i.test(error?.message)) throw error;
+  throw new PageError("app.onnx is not an ONNX file, or not a whole one", "Build the page again.");
+}
+
 /** {type: "image", run, place, values, milliseconds} for each image, then {type: "done", run}. */
 async function draw({ run, seed, ids, labels, plan }) {
-  if (!sampler) return;
-  const { session, defaults } = sampler;
-  const feeds = {};
-  for (const [name, { type, dims, data }] of Object.entries(defaults)) feeds[name] = new ort.Tensor(type, data, dims);
+  if (!session) return;
   const rows = plan.times.length;
-  feeds.seed = new ort.Tensor("uint64", BigUint64Array.of(BigInt(seed)), []);
-  feeds.table = new ort.Tensor("float32", Float32Array.from(plan.table), [rows, plan.table.length / rows]);
-  feeds.times = new ort.Tensor("float32", Float32Array.from(plan.times), [rows]);
-  feeds.steps = new ort.Tensor("int64", BigInt64Array.of(BigInt(rows)), []);
-  feeds.init = new ort.Tensor("float32", Float32Array.of(plan.init), []);
-  feeds.micro_batch = new ort.Tensor("int64", BigInt64Array.of(1n), []);
+  const feeds = {
+    seed: new ort.Tensor("uint64", BigUint64Array.of(BigInt(seed)), []),
+    table: new ort.Tensor("float32", Float32Array.from(plan.table), [rows, plan.table.length / rows]),
+    times: new ort.Tensor("float32", Float32Array.from(plan.times), [rows]),
+    init: new ort.Tensor("float32", Float32Array.of(plan.init), []),
+  };
   for (const [place, id] of ids.entries()) {
     await new Promise((next) => setTimeout(next)); // let a newer wish be heard
     if (run !== wanted) return;
