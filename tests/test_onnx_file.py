@@ -322,6 +322,16 @@ def test_metadata_nested_without_end_are_refused(tmp_path):
             dtool.load(make.saved(proto, tmp_path))
 
 
+@pytest.mark.parametrize("operator", ["EPContext", "PythonOp"])
+def test_what_another_program_compiled_or_runs_is_refused(operator, tmp_path):
+    pytest.importorskip("onnxruntime")
+    node = helper.make_node(operator, ["x", "t"], ["y"], domain="com.microsoft")
+    proto = make.of_nodes([node])
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(DtoolError, match=f"compiled, or calls one \\({operator}\\)"):
+        dtool.load(make.saved(proto, tmp_path), spec={"schedule": "linear", "prediction": "eps"})
+
+
 @pytest.mark.parametrize("shape", [(0,), (-1, 4), (1, 4, 0), (2**30, 2**30)])
 def test_a_shape_that_cannot_be(shape, tmp_path):
     pytest.importorskip("onnxruntime")

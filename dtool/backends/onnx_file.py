@@ -14,6 +14,7 @@ _RANDOM = {
 }  # fmt: skip
 
 
+_OUTSIDE = {"EPContext", "QnnContext", "SnpeContext", "Snpe", "PythonOp", "PythonOpGrad"}
 _TRAINING = {"BatchNormInternal", "BatchNormalizationGrad"}
 
 
@@ -47,6 +48,12 @@ def refuse(found: OnnxFile, source: str) -> None:
         raise DtoolError(
             f"{source} draws random numbers of its own ({', '.join(sorted(random))})",
             "noise comes from dtool; export in eval mode",
+        )
+    outside = sorted({name for _, name in found.operators} & _OUTSIDE)
+    if outside:
+        raise DtoolError(
+            f"{source} holds what another program compiled, or calls one ({', '.join(outside)})",
+            "export the network itself, with standard operators",
         )
     training = sorted({*found.training, *({name for _, name in found.operators} & _TRAINING)})
     if training:
