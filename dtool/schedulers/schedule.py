@@ -276,7 +276,7 @@ class ScheduleMaker:
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
         except ArithmeticError as error:
-            raise UsageError(f"{token}: its numbers are too large or too small ({error})", MILDER) from error
+            raise UsageError(f"{token}: its numbers are too large or too small", MILDER) from error
         return replace(result, token=token, cite=self.cite)
 
 
