@@ -31,7 +31,7 @@ CONDITIONAL = dtool.network(lambda x, t, label: x, shape=(2,), classes=3)
         ({"threshold": "x"}, "threshold='x' is not a number"),
         ({"progress": 5}, "progress=5 is not a function"),
         ({"ids": 5}, "ids=5"),
-        ({"ids": [0.5]}, r"ids=\[0.5\] is not whole numbers"),
+        ({"ids": [0.5]}, r"ids=\[0.5\]: image ids are"),
         ({"ids": [True, False]}, "ids="),
         ({"ids": "01"}, "ids='01'"),
         ({"ids": {0, 1}}, "ids="),

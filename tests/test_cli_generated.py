@@ -106,7 +106,7 @@ def flags(dice: random.Random, name: str, count: int) -> list[str]:
     words: list[str] = []
     for parameter in dice.choices(options, k=count):
         spelt = dice.choice([*parameter.opts, *parameter.secondary_opts])
-        if spelt in LONG.get(name, ()) and dice.random() < 0.9:
+        if spelt in LONG.get(name, ()):
             continue
         kind = dice.random()
         if kind < 0.08:

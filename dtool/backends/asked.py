@@ -36,9 +36,9 @@ def refuse_said(name: str, spec: Any) -> None:
 def refuse_for_onnx(name: str, backend: str, provider: str | None, time_limit: float | None) -> None:
     """Refuse what only an ONNX file has a use for, of another network."""
     if provider is not None:
-        raise UsageError(
-            f"{name} runs on {backend}: a provider can be chosen for an ONNX file", "export it first: dtool export"
-        )
+        if backend == "onnxruntime":  # what a factory opened
+            raise UsageError(f"{name} has chosen its provider itself", "leave out --provider (provider=)")
+        raise UsageError(f"{name} runs on {backend}, which has no execution providers", "export it first: dtool export")
     if time_limit is not None:
         raise UsageError(
             f"{name} runs on {backend}: only an ONNX file's calls can be stopped",

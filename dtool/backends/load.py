@@ -91,9 +91,9 @@ def _loaded(
     torch_backend = _torch()
     from dtool.networks import checkpoint
 
+    refuse_for_onnx(str(path), native, provider, time_limit)
     read = checkpoint.read(path)  # before anything is said of what it says: it may be foreign
     refuse_said(str(path), spec)
-    refuse_for_onnx(str(path), native, provider, time_limit)
     own: Network = torch_backend.TorchNetwork(read.build(), read.spec, device)
     own.ours = True
     return own

@@ -162,7 +162,11 @@ def normals(
 
 def checked_ids(ids: Sequence[int] | NDArray[Any]) -> NDArray[np.uint64]:
     """`ids` as counters hold them; raises UsageError for one that is no whole number, negative or too large."""
-    values = whole_numbers("ids", ids)
+    refused = UsageError(f"ids={shown(ids)}: image ids are a list of whole numbers in 0 … 2^32-1", "e.g. ids=[0, 1, 2]")
+    try:
+        values = whole_numbers("ids", ids)
+    except UsageError as error:
+        raise refused from error
     if values.ndim != 1 or (values < 0).any() or (values >= 2**32).any():
-        raise UsageError(f"ids={shown(ids)}: image ids are a list of whole numbers in 0 … 2^32-1", "e.g. ids=[0, 1, 2]")
+        raise refused
     return values.astype(np.uint64)
