@@ -45,7 +45,7 @@ CONDITIONAL = dtool.network(lambda x, t, label: x, shape=(2,), classes=3)
         ({"x": np.full((1, 2), np.nan)}, "x holds numbers that are not finite"),
         ({"x": np.zeros((1, 2)), "noise": 5, "plan": "ddpm"}, "noise=5"),
         ({"noise": np.zeros((1, 1, 2))}, "without a start"),
-        ({"plan": 5}, "plan=5 is not a Plan or a text"),
+        ({"plan": 5}, "plan=5 is not a Plan, a Recipe or a text"),
     ],
 )
 def test_sample_names_what_is_wrong(given, cause):
@@ -94,10 +94,10 @@ def test_numbers_of_numpy_are_numbers():
         (lambda: dtool.network(lambda x, t: x, shape=(0,)), "shape"),
         (lambda: dtool.network(lambda x, t: x, shape=(2,), prediction="q"), "prediction='q'"),
         (lambda: dtool.network(lambda x, t: x, shape=(2,), clip="yes"), "clip='yes'"),
-        (lambda: dtool.network(lambda x, t: x, shape=(2,), data_range=(1, -1)), "range from 1 to -1"),
+        (lambda: dtool.network(lambda x, t: x, shape=(2,), data_range=(1, -1)), "data_range is a lower and a higher number, not 1, -1"),
         (lambda: dtool.measure_variance(NET, "x"), "images='x'"),
         (lambda: dtool.measure_variance(NET, [[1, 2]], levels=1.5), "levels=1.5"),
-        (lambda: dtool.measure_variance(CONDITIONAL, [[1.0, 2.0]], labels=[3]), "labels are 0 … 2"),
+        (lambda: dtool.measure_variance(CONDITIONAL, [[1.0, 2.0]], labels=[3]), "classes are 0 … 2"),
         (lambda: dtool.schedule(5), "5 is no name"),
         (lambda: dtool.sampler(None), "None is no name"),
         (lambda: dtool.Recipe.parse(5), "5 is no recipe"),

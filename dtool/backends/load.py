@@ -203,7 +203,9 @@ def _spec(**fields: Any) -> NetworkSpec:
         return NetworkSpec(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "the spec"
+        if not first["loc"]:
+            raise UsageError(f"the network cannot be described so: {complaint(first)}", "see dtool.network") from error
+        name = str(first["loc"][0])
         raise UsageError(f"{name}={shown(fields.get(name))} is refused", complaint(first)) from error
 
 

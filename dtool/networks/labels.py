@@ -44,9 +44,9 @@ def class_numbers(network: Network, labels: ArrayLike) -> Labels:
         given = np.asarray(labels)
     except (TypeError, ValueError):
         given = np.asarray(None)
-    if given.dtype.kind == "U" and given.size:
-        names = network.spec.class_names
-        numbers = [class_number(name, names, network.classes) for name in given.ravel().tolist()]
+    names = network.spec.class_names
+    if given.dtype.kind == "U" and given.size and names:
+        numbers = [class_number(name, names) for name in given.ravel().tolist()]
         return np.array(numbers, dtype=np.int64).reshape(given.shape)
     if given.size and (given.dtype.kind not in "iu" or int(given.max()) >= 1 << 63):
         raise UsageError(
@@ -55,10 +55,10 @@ def class_numbers(network: Network, labels: ArrayLike) -> Labels:
     return given.astype(np.int64)
 
 
-def class_number(name: str, names: Sequence[str], classes: int) -> int:
-    """A class by its name, NONE for "none"; by its number where no class is called by a number.
+def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
+    """A class by its name, NONE for "none"; by its number, below `classes`, where no class is called by a number.
 
-    names: those of the network's classes, or () if they have none. Raises UsageError for an unknown or ambiguous name.
+    names: those of the network's classes, or () if they have none. classes: 0 if no number will do. Raises UsageError for an unknown or ambiguous name.
     """
     if names.count(name) > 1:
         raise UsageError(f"several classes are called {name!r}", "give its number, counted from 0")
