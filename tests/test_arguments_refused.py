@@ -94,7 +94,7 @@ def test_numbers_of_numpy_are_numbers():
         (lambda: dtool.network(lambda x, t: x, shape=(0,)), "shape"),
         (lambda: dtool.network(lambda x, t: x, shape=(2,), prediction="q"), "prediction='q'"),
         (lambda: dtool.network(lambda x, t: x, shape=(2,), clip="yes"), "clip='yes'"),
-        (lambda: dtool.network(lambda x, t: x, shape=(2,), data_range=(1, -1)), "data_range is a lower and a higher number, not 1, -1"),
+        (lambda: dtool.network(lambda x, t: x, shape=(2,), data_range=(1, -1)), "a lower and a higher number"),
         (lambda: dtool.measure_variance(NET, "x"), "images='x'"),
         (lambda: dtool.measure_variance(NET, [[1, 2]], levels=1.5), "levels=1.5"),
         (lambda: dtool.measure_variance(CONDITIONAL, [[1.0, 2.0]], labels=[3]), "classes are 0 … 2"),

@@ -204,7 +204,7 @@ def _spec(**fields: Any) -> NetworkSpec:
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            raise UsageError(f"the network cannot be described so: {complaint(first)}", "see dtool.network") from error
+            raise UsageError(f"the network cannot be so: {complaint(first)}", "see help(dtool.NetworkSpec)") from error
         name = str(first["loc"][0])
         raise UsageError(f"{name}={shown(fields.get(name))} is refused", complaint(first)) from error
 

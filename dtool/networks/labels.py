@@ -58,7 +58,8 @@ def class_numbers(network: Network, labels: ArrayLike) -> Labels:
 def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
     """A class by its name, NONE for "none"; by its number, below `classes`, where no class is called by a number.
 
-    names: those of the network's classes, or () if they have none. classes: 0 if no number will do. Raises UsageError for an unknown or ambiguous name.
+    names: those of the network's classes, or () if they have none. classes: 0 if no number will do. Raises UsageError
+    for an unknown or ambiguous name.
     """
     if names.count(name) > 1:
         raise UsageError(f"several classes are called {name!r}", "give its number, counted from 0")
