@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import dtool
+from dtool.errors import UsageError
 from dtool.networks.batch_invariance import BatchWarning
 
 SHAPE = (1, 4, 4)
@@ -251,3 +252,44 @@ def test_the_packages_own_network_is_not_tried_out():
 
     require_examined(net)
     assert calls == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_samplers_file_runs_each_image_alone(check, tmp_path):
+    pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    weights = [numpy_helper.from_array(np.array([0]), "axes")]
+    nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["m"]), helper.make_node("Sub", ["x", "m"], ["y"])]
+    path = file(tmp_path / "m.onnx", nodes, weights, opset=18)
+    with pytest.warns(BatchWarning):
+        dtool.export(path, tmp_path / "app.onnx", plan="ddim", steps=3, spec=SAID, check=check)
+    net = dtool.load(tmp_path / "app.onnx", device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        many = dtool.sample(net, n=9).x0
+        assert (dtool.sample(net, ids=[8]).x0[0] == many[8]).all()
+    with pytest.warns(BatchWarning):
+        dtool.sample(net, n=9, batch_size=9)
+    with pytest.raises(UsageError, match="runs each alone"):
+        dtool.export(path, tmp_path / "two.onnx", plan="ddim", steps=3, spec=SAID, micro_batch=2)
+
+
+def test_and_refuses_what_mixes_an_image_with_itself(tmp_path):
+    pytest.importorskip("onnx")
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+    class Mixing(torch.nn.Module):
+        def forward(self, x: Any, t: Any, label: Any) -> Any:
+            return x - x.mean(dim=0, keepdim=True) + 0 * t.reshape(-1, 1, 1, 1) + label.reshape(-1, 1, 1, 1)
+
+    spec = dtool.NetworkSpec(shape=SHAPE, schedule="linear", classes=3)
+    with pytest.warns(BatchWarning), pytest.raises(UsageError, match="this network mixes them"):
+        dtool.export((Mixing(), spec), tmp_path / "app.onnx", plan="ddim", steps=3, guidance=2.0)
+    with pytest.warns(BatchWarning):
+        dtool.export((Mixing(), spec), tmp_path / "app.onnx", plan="ddim", steps=3)
+    net = dtool.load(tmp_path / "app.onnx", device="cpu")
+    assert dtool.sample(net, n=2).x0.shape == (2, *SHAPE)
+    with pytest.raises(UsageError, match="its network mixes them"):
+        dtool.sample(net, n=2, guidance=2.0)
