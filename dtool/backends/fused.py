@@ -94,7 +94,7 @@ class FusedNetwork(HostNetwork):
     """A file that `dtool.export` made with a plan. `plan` is the file's own; others run if it has room (`form`)."""
 
     backend: ClassVar[str] = "onnxruntime"
-    ours = True  # each was examined when it was exported
+    ours = takes_null_label = True  # each was examined when it was exported
 
     def __init__(
         self, spec: NetworkSpec, plan: Plan, form: Form, inputs: Inputs, execute: Execute, device: str

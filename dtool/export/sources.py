@@ -77,8 +77,10 @@ def source(net: Any, said: NetworkSpec | Mapping[str, Any] | None = None) -> Sou
     for weight in module.parameters():  # not the module's own way, which one that is scripted in part does not have
         weight.requires_grad_(False)
     module = alone(module, spec)
+    network = load(module, device="cpu", spec=spec)
+    spec = _tried(network)
     graph = to_onnx(module, spec)
-    return Source(graph, spec, module, isinstance(net, tuple) and _mixes(load(module, device="cpu", spec=spec)))
+    return Source(graph, spec, module, not getattr(net, "ours", isinstance(net, (str, Path))) and _mixes(network))
 
 
 def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Source:
@@ -110,10 +112,15 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
             f"{path} takes batches of {called.batch} only, and a sampler needs a free batch",
             "export the network again, with a dynamic batch; dtool sample runs it as it is",
         )
+    return Source(adapted(onnx.load_model_from_string(data), called), _tried(network), None, _mixes(network))
+
+
+def _tried(network: Network) -> NetworkSpec:
+    """The network's spec, which says that there is no label for no class if one was tried and refused."""
     spec = network.spec
     if spec.classes and spec.null_class is None and not network.takes_null_label:
-        spec = spec.model_copy(update={"null_class": False})
-    return Source(adapted(onnx.load_model_from_string(data), called), spec, None, _mixes(network))
+        return spec.model_copy(update={"null_class": False})
+    return spec
 
 
 def _mixes(network: Network) -> bool:
