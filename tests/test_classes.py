@@ -234,3 +234,57 @@ def test_what_is_written_carries_names_beside_numbers(tmp_path, capsys):
         assert arrays["labels"].tolist() == [7, 10, 3]
         assert arrays["label_names"].tolist() == ["7", "none", "3"]
         assert arrays["class_names"].tolist() == list("0123456789")
+
+
+# What is typed, and what an archive says
+
+
+def test_a_class_is_found_however_its_accents_are_written():
+    names = ("caf\u00e9", "tee")
+    assert class_number("cafe\u0301", names, 2) == 0
+    assert class_number("caf\u00e9", ("tee", "cafe\u0301"), 2) == 1
+    both = ("caf\u00e9", "cafe\u0301")
+    assert [class_number(name, both, 2) for name in both] == [0, 1]
+
+
+def test_names_that_a_list_would_hide_are_quoted():
+    with pytest.warns(ClassWarning, match=r"since ' a' cannot be told among the network's, a, 'b, c'$"):
+        match_classes(images([0] * 3, (" a",)), ("a", "b, c"), "data")
+
+
+def archive(path: Path, **more: Any) -> str:
+    arrays = {"x": np.arange(256, dtype=np.uint8).reshape(4, 8, 8), "y": np.array([2, 0, 2, 1])}
+    np.savez(path, **(arrays | more))
+    return str(path)
+
+
+def test_an_archive_names_its_classes(tmp_path):
+    source = archive(tmp_path / "named.npz", class_names=np.array(["b", "never", "a", "more"]))
+    with pytest.warns(UserWarning, match="1 class has no image: more"):
+        found = data_images.load(source)
+    assert found.class_names == ("b", "never", "a", "more")
+    net = network(("a", "b", "never", "none of them"))
+    chosen = Chosen(net, source, 4, 0, None, None)
+    assert chosen.labels(np.arange(4)).tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (np.array(["a", "b"]), "2 different names, and labels go up to 2"),
+        (np.array(["a", "b", "a"]), "2 different names, and labels go up to 2"),
+        (np.array([1, 2, 3]), r"class_names are int64 of shape \(3,\)"),
+        (np.array([["a", "b", "c"]]), r"class_names are <U1 of shape \(1, 3\)"),
+        (np.array(["a", "b", "\x1b[2J"]), r"no name that can be written, '\\x1b\[2J'"),
+    ],
+)
+def test_an_archive_that_names_them_badly(names, said, tmp_path):
+    with pytest.raises(dtool.DtoolError, match=said):
+        data_images.load(archive(tmp_path / "bad.npz", class_names=names))
+
+
+def test_names_are_of_no_use_without_labels(tmp_path):
+    path = tmp_path / "plain.npz"
+    np.savez(path, x=np.arange(256, dtype=np.uint8).reshape(4, 8, 8), class_names=np.array(["a"]))
+    with pytest.warns(UserWarning, match="x is read, and not class_names"):
+        assert data_images.load(str(path)).labels is None

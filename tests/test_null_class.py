@@ -157,3 +157,29 @@ def test_training_records_whether_labels_were_hidden(tmp_path, capsys):
     assert (result.code, (tmp_path / "c.pt").exists()) == (2, False)
     assert "--label-dropout 0 never shows the network" in result.err
     assert ran(capsys, "train", "digits", *small, "--label-dropout", "1", "-o", tmp_path / "c.pt").code == 2
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_a_sampler_of_a_module_that_does_not_say_whether_it_knows_no_class(rows, tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+
+    class Table(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(rows, 16)
+
+        def forward(self, x, t, label):
+            return 0.3 * x + self.table(label).reshape(-1, 1, 4, 4) + 0 * t.reshape(-1, 1, 1, 1)
+
+    net = dtool.network(Table(), shape=(1, 4, 4), classes=3)
+    dtool.export(net, tmp_path / "app.onnx", plan="ddim", steps=2)
+    file = dtool.load(tmp_path / "app.onnx", device="cpu")
+    assert np.abs(dtool.sample(file, n=3).x0 - dtool.sample(net, file.plan, n=3).x0).max() < 1e-5
+    if rows == 3:
+        with pytest.raises(UsageError, match="was not trained to know a label for it"):
+            dtool.sample(file, n=3, guidance=2.0)
+    else:
+        with pytest.warns(UserWarning, match="label 3 is taken to mean no class"):
+            dtool.sample(file, n=3, guidance=2.0)

@@ -1,12 +1,15 @@
 """Noise schedules: closed formulas written down a second time, and what every schedule must be."""
 
 import json
+from dataclasses import replace
 from math import cos, exp, pi, tanh
 
 import numpy as np
 import pytest
 
+import dtool
 from dtool.errors import DtoolError, UsageError
+from dtool.networks.spec import schedule_of
 from dtool.plugins.registry import registry
 from dtool.schedulers import schedule
 from dtool.schedulers.schedule import Schedule, from_betas
@@ -224,3 +227,15 @@ def test_a_table_that_is_no_schedule():
 def test_small_betas_keep_their_digits():
     table = from_betas(np.full(10, 1e-14))
     assert table.sigma**2 == pytest.approx(1e-14 * np.arange(1, 11), rel=1e-6)
+
+
+def test_other_tables_are_not_called_by_the_first_ones_name():
+    whole = schedule("linear")
+    half = replace(whole, alpha=whole.alpha[:500], sigma=whole.sigma[:500])
+    wide = replace(schedule("ve"), sigma=2 * schedule("ve").sigma)
+    for table in (half, wide):
+        assert (table.token, table.cite, table.portable) == ("", "", False)
+        spec = dtool.NetworkSpec(shape=(1, 4, 4), schedule=table)
+        assert schedule_of(spec).hash == table.hash
+        assert dtool.plan("ddim", scheduler=table, steps=3).recipe == "ddim@custom"
+    assert replace(whole, cite="another").token == whole.token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +22,7 @@ from dtool.backends.noise import key
 from dtool.backends.numpy_backend import HostNetwork
 from dtool.backends.onnx_file import inspect
 from dtool.errors import DtoolError, UsageError
+from dtool.networks.batch_invariance import BatchWarning
 from dtool.networks.network import rows_for
 from dtool.networks.spec import NetworkSpec
 from dtool.plan.packed import COLUMNS, pack
@@ -38,7 +40,7 @@ class Form(BaseModel):
     `frozen`: the plan that it was made with, and `seed`, alone. `micro_batch`: how many images it runs at a time.
     `even`: no image's bits depend on how many those are, so they are shared out evenly, and none is padded.
     `inputs`: of "seed", "guidance" and "plan" those that must be given at each run, everything else being constant;
-    None: everything may be given, and has a default.
+    None: everything may be given, and has a default. `mixes`: the network mixes images, so that each is run alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class Form(BaseModel):
     micro_batch: int | None = None
     even: bool = False
     inputs: tuple[str, ...] | None = None
+    mixes: bool = False
 
     @property
     def open(self) -> bool:
@@ -91,7 +94,7 @@ class FusedNetwork(HostNetwork):
     """A file that `dtool.export` made with a plan. `plan` is the file's own; others run if it has room (`form`)."""
 
     backend: ClassVar[str] = "onnxruntime"
-    ours = True  # each was examined when it was exported
+    ours = takes_null_label = True  # each was examined when it was exported
 
     def __init__(
         self, spec: NetworkSpec, plan: Plan, form: Form, inputs: Inputs, execute: Execute, device: str
@@ -104,7 +107,8 @@ class FusedNetwork(HostNetwork):
         usual = rows_for(self.shape, 512) if device == "cpu" else max(16, rows_for(self.shape, 8192))
         told = "micro_batch" in inputs.takes
         self.micro_batch = form.micro_batch if form.micro_batch and (device == "cpu" or not told) else usual
-        self.micro_batch = inputs.batch or self.micro_batch
+        self.micro_batch = inputs.batch or (1 if form.mixes else self.micro_batch)
+        self.mixes = form.mixes
         self.one_size = not told
         self.execute = execute
 
@@ -146,6 +150,8 @@ class FusedNetwork(HostNetwork):
         names = ["images", *(("trace_x", "trace_x0") if job.want_trace else ())]
         if self.inputs.batch is not None:
             sizes = [self.inputs.batch] * -(-len(ids) // self.inputs.batch)
+        if self.mixes and max(sizes) > 1:
+            warnings.warn("the network in this file mixes the images of a batch_size", BatchWarning, stacklevel=5)
         first = 0
         for chunk, count in _calls(sizes, 1 if self.inputs.batch else TOGETHER):
             # filled up here, so that a file that runs what it is given runs calls of this size, too
@@ -170,6 +176,11 @@ class FusedNetwork(HostNetwork):
     def _settings(self, job: Job, seed: int) -> dict[str, NDArray[Any]]:
         """What the file's inputs are given for this job; raises UsageError for what it has no room or no input for."""
         limit = job.limit
+        if self.mixes and self.classes and job.guidance not in (0, 1):
+            raise UsageError(
+                "this file runs an image with and without its class together, and its network mixes them",
+                "leave out guidance (guidance=1), or run the network's own file",
+            )
         if self.own_plan_alone and job.plan.hash != self.plan.hash:
             raise self._built_in("plan", *(f"{p.recipe}, {p.steps} steps ({p.hash})" for p in (self.plan, job.plan)))
         if job.want_trace and not self.inputs.traces:

@@ -52,7 +52,8 @@ def places(wanted: Sequence[str], names: Sequence[str], source: str, whose: str)
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    clear = [name if name == name.strip() and "," not in name else repr(name) for name in names[:SHOWN]]
+    return ", ".join(clear) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _composed(name: str) -> str:

@@ -1,4 +1,7 @@
-"""Images in a NumPy archive: `x`, `images` or `arr_0`, with labels in `y` or `labels` if there are any."""
+"""Images in a NumPy archive: `x`, `images` or `arr_0`, with labels in `y` or `labels` if there are any.
+
+The classes are called by their numbers, or as `class_names` says, `(classes,)` texts.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import IO, Any
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +23,8 @@ from dtool.data.images import MOST_CLASSES, MOST_PIXELS, Images
 from dtool.data.listing import examples
 from dtool.errors import DtoolError
 
-IMAGES, LABELS = ("x", "images", "arr_0"), ("y", "labels")
+IMAGES, LABELS, NAMES = ("x", "images", "arr_0"), ("y", "labels"), "class_names"
+MOST_TEXT = 1 << 24  # bytes of all names
 DEFLATE = 1032  # what a byte of a compressed entry becomes at most
 AT_ONCE = 1 << 24  # bytes that are converted at a time
 
@@ -47,12 +52,16 @@ def read(path: Path, *, labelled: bool = True) -> Images:
                 return Images(pixels)
             with _array(archive, entries[label]) as (data, header):
                 values = _labels(data, header, len(pixels), path)
+            names = tuple(str(i) for i in range(int(values.max()) + 1))
+            if NAMES in entries:
+                with _array(archive, entries[NAMES]) as (data, header):
+                    names = _names(data, header, len(names), path)
     except DtoolError:
         raise
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DtoolError(f"{path}: can't be read as an .npz ({said})", "write it again with numpy.savez") from error
-    return Images(pixels, values, tuple(str(i) for i in range(int(values.max()) + 1)))
+    return Images(pixels, values, names)
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -67,7 +76,7 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _say_others(path: Path, image: str, label: str | None, entries: dict[str, Any], labelled: bool) -> None:
-    used = {image, label, *(() if labelled else LABELS)}
+    used = {image, label, *(() if label is None and labelled else (NAMES,)), *(() if labelled else LABELS)}
     rest = [name for name in entries if name not in used]
     if rest:
         warnings.warn(f"{path}: {image} is read, and not {examples(rest)}", stacklevel=3)
@@ -171,3 +180,21 @@ def _labels(data: IO[bytes], header: bounded.ArrayHeader, count: int, path: Path
     if high >= MOST_CLASSES:
         raise DtoolError(f"{path}: there is a label {high}, at most {MOST_CLASSES - 1}", "number the classes 0, 1, 2 …")
     return labels.astype(np.int64)
+
+
+def _names(data: IO[bytes], header: bounded.ArrayHeader, least: int, path: Path) -> tuple[str, ...]:
+    """The names of the classes, as many as there are labels or more."""
+    if header.dtype.kind != "U" or len(header.shape) != 1 or header.nbytes > MOST_TEXT:
+        raise DtoolError(
+            f"{path}: class_names are {header.dtype} of shape {header.shape}", "store one text for each class"
+        )
+    names = tuple(bounded.array(data, header).tolist())
+    if not least <= len(names) <= MOST_CLASSES or len(set(names)) < len(names):
+        raise DtoolError(
+            f"{path}: class_names has {len(set(names))} different names, and labels go up to {least - 1}",
+            "name each class, and each in another way",
+        )
+    unwritable = next((name for name in names if any(category(letter) in ("Cc", "Cs") for letter in name)), None)
+    if unwritable is not None:
+        raise DtoolError(f"{path}: a class has no name that can be written, {unwritable!r}", "name it otherwise")
+    return names

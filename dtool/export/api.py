@@ -152,7 +152,7 @@ def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions
     found, plan, form = settled(found, plan, job.steps, options)
     found, loss = job.shrunk(found, plan)
     sampler = None
-    if job.check and options.micro_batch is None and form.open:
+    if job.check and options.micro_batch is None and form.open and not form.mixes:
         sampler = even(found.proto, found.spec, plan, form)
     sampler = sampler or build(found.proto, found.spec, plan, form)
     if loss is not None:

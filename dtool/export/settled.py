@@ -35,7 +35,8 @@ class SamplerOptions:
     runtimes that do not know inputs with defaults, as JavaScript's; everything else is then constant, as it is given
     here, and there are no traces. "plan" means table, times and init. clip, threshold, guidance: as in `dtool.sample`,
     as defaults; the threshold is part of the graph. micro_batch: how many images are run at a time, the last ones
-    padded; by default as many as on the CPU no image's bits depend on, which is tried out.
+    padded; by default as many as on the CPU no image's bits depend on, which is tried out, and one of a network that
+    mixes the images of a batch.
     """
 
     freeze: bool = False
@@ -68,6 +69,7 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
     guidance = spec.guidance if options.guidance is None else options.guidance
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance})
+    _require_alone(found.mixes, spec, options)
     trained = Trained(schedule_of(spec), spec.prediction)
     if isinstance(plan, str):
         plan = make_plan(plan, steps=steps, network=trained)
@@ -83,10 +85,24 @@ def settled(found: Source, plan: Plan | str, steps: int, options: SamplerOptions
         quantile=options.threshold,
         frozen=options.freeze,
         seed=options.seed,
-        micro_batch=options.micro_batch or rows_for(spec.shape, MICRO_BATCH),
+        micro_batch=options.micro_batch or (1 if found.mixes else rows_for(spec.shape, MICRO_BATCH)),
+        mixes=found.mixes,
         inputs=inputs,
     )
     return replace(found, spec=spec), plan, form
+
+
+def _require_alone(mixes: bool, spec: NetworkSpec, options: SamplerOptions) -> None:
+    """Raise UsageError if a network that mixes the images of a batch would have to run several together."""
+    if mixes and (options.micro_batch or 1) > 1:
+        raise UsageError(
+            "the network mixes the images of a batch, and a sampler's file runs each alone", "leave out micro_batch"
+        )
+    if mixes and (spec.guidance not in (0, 1) or "guidance" in (options.inputs or ())):
+        raise UsageError(
+            "a sampler's file runs an image with and without its class together, and this network mixes them",
+            "leave out guidance (guidance=1), or run the network's own file",
+        )
 
 
 def _inputs(options: SamplerOptions, spec: NetworkSpec) -> tuple[str, ...] | None:

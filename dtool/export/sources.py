@@ -16,6 +16,7 @@ from dtool.backends.onnx_file import inspect, refuse
 from dtool.backends.onnx_interface import interface
 from dtool.errors import DtoolError, UsageError
 from dtool.export.size import module_size, require_small
+from dtool.networks.batch_invariance import require_examined
 from dtool.networks.network import Network
 from dtool.networks.spec import NetworkSpec
 
@@ -28,11 +29,15 @@ KINDS = (".pt", ".pth", ".safetensors")
 
 @dataclass(frozen=True)
 class Source:
-    """A network to be exported: its graph, its spec, and the PyTorch module, float32 on the CPU, if there is one."""
+    """A network to be exported: its graph, its spec, and the PyTorch module, float32 on the CPU, if there is one.
+
+    mixes: whether an image depends on the others in its batch.
+    """
 
     proto: onnx.ModelProto
     spec: NetworkSpec
     module: nn.Module | None
+    mixes: bool = False
 
 
 def require_packages(*names: str) -> None:
@@ -72,7 +77,10 @@ def source(net: Any, said: NetworkSpec | Mapping[str, Any] | None = None) -> Sou
     for weight in module.parameters():  # not the module's own way, which one that is scripted in part does not have
         weight.requires_grad_(False)
     module = alone(module, spec)
-    return Source(to_onnx(module, spec), spec, module)
+    network = load(module, device="cpu", spec=spec)
+    spec = _tried(network)
+    graph = to_onnx(module, spec)
+    return Source(graph, spec, module, not getattr(net, "ours", isinstance(net, (str, Path))) and _mixes(network))
 
 
 def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Source:
@@ -104,10 +112,21 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
             f"{path} takes batches of {called.batch} only, and a sampler needs a free batch",
             "export the network again, with a dynamic batch; dtool sample runs it as it is",
         )
+    return Source(adapted(onnx.load_model_from_string(data), called), _tried(network), None, _mixes(network))
+
+
+def _tried(network: Network) -> NetworkSpec:
+    """The network's spec, which says that there is no label for no class if one was tried and refused."""
     spec = network.spec
     if spec.classes and spec.null_class is None and not network.takes_null_label:
-        spec = spec.model_copy(update={"null_class": False})
-    return Source(adapted(onnx.load_model_from_string(data), called), spec, None)
+        return spec.model_copy(update={"null_class": False})
+    return spec
+
+
+def _mixes(network: Network) -> bool:
+    """Whether an image depends on the others in its batch, which is warned of."""
+    require_examined(network)
+    return bool(network.mixes)
 
 
 def _module(net: Any) -> tuple[nn.Module, NetworkSpec]:

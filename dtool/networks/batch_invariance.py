@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dtool.networks.network import Network
+from dtool.networks.network import Network, rows_for
+
+NUMBERS, MOST = 8192, 32  # of a trial: as many images as are cheap
 
 
 class BatchWarning(UserWarning):
@@ -17,13 +22,22 @@ class BatchWarning(UserWarning):
 def require_examined(network: Network) -> None:
     """Find out, before the first run of a network that is not dtool's own, whether it mixes the images of a batch.
 
-    One image is run twice, beside others of another size and class. If its output depends on them a BatchWarning says
-    so, once, and from then on each image is run alone, where the network takes batches of any size.
+    Some images are run twice, at early and late times, beside others of another size and class. If their outputs depend
+    on them a BatchWarning says so, once, and from then on each image is run alone, where the network takes batches of
+    any size. One that answers the same question in two ways is said to.
     """
     if network.ours or network.mixes is not None:
         return
-    network.mixes = _mixes(network)
-    if not network.mixes:
+    found = next((trial for trial in _trials(_images(network)) if _differ(network, trial)), None)
+    network.mixes = found is not None
+    if found is None:
+        return
+    if _differ(network, found.again()):
+        warnings.warn(
+            "the network answers the same question in different ways: it draws random numbers, or keeps a state",
+            BatchWarning,
+            stacklevel=3,
+        )
         return
     if network.one_size or network.fixed_batch:
         remedy = "an image is the same only among the same others"
@@ -33,25 +47,67 @@ def require_examined(network: Network) -> None:
     warnings.warn(f"the network mixes the images of a batch: {remedy}", BatchWarning, stacklevel=3)
 
 
-def _mixes(network: Network) -> bool:
-    """Whether the first image's output depends on the others in its batch; on a GPU, by more than rounding."""
-    size = network.micro_batch if network.one_size else max(2, network.micro_batch)
-    if size == 1:
-        return False
-    random = np.random.default_rng(0)
-    first = random.standard_normal((1, *network.shape), dtype=np.float32)
-    others = [scale * random.standard_normal((size - 1, *network.shape), dtype=np.float32) for scale in (1, 3)]
-    labels: list[tuple[Any, ...]] = [(), ()]
-    if network.classes:
-        labels = [(network.array(np.array([0, *[k % network.classes] * (size - 1)], np.int64)),) for k in (0, 1)]
-    t = network.array(np.full(size, network.schedule.T // 2, dtype=np.float32))
+@dataclass(frozen=True)
+class _Trial:
+    """Two batches that share the images at `kept` `(size,)`, at the same times: shares of the training time `(size,)`.
+
+    varied: whether the images that are kept have every class but the first; else they have the first. others: by how
+    much larger the images at the other places are in each batch; the larger ones have the last class, others the first.
+    """
+
+    kept: NDArray[np.bool_]
+    times: NDArray[np.float64]
+    varied: bool
+    others: tuple[int, int] = (1, 3)
+
+    def again(self) -> _Trial:
+        """The first batch twice."""
+        return replace(self, others=(1, 1))
+
+
+def _images(network: Network) -> int:
+    """How many images a trial runs: at least three, so that there is one between the first and the last."""
+    if network.one_size or network.fixed_batch:
+        return network.fixed_batch or network.micro_batch
+    return max(3, network.micro_batch, min(MOST, rows_for(network.shape, NUMBERS)))
+
+
+def _trials(size: int) -> Iterator[_Trial]:
+    """Every second pair is exchanged, but for the first and last image: what is kept has others before and after it."""
+    kept = np.arange(size) % 4 % 3 == 0
+    kept[2:][-1:] = True
+    rising = np.linspace(0, 1, size)
+    for times, varied in ((rising, True), (rising[::-1], False)) if size > 1 else ():
+        yield _Trial(kept, times, varied)
+        if size == 2:  # nothing lies between them: the other one is exchanged
+            yield _Trial(~kept, times, varied)
+
+
+def _differ(network: Network, trial: _Trial) -> bool:
+    """Whether an image that is kept comes out otherwise in the second batch; on a GPU, by more than rounding."""
+    last = network.schedule.T - 1
+    times = np.round(trial.times * last)
     try:
-        one, other = (
-            network.numpy(network.predict(network.array(np.concatenate([first, rest])), t, *label))[0].copy()
-            for rest, label in zip(others, labels, strict=True)
-        )
-    except Exception:  # it takes one image at a time, say; what is wrong with it, the run will tell
-        return False
+        one, other = (_outputs(network, trial, times, by) for by in trial.others)
+    except Exception:  # it is told one time for all, say
+        try:
+            one, other = (_outputs(network, trial, np.full_like(times, times[0]), by) for by in trial.others)
+        except Exception:  # it takes one image at a time, say; what is wrong with it, the run will tell
+            return False
     if network.device == "cpu":
         return not np.array_equal(one, other, equal_nan=True)
     return not np.allclose(one, other, rtol=1e-3, atol=1e-3, equal_nan=True)
+
+
+def _outputs(network: Network, trial: _Trial, times: NDArray[np.float64], by: int) -> NDArray[Any]:
+    """What becomes of the images that are kept, among others that are `by` times as large."""
+    size = len(times)
+    random = np.random.default_rng(0)
+    x = random.standard_normal((size, *network.shape), dtype=np.float32)
+    x[~trial.kept] = by * random.standard_normal((size, *network.shape), dtype=np.float32)[~trial.kept]
+    last = network.classes - 1
+    own = 1 + np.arange(size) % last if trial.varied and last > 0 else np.zeros(size, np.int64)
+    label = np.where(trial.kept, own, last if by > 1 else 0)
+    labels = (network.array(label),) if network.classes else ()
+    output = network.predict(network.array(x), network.array(times.astype(np.float32)), *labels)
+    return network.numpy(output)[trial.kept].copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,17 +62,20 @@ def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
     names: those of the network's classes, or () if they have none. classes: 0 if no number will do. Raises UsageError
     for an unknown or ambiguous name.
     """
-    if names.count(name) > 1:
-        raise UsageError(f"several classes are called {name!r}", "give its number, counted from 0")
-    if name in names:
+    known, typed = [unicodedata.normalize("NFC", each) for each in names], unicodedata.normalize("NFC", name)
+    if name in names and names.count(name) == 1:
         return names.index(name)
+    if known.count(typed) > 1:
+        raise UsageError(f"several classes are called {name!r}", "give its number, counted from 0")
+    if typed in known:
+        return known.index(typed)
     if name == "none":
         return NONE
     numbered = not any(each.isdecimal() for each in names)
     if numbered and re.fullmatch(r"[0-9]{1,18}", name) and int(name) < classes:
         return int(name)
-    typed = [each for each in names if "," not in each and each == each.strip() != ""]  # others have a number only
-    hint = did_you_mean(name, typed) if typed else f"classes are 0 … {classes - 1}, or none"
+    usable = [each for each in names if "," not in each and each == each.strip() != ""]  # others have a number only
+    hint = did_you_mean(name, usable) if usable else f"classes are 0 … {classes - 1}, or none"
     raise UsageError(f"there is no class {shown(name)}", hint)
 
 

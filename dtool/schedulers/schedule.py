@@ -35,7 +35,8 @@ class Schedule:
     in t (in the last interval of a zero-terminal-SNR schedule, where λ ends at -∞, the angle atan2(σ, α) is); in flow
     coordinates σ is. `portable`: whether `token` alone gives the same schedule wherever dtool is; not so for what is
     read from a file, made by another package or given as numbers. `beta_scale`: by what its β were multiplied, so that
-    T steps destroy as much as 1000 do.
+    T steps destroy as much as 1000 do. `named`: the `hash` of the tables that have this token; with others put in their
+    place (`dataclasses.replace`) a schedule has no name any more.
     """
 
     alpha: Array
@@ -45,12 +46,16 @@ class Schedule:
     coordinates: Coordinates = "vp"
     portable: bool = False
     beta_scale: float = 1.0
+    named: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("alpha", "sigma"):
             table = _table(name, getattr(self, name))
             table.setflags(write=False)
             object.__setattr__(self, name, table)
+        if self.named and self.named != self.hash:
+            for name, unknown in (("token", ""), ("cite", ""), ("portable", False), ("beta_scale", 1.0), ("named", "")):
+                object.__setattr__(self, name, unknown)
         _require_rising(self.alpha, self.sigma)
         own_alpha, own_sigma = on_coordinates(self.lam, self.coordinates)
         if np.abs(own_alpha - self.alpha).max() > 1e-9 or np.abs(own_sigma / self.sigma - 1).max() > 1e-9:
@@ -298,7 +303,9 @@ class ScheduleMaker:
         except ArithmeticError as error:
             raise UsageError(f"{token}: its numbers are too large or too small", MILDER) from error
         scale = 1000 / result.T if self.scales_beta else 1.0
-        return replace(result, token=token, cite=self.cite, portable=self._portable(values), beta_scale=scale)
+        return replace(
+            result, token=token, cite=self.cite, portable=self._portable(values), beta_scale=scale, named=result.hash
+        )
 
     def _portable(self, values: dict[str, Any]) -> bool:
         """Whether these options make the same schedule wherever dtool is: it is dtool's own, and reads no file."""
