@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commandline import SHAPE
+from pydantic import ValidationError
 
 import dtool
-from dtool import Plan
+from dtool import Plan, bounded
 from dtool.compare.parts import Parts
+from dtool.data import images
 from dtool.errors import DtoolError
+from dtool.networks.spec import NetworkSpec
+from dtool.options import complaint
 
 RAW = re.compile(r"Errno|\b[A-Z]\w*(Error|Exception)\b|codec|has no attribute")
 
@@ -154,6 +158,14 @@ def test_a_plan_whose_columns_do_not_fit_is_said_so():
     assert not RAW.search(str(caught.value))
 
 
+@pytest.mark.parametrize("recipe", ["ddim/karras:rho=0.005", "ddim@cosine:s=1e300"])
+def test_numbers_that_go_too_far_are_said_in_words(recipe):
+    with pytest.raises(DtoolError) as caught:
+        dtool.plan(recipe, steps=3)
+    assert not re.search(r"\(\(?3\d|range|division", str(caught.value))
+    assert not RAW.search(str(caught.value))
+
+
 def classifier(path, nodes, outputs=("y",), kind=1):
     """An ONNX file of `nodes` over images (N, 4) and a matrix `w`."""
     onnx = pytest.importorskip("onnx")
@@ -193,6 +205,50 @@ def test_a_classifier_is_stopped_like_any_other_network(tmp_path, monkeypatch):
     monkeypatch.setattr("dtool.metrics.classifier.CALL_SECONDS", 0.0)
     with pytest.raises(DtoolError, match="ran for more than 0 seconds"):
         found(np.ones((2, 4)))
+
+
+def test_an_npz_whose_table_of_contents_is_misplaced(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, x=np.zeros((2, 4, 4), np.uint8))
+    misplaced(path)
+    with pytest.raises(DtoolError, match=r"can't be read as an \.npz") as caught:
+        images.load(str(path))
+    assert "Invalid argument" not in str(caught.value)
+    assert not RAW.search(str(caught.value))
+
+
+NETPBM = b"P5 8\xff 8 255\n" + bytes(64)  # a width that is no number
+
+
+def test_a_picture_whose_numbers_are_none(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(NETPBM)
+    with pytest.raises(DtoolError, match="broken, or not an image") as caught:
+        images.load(str(tmp_path))
+    assert "invalid literal" not in str(caught.value)
+    assert not RAW.search(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(22, "Invalid argument"), "what it says of itself makes no sense"),
+        (OSError("image file is truncated"), "image file is truncated"),
+        (IndexError("index out of range"), "what it says of itself makes no sense"),
+        (ValueError("invalid literal for int() with base 10: b'x'"), "what it says of itself makes no sense"),
+        (ValueError("its pixels have\nmore than 16 bits"), "its pixels have more than 16 bits"),
+        (EOFError(), "what it says of itself makes no sense"),
+        (zipfile.BadZipFile("Bad CRC-32"), "Bad CRC-32"),
+    ],
+)
+def test_the_words_of_readers(error, said):
+    assert bounded.words(error) == said
+
+
+def test_a_description_that_is_no_object_names_no_class():
+    with pytest.raises(ValidationError) as caught:
+        NetworkSpec.model_validate_json("3")
+    assert complaint(caught.value.errors()[0]) == "Input should be an object"
 
 
 def test_the_archive_in_memory_is_what_was_written():

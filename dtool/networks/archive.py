@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from dtool import bounded
+
 ENCRYPTED = 0x1  # of an entry's flags
 _TENSORS = re.compile(r"collections OrderedDict|torch._utils _rebuild_(tensor_v2|parameter)|torch \w+Storage")
 
@@ -49,10 +51,8 @@ def _whole(file: BinaryIO) -> bytes:
             return archive.read(found[0])
     except ArchiveError:
         raise
-    except zipfile.BadZipFile as error:
-        raise ArchiveError(str(error)[:120]) from error
     except Exception as error:  # a table of contents with wrong numbers leads zipfile anywhere
-        raise ArchiveError("its table of contents makes no sense") from error
+        raise ArchiveError(bounded.words(error)) from error
 
 
 def _named(pickled: bytes) -> Iterator[str]:

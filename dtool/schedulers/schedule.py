@@ -296,7 +296,7 @@ class ScheduleMaker:
         except UsageError as error:
             raise UsageError(f"{token}: {error}", error.hint) from error
         except ArithmeticError as error:
-            raise UsageError(f"{token}: its numbers are too large or too small ({error})", MILDER) from error
+            raise UsageError(f"{token}: its numbers are too large or too small", MILDER) from error
         scale = 1000 / result.T if self.scales_beta else 1.0
         return replace(result, token=token, cite=self.cite, portable=self._portable(values), beta_scale=scale)
 

@@ -147,7 +147,7 @@ class Spacing:
                     )
         except ArithmeticError as error:
             raise WrongTimesError(
-                f"spacing {self.token} cannot be placed: its numbers are too large or too small ({error})", MILDER
+                f"spacing {self.token} cannot be placed: its numbers are too large or too small", MILDER
             ) from error
         last = float(times[-1]) if times.shape == (n + 1,) and not self.rises else None
         times = times if last is None else times[:-1]
