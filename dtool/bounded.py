@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -32,6 +33,19 @@ _KINDS = {
 
 class UnreadableError(ValueError):
     """Why a file is not read, as words that fit into brackets behind its name."""
+
+
+def words(error: BaseException) -> str:
+    """Why a file is not read, from what its reader raised, for brackets behind its name.
+
+    Readers of wrong numbers stumble over Python's own errors, which say nothing of the file.
+    """
+    if isinstance(error, OSError) and error.errno and error.errno != errno.EINVAL:  # it is sought where no place is
+        return os.strerror(error.errno)
+    said = " ".join(str(error).split())[:200]
+    own = isinstance(error, (UnicodeError, LookupError, ArithmeticError, TypeError, AttributeError, RecursionError))
+    foreign = (isinstance(error, OSError) and error.errno) or said.startswith(("invalid literal for", "embedded null"))
+    return said if said and not (own or foreign) else "what it says of itself makes no sense"
 
 
 @contextlib.contextmanager

@@ -93,7 +93,9 @@ def parse(model: type[BaseModel], name: str, value: Any) -> Any:
 
 
 def complaint(mistake: Mapping[str, Any]) -> str:
-    """What pydantic says of a mistake, without its own words for a validator's."""
+    """What pydantic says of a mistake, without its own words for a validator's, or the name of a class."""
+    if mistake.get("type") in ("model_type", "model_attributes_type", "dict_type"):
+        return "Input should be an object"
     return str(mistake["msg"]).removeprefix("Value error, ")
 
 

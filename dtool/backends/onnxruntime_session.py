@@ -190,7 +190,10 @@ def _preloaded() -> str:
 
 def _line(error: Exception) -> str:
     """The first line of what ONNX Runtime says, without its own source files and codes."""
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\) ", "", str(error)).strip()
+    if isinstance(error, UnicodeError):  # it met a name that is none, and could not even tell
+        return "a name in it is no text"
+    noise = r"\[ONNXRuntimeError\] : \d+ : \w+ : |\[\w+Error\] |/\S+\.(?:cc|h):\d+ .*?\) "
+    text = re.sub(noise, "", str(error)).strip()
     return (text.splitlines() or [type(error).__name__])[0][:200]
 
 

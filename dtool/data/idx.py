@@ -94,8 +94,7 @@ def _array(path: Path, dimensions: int) -> NDArray[np.uint8]:
     except bounded.UnreadableError as error:
         raise DtoolError(f"{path}: can't be read ({error})", "give an IDX file") from error
     except (OSError, EOFError, zlib.error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DtoolError(f"{path}: can't be read ({said})", AGAIN) from error
+        raise DtoolError(f"{path}: can't be read ({bounded.words(error)})", AGAIN) from error
 
 
 def _body(

@@ -59,8 +59,9 @@ def read(path: Path, *, labelled: bool = True) -> Images:
     except DtoolError:
         raise
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DtoolError(f"{path}: can't be read as an .npz ({said})", "write it again with numpy.savez") from error
+        raise DtoolError(
+            f"{path}: can't be read as an .npz ({bounded.words(error)})", "write it again with numpy.savez"
+        ) from error
     return Images(pixels, values, names)
 
 

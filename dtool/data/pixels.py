@@ -63,8 +63,7 @@ def opened_picture(
     except bounded.UnreadableError as error:
         raise DtoolError(f"{path}: {error}", "take it away") from error
     except Exception as error:  # decoders of broken files raise what they meet: IndexError, struct.error, KeyError …
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DtoolError(f"{path}{broken} ({said or type(error).__name__})", hint) from error
+        raise DtoolError(f"{path}{broken} ({bounded.words(error)})", hint) from error
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dtool import bounded
+from dtool.backends.allowance import CALL_SECONDS
 from dtool.backends.onnx_file import inspect, refuse
 from dtool.backends.protobuf import fields, messages, text
 from dtool.errors import DtoolError, UsageError
@@ -89,19 +90,22 @@ class Classifier:
         return self._run(images, self._layer)
 
     def _run(self, images: ArrayLike, output: str) -> NDArray[Any]:
+        from dtool.backends.onnxruntime_session import FailedRunError, guarded_run
+
         given = np.asarray(images)
 
         def run(part: NDArray[Any]) -> Any:
             scaled = part.astype(np.float32) * np.float32(self._scale) + np.float32(self._shift)
-            return self._session.run([output], {self._input: scaled})[0]
+            made = guarded_run(self._session, [output], {self._input: scaled}, CALL_SECONDS)[0]
+            if not isinstance(made, np.ndarray) or made.dtype.kind not in "fiub":
+                raise DtoolError(f"{self.path} gives no numbers for images", "give a classifier that gives scores")
+            return made
 
         try:
             made = in_batches(run, given)
-        except DtoolError:
-            raise
-        except Exception as error:
+        except FailedRunError as error:
             raise DtoolError(
-                f"{self.path} cannot classify images of {given.shape[1:]} ({' '.join(str(error).split())[:120]})",
+                f"{self.path} cannot classify images of {given.shape[1:]} ({error.line[:120]})",
                 "give a classifier of such images",
             ) from error
         return made.reshape(len(made), -1)
@@ -123,7 +127,7 @@ def last_layer(data: bytes, source: str) -> str:
     graph = next(messages(memoryview(data), 7))
     nodes = [_node(node) for node in messages(graph, 1)]
     made = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
-    left = [text(dict(fields(next(messages(graph, 12)))).get(1))]
+    left = [text(dict(fields(value)).get(1)) for value in messages(graph, 12)][:1]
     seen: set[str] = set()
     while left:
         name = left.pop(0)
@@ -131,7 +135,7 @@ def last_layer(data: bytes, source: str) -> str:
             continue
         seen.add(name)
         kind, inputs = made[name]
-        if kind in _LAYERS:
+        if kind in _LAYERS and inputs and inputs[0]:
             return inputs[0]
         left += inputs
     raise DtoolError(f"{source} ends with no matrix product", "give its features as a function: features=")

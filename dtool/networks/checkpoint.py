@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
-import pickletools
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor, nn, serialization
 
 from dtool import bounded
 from dtool.errors import DtoolError, UsageError
 from dtool.files import write_atomically
+from dtool.networks import archive
 from dtool.networks.spec import NetworkSpec
 from dtool.networks.unet import UNet, UNetConfig
 from dtool.options import complaint
@@ -115,66 +113,43 @@ def read(path: Path | str) -> Checkpoint:
 
 
 def _read_pt(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with bounded.opened(path) as file:
         begins_as_zip = file.read(4) == b"PK\x03\x04"
-    if begins_as_zip:
-        _require_whole(path)
+        file.seek(0)
+        named = _names(file, path)
+    if named and (not begins_as_zip or serialization.get_unsafe_globals_in_checkpoint(path)):
+        raise DtoolError(f"{path}: refused, because loading it would run code that comes with the file", FOREIGN)
+    if named or not begins_as_zip:  # PyTorch would call some names, and some of them take any amount of memory
+        raise _foreign(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch thinks of a foreign pickle's protocol
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if begins_as_zip or _imports(path):
-            raise DtoolError(
-                f"{path}: refused, because loading it would run code that comes with the file",
-                FOREIGN,
-            ) from error
-        raise _foreign(path) from error
-    except Exception as error:
-        if begins_as_zip:
-            raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
-        raise _foreign(path) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever it meets; its own words ask to be reported to PyTorch
+        raise _damaged(path, "PyTorch cannot load it") from error
     if not isinstance(content, dict):
         raise _foreign(path)
     return content
 
 
-def _imports(path: Path) -> bool:
-    """Whether a file that is no archive is a pickle that names things to import; random bytes are not."""
+def _names(file: BinaryIO, path: Path) -> list[str]:
     try:
-        return any(
-            code.name in ("GLOBAL", "STACK_GLOBAL", "INST") for code, _, _ in pickletools.genops(path.read_bytes())
-        )
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError):
-        return False
-
-
-def _require_whole(path: Path) -> None:
-    """torch.load notices neither a missing end at once nor wrong bytes at all; the archive's checksums do."""
-    if not zipfile.is_zipfile(path):
-        raise DtoolError(f"{path}: the file is truncated", "copy or download it again")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if (
-                sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
-            ):  # torch.save compresses nothing
-                raise DtoolError(f"{path}: the file declares more than it holds", "copy or download it again")
-            bad = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
-    if bad:
-        raise DtoolError(f"{path}: the file is damaged (in {bad})", "copy or download it again")
+        return archive.names(file)
+    except archive.ArchiveError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(KEY, "null"))
+            about = bounded.parsed((file.metadata() or {}).get(KEY, "null"), str(path))
             if not isinstance(about, dict):
                 raise _foreign(path)
             return {**about, "state_dict": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118 - not a dict
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise DtoolError(f"{path}: the file is damaged ({_line(error)})", "copy or download it again") from error
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, _line(error)) from error
 
 
 def _require_format(content: dict[str, Any], path: Path) -> None:
@@ -248,6 +223,10 @@ def _foreign(path: Path) -> DtoolError:
         f"{path}: this is not a checkpoint of dtool",
         FOREIGN,
     )
+
+
+def _damaged(path: Path, why: str) -> DtoolError:
+    return DtoolError(f"{path}: the file is damaged ({why})", "copy or download it again")
 
 
 def _line(error: Exception) -> str:

@@ -53,8 +53,12 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
         raise _no_plan(f"it has {len(text)} characters, and a plan has at most {LONGEST}")
     try:
         data = json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise _no_plan(f"{type(error).__name__}: {str(error)[:120]}") from error
+    except RecursionError as error:
+        raise _no_plan("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise _no_plan("it is no text in UTF-8") from error
+    except ValueError as error:
+        raise _no_plan(f"it is no JSON that can be used: {str(error)[:120]}") from error
     if not isinstance(data, dict):
         raise _no_plan(f"it is a {type(data).__name__}")
     return data

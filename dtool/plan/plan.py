@@ -148,9 +148,7 @@ class Plan:
         except (ValueError, TypeError, ArithmeticError) as error:
             if isinstance(error, DtoolError):
                 raise
-            raise DtoolError(
-                f"this is not a plan ({type(error).__name__}: {error})", "write one with: dtool plan RECIPE --json"
-            ) from error
+            raise DtoolError(f"this is not a plan ({error})", "write one with: dtool plan RECIPE --json") from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()
