@@ -204,6 +204,10 @@ def test_names_and_numbers():
         class_number("0", ("1", "2", "3"), 3)  # by its place it would be the class called 1
     with pytest.raises(UsageError, match="several classes are called 'crane'"):
         class_number("crane", ("crane", "owl", "crane"), 3)
+    with pytest.raises(UsageError, match="'none' is one of the classes, and the word for no class"):
+        class_number("none", ("none", "owl"), 2)
+    assert [class_number(name, ("none", "owl"), 2) for name in ("-1", "0", "owl")] == [-1, 0, 1]
+    assert label_names(("none", "owl"), np.array([0, 2])) == ["none", "no class"]
     with pytest.raises(UsageError, match="no class '12'"):
         class_number("12", (), 12)
 

@@ -91,9 +91,9 @@ def test_a_sampler_runs_without_pytorch_and_onnx(folder, capsys):
         (("export", "net.onnx", "--recipe", "ddim-inversion"), 2, "from noise"),
         (("export", "net.onnx", "--recipe", "ddpm:sigma=learned"), 2, "variance"),
         (("export", "net.onnx", "--recipe", "dpmpp-3m", "--history", "1"), 2, "remembers 2"),
-        (("export", "gone.onnx", "--recipe", "ddim"), 1, "cannot read gone.onnx"),
+        (("export", "gone.onnx", "--recipe", "ddim"), 1, "there is no file gone.onnx"),
         (("plan", "net.onnx"), 1, "holds no plan"),
-        (("plan", "gone.onnx"), 1, "cannot read"),
+        (("plan", "gone.onnx"), 1, "there is no file gone.onnx"),
     ],
 )
 def test_bad_input(folder, capsys, words, code, says):

@@ -62,6 +62,10 @@ def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
     names: those of the network's classes, or () if they have none. classes: 0 if no number will do. Raises UsageError
     for an unknown or ambiguous name.
     """
+    if name == "none" and "none" in names:
+        raise UsageError(
+            "'none' is one of the classes, and the word for no class", f"give a number; {NONE} is no class"
+        )
     known, typed = [unicodedata.normalize("NFC", each) for each in names], unicodedata.normalize("NFC", name)
     if name in names and names.count(name) == 1:
         return names.index(name)
@@ -69,7 +73,7 @@ def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
         raise UsageError(f"several classes are called {name!r}", "give its number, counted from 0")
     if typed in known:
         return known.index(typed)
-    if name == "none":
+    if name in ("none", str(NONE)):
         return NONE
     numbered = not any(each.isdecimal() for each in names)
     if numbered and re.fullmatch(r"[0-9]{1,18}", name) and int(name) < classes:
@@ -80,5 +84,9 @@ def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
 
 
 def label_names(names: Sequence[str], labels: Labels | None) -> list[str]:
-    """The name of each label, of a network whose classes have these names: "none" for the label that means none."""
-    return [names[label] if label < len(names) else "none" for label in ([] if labels is None else labels.tolist())]
+    """The name of each label, of a network whose classes have these names: "none" for the label that means none.
+
+    Where a class is called so itself, that is "no class".
+    """
+    none = "no class" if "none" in names else "none"
+    return [names[label] if label < len(names) else none for label in ([] if labels is None else labels.tolist())]
