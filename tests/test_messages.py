@@ -121,7 +121,8 @@ def test_no_suggestion_is_what_was_typed(monkeypatch, capsys):
     monkeypatch.setattr(known.recipes, "_named", own)
     known.recipes.add(NamedRecipe("Loop", "Loop", Provider("p", "1")))
     result = ran(capsys, "plan", "Loop")
-    assert result.code == 2
+    assert result.code == 1
+    assert "recipe 'Loop' of p 1 is 'Loop', which cannot be had" in result.err
     assert "there is no sampler 'Loop'" in result.err
     assert "did you mean 'Loop'" not in result.err
     assert did_you_mean("abc", ["abc", "abd"]) == "did you mean abd?"
