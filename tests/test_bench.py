@@ -83,6 +83,7 @@ def test_all_make_as_many_network_calls(monkeypatch):
         return inner.fn(x, t, label)
 
     counting = type(inner)(fn, inner.spec)
+    counting.ours = True  # whether it mixes images is not tried out
     monkeypatch.setattr("dtool.bench.entrants.installed", lambda: False)
     for guidance, rows in ((None, 2), (1.5, 4)):
         calls.clear()
@@ -249,7 +250,7 @@ def test_a_run_on_the_device_is_measured_beside_that_from_the_host(exported, mon
             self.device = "cuda"
 
     honest = onnxruntime_backend.OnnxNetwork
-    monkeypatch.setattr(onnxruntime_backend, "OnnxNetwork", lambda path, device: honest(path, device="cpu"))
+    monkeypatch.setattr(onnxruntime_backend, "OnnxNetwork", lambda path, *_, **__: honest(path, device="cpu"))
     monkeypatch.setattr(
         "dtool.bench.entrants.load", lambda path, **where: Here(onnxruntime_backend.checked(path), device="cpu")
     )
