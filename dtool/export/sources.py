@@ -89,11 +89,9 @@ def _from_file(path: Path, said: NetworkSpec | Mapping[str, Any] | None) -> Sour
 
     from dtool.export.adapted import adapted, require_standard
 
-    try:
-        require_small(path.stat().st_size, str(path))
-        data = bounded.model(path)
-    except OSError as error:
-        raise DtoolError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    bounded.require_room_for(path, 1)
+    require_small(path.stat().st_size, str(path))
+    data = bounded.model(path)
     found = inspect(data, str(path))
     refuse(found, str(path))
     require_standard(found, str(path))
