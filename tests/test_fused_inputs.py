@@ -127,7 +127,7 @@ def test_what_is_no_input_is_refused(asked, cause, remedy, tmp_path):
         ({"inputs": ("sed",)}, "'sed' is no input"),
         ({"inputs": ("seed",), "freeze": True}, "freeze leaves no inputs"),
         ({"inputs": ("seed",), "seed": 3}, "seed=3 is a default"),
-        ({"inputs": ("guidance",), "classes": 0}, "conditional"),
+        ({"inputs": ("guidance",), "classes": 0}, "guidance needs classes, and a label that means none"),
     ],
 )
 def test_inputs_that_cannot_be(options, says, tmp_path):
