@@ -67,4 +67,5 @@ def test_the_file_is_used_as_its_page_says(tmp_path: Path) -> None:
     script.write_text(code + ending, encoding="utf-8")
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    [inputs] = re.findall(r"^## Inputs\n(.*?)^##", page, re.MULTILINE | re.DOTALL)
+    assert set(done.stdout.split()) == set(re.findall(r"^\| `(\w+)` \|", inputs, re.MULTILINE))
