@@ -44,7 +44,7 @@ class UNetConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if any(not 1 <= m <= 1024 for m in self.multipliers):
-            raise ValueError(f"multipliers are 1 to 1024, not {self.multipliers}")
+            raise ValueError(f"multipliers are at least 1 and at most 1024, not {self.multipliers}")
         if any(not 0 <= level < len(self.multipliers) for level in self.attention):
             raise ValueError(f"attention names a level outside 0 … {len(self.multipliers) - 1}: {self.attention}")
         return self
