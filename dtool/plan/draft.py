@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from math import hypot, isfinite, sqrt
 from typing import Any
@@ -78,12 +79,11 @@ class Draft:
         self.rows: list[DraftRow] = []
         self.nodes: list[Node] = []
         self.drawn: set[int] = set()  # the noises that rows have used
-        self._begins: list[int] = []  # the first row of each of the last intervals
+        self._begins: deque[int] = deque(maxlen=LONGEST + 1)  # the first row of each of the last intervals
 
     def begin_interval(self) -> None:
         """The next row begins an interval; from here on no row may use a prediction older than `LONGEST` intervals."""
         self._begins.append(len(self.rows))
-        del self._begins[: -LONGEST - 1]
 
     def node(self, point: Point) -> Node:
         """Begin row i at `point`: the node that the network call there makes."""
