@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.data.images import Images
+from dtool.networks.labels import composed
 
 SHOWN = 5  # names in a message
 
@@ -38,11 +38,11 @@ def match_classes(images: Images, names: Sequence[str], source: str) -> NDArray[
 
 def places(wanted: Sequence[str], names: Sequence[str], source: str, whose: str) -> NDArray[np.int64] | None:
     """Where in `names` each wanted name stands; None, with a ClassWarning, unless each stands there exactly once."""
-    known = [_composed(name) for name in names]
+    known = [composed(name) for name in names]
     counts = Counter(known)
-    strange = [name for name in wanted if counts[_composed(name)] != 1]
+    strange = [name for name in wanted if counts[composed(name)] != 1]
     if not strange:
-        return np.array([known.index(_composed(name)) for name in wanted], dtype=np.int64)
+        return np.array([known.index(composed(name)) for name in wanted], dtype=np.int64)
     warnings.warn(
         f"{source}: its classes are left out, since {_listed(strange)} cannot be told among {whose}, {_listed(names)}",
         ClassWarning,
@@ -54,8 +54,3 @@ def places(wanted: Sequence[str], names: Sequence[str], source: str, whose: str)
 def _listed(names: Sequence[str]) -> str:
     clear = [name if name == name.strip() and "," not in name else repr(name) for name in names[:SHOWN]]
     return ", ".join(clear) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-
-
-def _composed(name: str) -> str:
-    """A name with its accents composed: some file systems take them apart."""
-    return unicodedata.normalize("NFC", name)

@@ -66,7 +66,7 @@ def class_number(name: str, names: Sequence[str], classes: int = 0) -> int:
         raise UsageError(
             "'none' is one of the classes, and the word for no class", f"give a number; {NONE} is no class"
         )
-    known, typed = [unicodedata.normalize("NFC", each) for each in names], unicodedata.normalize("NFC", name)
+    known, typed = [composed(each) for each in names], composed(name)
     if name in names and names.count(name) == 1:
         return names.index(name)
     if known.count(typed) > 1:
@@ -90,3 +90,8 @@ def label_names(names: Sequence[str], labels: Labels | None) -> list[str]:
     """
     none = "no class" if "none" in names else "none"
     return [names[label] if label < len(names) else none for label in ([] if labels is None else labels.tolist())]
+
+
+def composed(name: str) -> str:
+    """A name with its accents composed (Unicode's NFC): some file systems and keyboards take them apart."""
+    return unicodedata.normalize("NFC", name)
