@@ -1,9 +1,13 @@
-# Two commands: `make demo` (no PyTorch) and `make test`. Each sets up the environment that it needs, once.
+# To begin with: `make demo` (no PyTorch) and `make test`. Each sets up the environment that it needs, once.
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check
 STAMP = pyproject.toml constraints.txt tests/parity/requirements.txt
+# Two processes of one thread each: PyTorch's threads would wait for each other, and cost twice the processor time.
+# The tests of a file run in one process, in order. (Not loadgroup: pytest-xdist 3.8.0 ignores its groups under pytest 9.2.0.)
+PYTEST = OMP_NUM_THREADS=1 .venv-dev/bin/python -m pytest -n 2 --dist loadfile
+CORE = $(addprefix tests/,certify plan samplers schedulers spacings targets)
 
-.PHONY: demo test lint types docs bench clean
+.PHONY: demo test test-fast test-all lint types docs bench clean
 
 demo: .venv/.ready  ## sample and compare with the network inside the package
 	@mkdir -p demo-out
@@ -12,8 +16,14 @@ demo: .venv/.ready  ## sample and compare with the network inside the package
 	@echo
 	@echo "Look at demo-out/samples.png, demo-out/samples-trace.png and demo-out/compare.png"
 
-test: .venv-dev/.ready  ## every test
-	.venv-dev/bin/python -m pytest -n 2 --dist loadgroup
+test: .venv-dev/.ready  ## all that is quick, and a sample of what is long (SAMPLE='--sample-seed monday': another one)
+	$(PYTEST) -m 'not whole' $(SAMPLE)
+
+test-fast: .venv-dev/.ready  ## the core of the mathematics, in under a minute
+	$(PYTEST) -m core $(CORE)
+
+test-all: .venv-dev/.ready  ## every test, and every combination of the sweep
+	$(PYTEST)
 
 lint: .venv-dev/.ready
 	.venv-dev/bin/ruff check .
@@ -44,4 +54,4 @@ bench: .venv-dev/.ready
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-dev demo-out build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-dev .cache demo-out build dist .pytest_cache .ruff_cache .mypy_cache

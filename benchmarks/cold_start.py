@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import dtool
-from dtool.bench.measure import in_turns, quartiles, ratios, spread
-from dtool.machine import header
+from dtool.measure.machine import format_header
+from dtool.measure.timing import format_spread, quartiles, ratios, time_in_turns
 
 N, STEPS = 16, 20
 
@@ -32,17 +32,17 @@ def main() -> None:
     parser.add_argument("--diffusers-python", default=sys.executable, help="an interpreter that has diffusers")
     parser.add_argument("--rounds", type=int, default=11)
     given = parser.parse_args()
-    with as_file(files("dtool.networks") / "digits.onnx") as inside, tempfile.TemporaryDirectory() as folder:
+    with as_file(files("dtool.models") / "digits.onnx") as inside, tempfile.TemporaryDirectory() as folder:
         model = (given.onnx or inside).resolve()
         if not model.exists():
             sys.exit(f"there is no {model}: give an exported network with --onnx")
-        print(header(["dtool-diffusion", "numpy", "onnxruntime"]))
+        print(format_header(["dtool-diffusion", "numpy", "onnxruntime"]))
         print(f"{N} images, {STEPS} steps, {given.rounds} rounds in turns, each a new process, median (quartiles)\n")
         commands = {"dtool sample": _dtool(model), **_diffusers(model, given.diffusers_python, Path(folder))}
         runs = [_runner(command, Path(folder)) for command in commands.values()]
-        times = in_turns(runs, given.rounds)
+        times = time_in_turns(runs, given.rounds)
     for name, values in zip(commands, times, strict=True):
-        print(f"{name:24} {spread(values, 's', 1.0)}")
+        print(f"{name:24} {format_spread(values, 's', 1.0)}")
     if len(times) > 1:
         low, middle, high = quartiles(ratios(times[1], times[0]))
         print(f"diffusers / dtool        {middle:.3g} ({low:.3g} … {high:.3g})")

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 import dtool
-from dtool.bench.measure import in_turns, quartiles, spread
-from dtool.machine import header
+from dtool.measure.machine import format_header
+from dtool.measure.timing import format_spread, quartiles, time_in_turns
 from dtool.plan import Plan, Recipe, grid
 from dtool.plan import compile as compile_plan
 
@@ -21,14 +21,14 @@ TARGET = 0.050
 
 def main() -> None:
     """Print, for each recipe, the time of compile() alone and of dtool.plan(), which also parses and spaces."""
-    print(header(["dtool-diffusion", "numpy"]))
+    print(format_header(["dtool-diffusion", "numpy"]))
     print(f"1,000 rows, {ROUNDS} rounds, median (quartiles); target {TARGET * 1e3:.0f} ms for compile()\n")
     for name in RECIPES:
         recipe = Recipe.parse(name)
-        levels = recipe.scheduler or dtool.schedule("linear")
+        levels = recipe.scheduler or dtool.get_scheduler("linear")
         steps = 1000 // recipe.rule.calls
-        points = grid(levels, recipe.spacing or dtool.spacing("trailing"), steps)
-        alone, whole = in_turns(
+        points = grid(levels, recipe.spacing or dtool.get_spacing("trailing"), steps)
+        alone, whole = time_in_turns(
             [
                 lambda recipe=recipe, points=points, levels=levels: compile_plan(recipe.rule, points, schedule=levels),
                 lambda name=name, steps=steps: dtool.plan(name, steps=steps),
@@ -37,8 +37,11 @@ def main() -> None:
         )
         made, processor = _processor_times(lambda recipe=recipe, points=points: compile_plan(recipe.rule, points))
         mark = "" if quartiles(processor)[1] < TARGET else "   ABOVE THE TARGET"
-        print(f"{name} ({made.rows} rows)\n  compile {spread(alone)}; on the processor {spread(processor)}{mark}")
-        print(f"  dtool.plan {spread(whole)}")
+        print(
+            f"{name} ({made.rows} rows)\n  compile {format_spread(alone)}; "
+            f"on the processor {format_spread(processor)}{mark}"
+        )
+        print(f"  dtool.plan {format_spread(whole)}")
 
 
 def _processor_times(function: Callable[[], Plan]) -> tuple[Plan, list[float]]:

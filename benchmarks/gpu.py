@@ -15,16 +15,18 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import dtool
 from dtool.bench import Benchmark, bench
-from dtool.files import require_writable, write_atomically
-from dtool.machine import machine
-from dtool.networks.network import Network
-from dtool.testing.result import CheckResult
+from dtool.certify.result import CheckResult
+from dtool.measure.machine import detect_machine
+from dtool.models.network import Network
+from dtool.models.runtime import Runtime
+from dtool.util.files import require_writable, write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gpu_checks import Suite, examine
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     try:
         require_writable(given.output)
-        with as_file(files("dtool.networks") / "digits.onnx") as inside, tempfile.TemporaryDirectory() as folder:
+        with as_file(files("dtool.models") / "digits.onnx") as inside, tempfile.TemporaryDirectory() as folder:
             model = given.onnx or inside
             dtool.load(model, device=given.device)  # is the device there? it says what to do if not
             torch_network = _torch_network(given)
@@ -87,7 +89,7 @@ def _torch_network(given: argparse.Namespace) -> Callable[[str], Network] | None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if given.checkpoint:
         return lambda device: dtool.load(given.checkpoint, device=device)
-    from dtool.networks.unet import UNet, UNetConfig
+    from dtool.models.unet import UNet, UNetConfig
 
     shape = (3, given.pixels, given.pixels)
     # v, and no clipping: what random weights say of eps makes images that clipping makes all alike
@@ -106,17 +108,18 @@ def _torch_network(given: argparse.Namespace) -> Callable[[str], Network] | None
 def _tables(given: argparse.Namespace, torch_network: Callable[[str], Network] | None) -> Iterator[Benchmark]:
     """The speeds of each network with each recipe."""
     settings: dict[str, Any] = {"steps": given.steps, "batches": given.batch, "rounds": given.rounds}
-    settings["cuda_graph"] = given.device == "cuda"
+    runtime = Runtime(cuda_graph=given.device == "cuda")
     network = dtool.load(given.onnx, device=given.device) if given.onnx else dtool.default_network(given.device)
     for recipe in given.recipes:
-        yield _said(bench(network, recipe, source=given.onnx, **settings))
+        yield _said(bench(network, recipe, source=given.onnx, runtime=runtime, **settings))
     if torch_network is None:
         return
     name = given.checkpoint or f"a U-Net of the default size for 3 x {given.pixels} x {given.pixels}, random weights"
     for recipe in given.recipes:
         for backend in (None, "torch"):  # exported, with PyTorch beside it; then diffusers on PyTorch, too
             network = torch_network(given.device)
-            yield _said(bench(network, recipe, source=name, backend=backend, compile=given.compile, **settings))
+            where = replace(runtime, backend=backend, compile=given.compile)
+            yield _said(bench(network, recipe, source=name, runtime=where, **settings))
 
 
 def _told(result: CheckResult) -> CheckResult:
@@ -131,7 +134,7 @@ def _said(found: Benchmark) -> Benchmark:
 
 def document(device: str, results: Sequence[CheckResult], tables: Sequence[Benchmark]) -> str:
     """The Markdown file. Its title says the device: figures of the CPU are never those of a GPU."""
-    about = machine(gpu=device == "cuda")
+    about = detect_machine(gpu=device == "cuda")
     heads = {"cuda": "On a GPU, with CUDA", "cpu": "On the CPU: a trial of the suite, no figures of a GPU"}
     parts = [f"# {heads[device]}", "\n".join(f"- {what}: {text}" for what, text in about.lines())]
     passed = sum(result.status == "pass" for result in results)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dtool.testing.result import CheckResult
+from dtool.certify.result import CheckResult
 
 BAR = 1e-3
 

@@ -16,11 +16,12 @@ from gpu_bars import equal, furthest, within
 from gpu_ways import compiled, device_loop, no_waiting, recorded_graph
 
 import dtool
-from dtool.backends.noise import normals
-from dtool.backends.onnxruntime_backend import OnnxNetwork, checked
+from dtool.certify.result import CheckResult
 from dtool.errors import DtoolError
-from dtool.networks.network import Network
-from dtool.testing.result import CheckResult
+from dtool.models.network import Network
+from dtool.models.runtime import Runtime
+from dtool.run.noise import normals
+from dtool.run.onnxruntime_backend import OnnxNetwork, read_checked_file
 
 RECIPES = ("ddim", "ddpm", "dpmpp-2m/karras")
 DEFAULT = "dpmpp-2m/karras"  # has room for what the others need
@@ -47,7 +48,7 @@ class Suite:
     @cached_property
     def here(self) -> Network:
         """The network on the device, called from the host."""
-        return OnnxNetwork(self.model, device=self.device)
+        return OnnxNetwork(self.model, runtime=Runtime(device=self.device))
 
     @cached_property
     def there(self) -> Network:
@@ -57,9 +58,9 @@ class Suite:
     @cached_property
     def resident(self) -> Network:
         """The network whose run stays on the device, which may be the CPU, too."""
-        from dtool.backends.onnx_device import DeviceNetwork
+        from dtool.run.onnxruntime_device import DeviceNetwork
 
-        return DeviceNetwork(checked(self.model), device=self.device)
+        return DeviceNetwork(read_checked_file(self.model), runtime=Runtime(device=self.device))
 
     @cached_property
     def recorded(self) -> Network | None:
@@ -127,7 +128,7 @@ def torch_noise(suite: Suite, name: str) -> Iterator[CheckResult]:
     if suite.torch_network is None:
         yield CheckResult(name, "skip", "-", f"no PyTorch on {suite.device}")
         return
-    from dtool.backends.torch_backend import device_normals
+    from dtool.run.torch_backend import device_normals
 
     ids = np.array([0, 1, 77, 2**32 - 1, *range(500, 756)], dtype=np.uint64)
     for draw in (0, 40):
@@ -176,7 +177,7 @@ def half(suite: Suite, name: str) -> Iterator[CheckResult]:
     """The network in half precision: what a call of it is off, relative to what it says; and what the images are."""
     import onnx
 
-    from dtool.export.half import half as halved
+    from dtool.export.smaller.half import convert_to_half as halved
 
     path = suite.folder / "half.onnx"
     onnx.save(halved(onnx.load(suite.model)), path)

@@ -8,8 +8,8 @@ from typing import Any
 from gpu_bars import equal, furthest, within
 
 import dtool
-from dtool.backends.load import compiled as as_compiled
-from dtool.testing.result import CheckResult
+from dtool.certify.result import CheckResult
+from dtool.run.load import compile_network as as_compiled
 
 RECIPES = ("ddim", "ddpm", "heun", "dpmpp-2m/karras")
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import dtool
-from dtool.bench.bare import bare
-from dtool.bench.measure import in_turns, quartiles, ratios, spread
-from dtool.machine import header
-from dtool.networks.network import Network
+from dtool.bench.bare_network import make_bare_run
+from dtool.measure.machine import format_header
+from dtool.measure.timing import format_spread, quartiles, ratios, time_in_turns
+from dtool.models.network import Network
 
 RECIPES = ("ddim", "ddpm", "dpmpp-2m")
 TARGET = 1.03
@@ -27,7 +27,7 @@ def main() -> None:
     """Print, for each backend and recipe, both times and the two ratios."""
     given = _arguments()
     packages = ["dtool-diffusion", "numpy", "onnxruntime", "torch"]
-    print(header(packages))
+    print(format_header(packages))
     print(f"batch 1, {given.steps} steps, no guidance, {given.rounds} rounds in turns, median (quartiles)")
     print("side by side: the ratio of the two times in each round; within a run: its time over that of its calls")
     print(f"target {TARGET}\n")
@@ -65,7 +65,7 @@ def _networks(given: argparse.Namespace) -> Iterator[tuple[Network, str]]:
     if given.checkpoint:
         yield dtool.load(given.checkpoint, device="cpu"), str(given.checkpoint)
         return
-    from dtool.networks.unet import UNet, UNetConfig
+    from dtool.models.unet import UNet, UNetConfig
 
     spec = spec or dtool.NetworkSpec(shape=(1, 28, 28), schedule="linear", classes=10, clip=True)
     torch.manual_seed(0)
@@ -82,9 +82,9 @@ def _report(network: Network, recipe: str, steps: int, rounds: int) -> None:
         guidance = 1.0 if network.classes else None
         return dtool.sample(network, plan, n=1, guidance=guidance, labels=3 if network.classes else None)
 
-    whole, alone = in_turns([sampled, bare(network, plan.rows, batch=1)], rounds)
+    whole, alone = time_in_turns([sampled, make_bare_run(network, plan.rows, batch=1)], rounds)
     own = [_within(network, sampled) for _ in range(rounds)]
-    print(f"  {recipe:9} sample {spread(whole)}   bare {spread(alone)}")
+    print(f"  {recipe:9} sample {format_spread(whole)}   bare {format_spread(alone)}")
     for what, values in (("side by side", ratios(whole, alone)), ("within a run", own)):
         low, middle, high = quartiles(values)
         print(f"    {what} {middle:.4f} ({low:.4f} … {high:.4f}){'' if middle <= TARGET else '   ABOVE THE TARGET'}")

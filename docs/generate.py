@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that come from the code: commands.md, schedules.md and samplers/.
+"""Write what in the documentation comes from the code: commands.md, schedules.md, the table in models.md, samplers/.
 
 `python docs/generate.py` writes them; with `--check` it only says whether they are in step, and exits 1 if not.
 Measured figures, those behind ≈ and the curves of pictures, may then differ a little: they do between machines.
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pages
 
-from dtool.plugins.registry import Catalogue, registry
+from dtool.plugins.registry import Catalogue, get_registry
 
 DOCS = Path(__file__).parent
 COMMANDS = (
-    "sample", "compare", "recommend", "export",
-    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "metrics", "likelihood", "forward",
-    "plugins", "env",
+    "sample", "compare", "recommend", "model", "export",
+    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics", "likelihood",
+    "forward", "plugins", "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 SLACK, PIXELS = 0.11, 2.0  # of a slope, and of a place in a picture
@@ -58,16 +58,35 @@ def entries(catalogue: Catalogue) -> Iterable[str]:
 
 def schedules() -> str:
     """docs/schedules.md."""
-    known = registry()
-    parts = [NOTE, "# Schedules and spacings\n", "## Schedules\n", *entries(known.schedulers)]
-    parts += ["## Spacings\n", *entries(known.spacings)]
+    known = get_registry()
+    parts = [NOTE, "# Schedules, spacings and guidance\n", "## Schedules\n", *entries(known.schedulers)]
+    parts += ["## Spacings\n", *entries(known.spacings), "## Guidance\n", *entries(known.guidances)]
     return "\n".join(part for part in parts if part)
+
+
+def readers() -> str:
+    """The table of built-in readers, within the marks of docs/models.md."""
+    rows = ["| reader | what it opens | decodes alone |", "|---|---|---|"]
+    for entry in get_registry().readers:
+        thing = entry.load()
+        rows.append(f"| `{entry.name}` | {entry.summary or thing.summary} | {'yes' if thing.open_codec else ''} |")
+    rows.append("| (dtool) | its own .pt, .safetensors and .onnx, `package.module:factory`, closed forms | |")
+    return "\n".join(rows)
+
+
+def models() -> str:
+    """docs/models.md, its hand-written part as it is."""
+    text = (DOCS / "models.md").read_text(encoding="utf-8")
+    return re.sub(
+        r"(<!-- readers:[^\n]*-->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{readers()}\n{m[2]}", text, flags=re.DOTALL
+    )
 
 
 def files() -> Iterator[tuple[str, str]]:
     """(path under docs/, text) of everything that is generated."""
     yield "commands.md", commands()
     yield "schedules.md", schedules()
+    yield "models.md", models()
     for name, text in pages.files(NOTE):
         yield f"samplers/{name}", text
 

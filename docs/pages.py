@@ -16,18 +16,20 @@ from typing import Any
 
 from chart import svg
 
-from dtool.cli.catalogue import by_family, calls, known_as, noise
-from dtool.samplers import sampler
+from dtool.certify import CheckResult, checks
+from dtool.certify.cache import choose_folder, keep_curve, keep_result
+from dtool.certify.conformance import run_check
+from dtool.certify.convergence import DATA, Curve, choose_measure
+from dtool.cli.show.catalogue import describe_calls, describe_noise, find_named_recipes, group_by_family
+from dtool.samplers import get_sampler
 from dtool.samplers.rule import Rule
-from dtool.testing import CheckResult, checks
-from dtool.testing.check import guarded
-from dtool.testing.convergence import DATA, Curve, curve, measured_by
 
 MEASURED = ("marginals", "same", "invariances", "order-local", "order-global", "order-shipped", "moments", "round-trip")
 SLOPES = ("order-global", "order-shipped", "moments")
 NOISE = {"yes": "yes", "no": "none", "option": "with an option"}
 BLUE, GREY, ORANGE = "#005ab5", "#777777", "#c87800"
 ROOT = Path(__file__).parent.parent
+KEPT = choose_folder(ROOT / ".cache" / "certificates")  # what was measured once; the tests read it, too
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class Measured:
 
 def measured(name: str) -> Measured:
     """The certificates in MEASURED, each with what it means, and the curves of the sampler and of euler."""
-    rule, euler = sampler(name), sampler("euler")
-    found = {one.__name__: (one, one.__doc__ or "") for one in checks(name) if one.__name__ in MEASURED}
-    measure = measured_by(rule, euler)
-    curves = curve(rule, measure), curve(euler, measure)
-    return Measured(name, measure, curves, {key: (guarded(one), doc) for key, (one, doc) in found.items()})
+    rule, euler = get_sampler(name), get_sampler("euler")
+    wanted = [keep_result(one, rule, KEPT) for one in checks(name) if one.__name__ in MEASURED]
+    measure = choose_measure(rule, euler)
+    curves = keep_curve(rule, measure, KEPT), keep_curve(euler, measure, KEPT)
+    return Measured(name, measure, curves, {one.__name__: (run_check(one), one.__doc__ or "") for one in wanted})
 
 
 def measured_all(names: Sequence[str]) -> dict[str, Measured]:
@@ -57,7 +59,7 @@ def measured_all(names: Sequence[str]) -> dict[str, Measured]:
 
 def files(note: str) -> Iterator[tuple[str, str]]:
     """(file name, text) of everything in docs/samplers/."""
-    groups = list(by_family())
+    groups = list(group_by_family())
     found = measured_all([item["name"] for _, items in groups for item in items])
     yield "README.md", index(note, groups, found)
     for _, items in groups:
@@ -68,7 +70,7 @@ def files(note: str) -> Iterator[tuple[str, str]]:
 
 
 def index(note: str, groups: Sequence[tuple[str, Sequence[dict[str, Any]]]], found: dict[str, Measured]) -> str:
-    """README.md: a table a family, then which names are one method."""
+    """README.md: a table per family, then which names are one method."""
     parts = [note, "# Samplers\n", INTRODUCTION]
     for family, items in groups:
         parts.append(f"## {family[:1].upper()}{family[1:]}\n")
@@ -84,7 +86,7 @@ def index(note: str, groups: Sequence[tuple[str, Sequence[dict[str, Any]]]], fou
 
 def page(note: str, item: dict[str, Any], one: Measured) -> str:
     """The page of one sampler."""
-    rule = sampler(item["name"])
+    rule = get_sampler(item["name"])
     summary, _, rest = rule.doc.partition("\n")
     parts = [note, f"# {rule.name}\n", summary + "\n", _facts(item, rule) + "\n"]
     parts.append(f"![error against steps]({rule.name}.svg)\n")
@@ -116,18 +118,18 @@ def _pairs(one: Curve) -> tuple[tuple[int, float], ...]:
 
 def _facts(item: dict[str, Any], rule: Rule) -> str:
     order = str(rule.order) + (f", the first steps {rule.startup_order}" if rule.startup_order != rule.order else "")
-    same = [f"`{recipe}`" + (f" with `{condition}`" if condition else "") for recipe, condition in rule.same.items()]
-    breaks = [f"`{option}`: {reason}" if option else reason for option, reason in rule.breaks.items()]
+    same = [f"`{claim.recipe}`" + (f" with {claim.condition}" if claim.condition else "") for claim in rule.same]
+    breaks = [f"{claim.condition}: {claim.why}" if claim.condition else claim.why for claim in rule.breaks]
     facts = {
         "family": item["family"],
         "order": order,
-        "network calls a step": calls(rule),
-        "fresh noise": NOISE[noise(rule)],
+        "network calls per step": describe_calls(rule),
+        "fresh noise": NOISE[describe_noise(rule)],
         "source": _linked(rule.cite),
         "also called": ", ".join(f"`{alias}`" for alias in item["aliases"]),
-        "the same method": ", ".join(same),
+        "the same method": "; ".join(same),
         "leaves the marginals on purpose": "; ".join(breaks),
-        "recipes with names": ", ".join(f"{name} = `{token}`" for name, token in known_as(rule.name).items()),
+        "recipes with names": ", ".join(f"{name} = `{token}`" for name, token in find_named_recipes(rule.name).items()),
     }
     return "\n".join(["| | |", "|---|---|", *(_row(key, value) for key, value in facts.items() if value)])
 

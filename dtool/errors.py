@@ -11,6 +11,12 @@ class DtoolError(Exception):
 
     `str(error)` is the cause; `hint` is the remedy, a sentence that says what to type or change.
     `exit_code` is what the command line exits with.
+
+    >>> try:
+    ...     dtool.get_scheduler("kosine")
+    ... except dtool.DtoolError as error:
+    ...     print(error, error.hint, error.exit_code, sep="; ")
+    there is no scheduler 'kosine'; did you mean cosine or vdm-cosine or simple-diffusion?; 2
     """
 
     exit_code = 1
@@ -42,34 +48,34 @@ class GateError(DtoolError):
     exit_code = 3
 
 
-LONGEST = 100  # letters of a word that others are compared with: it takes their product
-SHOWN = 60  # characters of a value in an error
-LISTED = 20  # names that a hint lists at most
+MAX_COMPARED = 100  # letters of a word that others are compared with: it takes their product
+MAX_VALUE_LENGTH = 60  # characters of a value in an error
+MAX_LISTED = 20  # names that a hint lists at most
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The hint for an unknown name: the closest known ones, or all of them if none is close; never `given` itself."""
     names = sorted(name for name in set(known) if name != given)
-    close = closest(given, names)
+    close = find_closest(given, names)
     if close:
         return "did you mean " + " or ".join(close) + "?"
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED + 1 else ""
-    return "known: " + ", ".join(names[:LISTED] if more else names) + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED + 1 else ""
+    return "known: " + ", ".join(names[:MAX_LISTED] if more else names) + more
 
 
-def closest(given: str, names: Iterable[str]) -> list[str]:
+def find_closest(given: str, names: Iterable[str]) -> list[str]:
     """At most three of the names that are like `given`, whatever the case, the closest first."""
     spelt: dict[str, str] = {}
     for name in names:
         spelt.setdefault(name.lower(), name)
-    return [spelt[one] for one in difflib.get_close_matches(given.lower()[:LONGEST], spelt, n=3, cutoff=0.5)]
+    return [spelt[one] for one in difflib.get_close_matches(given.lower()[:MAX_COMPARED], spelt, n=3, cutoff=0.5)]
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """`value` as an error names it: in one line, and not at any length."""
     try:
         text = " ".join(repr(value).split())
     except Exception:  # a number of more digits than Python writes, say
         text = f"a {type(value).__name__}"
     text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"

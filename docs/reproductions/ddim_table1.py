@@ -8,26 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import common
 import numpy as np
-from common import (
-    REAL,
-    Estimate,
-    Settings,
-    Table,
-    Values,
-    across,
-    arguments,
-    estimates,
-    less,
-    of,
-    real_digits,
-    sorted_out,
-)
+from common import REAL, Estimate, Settings, Table, Values
 from numpy.typing import NDArray
 from writing import ALONE, by_steps, chart, samples_grid, steps_table, table, write
 
 import dtool
-from dtool.metrics import Difference, Reference, differs, evaluate
+from dtool.metrics import Difference, Reference, evaluate, measure_difference
 from dtool.targets import target
 
 RECIPES = {
@@ -71,7 +59,7 @@ def closed_form(n: int, seed: int, steps: Sequence[int] = STEPS, groups: int = G
         for count in steps if name != OTHER else sorted(steps)[:2]:
             run = dtool.sample(network, recipe, steps=count, n=size * groups, seed=seed, batch_size=size)
             found[name][count] = np.array([law.w2(part).value for part in np.split(run.x0, groups)])
-    return found, across([law.w2(law.sample(size, seed + i)).value for i in range(groups)])
+    return found, common.across([law.w2(law.sample(size, seed + i)).value for i in range(groups)])
 
 
 @dataclass(frozen=True)
@@ -97,14 +85,16 @@ def on_network(images: NDArray[np.float32], n: int, seed: int) -> Measured:
         for name in RECIPES if count < 1000 else ENDS:
             recipe = f"{RECIPES[name]}/{SPACING}"
             runs[name] = dtool.sample(network, recipe, steps=count, n=size, seed=seed, guidance=1.0).x0
-            made.found[name][count] = of(evaluate("mmd", runs[name], reference))
+            made.found[name][count] = common.of(evaluate("mmd", runs[name], reference))
             if name != "η = 0":
-                made.more[name][count] = differs("mmd", runs[name], runs["η = 0"], reference)
+                made.more[name][count] = measure_difference("mmd", runs[name], runs["η = 0"], reference)
             if count in (10, 1000):
                 made.shown[f"{name}, {count}"] = runs[name][:10]
         if count == min(STEPS):
             others = (name for name in runs if name != "σ̂")
-            made.worst.update({name: of(differs("mmd", runs["σ̂"], runs[name], reference)) for name in others})
+            made.worst.update(
+                {name: common.of(measure_difference("mmd", runs["σ̂"], runs[name], reference)) for name in others}
+            )
     return made
 
 
@@ -151,21 +141,25 @@ def pairs_of(values: Values) -> Pairs:
     few = min(values["σ̂"])
     others = [name for name in RECIPES if name in values]
     return Pairs(
-        {name: less(values, name, "η = 0") for name in others if name != "η = 0"},
-        {name: less(values, "σ̂", name)[few] for name in others if name != "σ̂"},
+        {name: common.less(values, name, "η = 0") for name in others if name != "η = 0"},
+        {name: common.less(values, "σ̂", name)[few] for name in others if name != "σ̂"},
     )
 
 
 def pairs_on(made: Measured) -> Pairs:
     """The differences of the network."""
-    return Pairs({name: {count: of(one) for count, one in row.items()} for name, row in made.more.items()}, made.worst)
+    return Pairs(
+        {name: {count: common.of(one) for count, one in row.items()} for name, row in made.more.items()}, made.worst
+    )
 
 
 def result(pairs: Pairs, found: Table, where: str) -> str:
     """What came out, in a sentence."""
     few, many = pairs.few, pairs.many
     far = "σ̂ is surely worst" if pairs.far else "that σ̂ is worst of all does not show"
-    order = sorted_out({name: row[few] for name, row in pairs.zero.items()}, "surely behind η = 0", "surely before it")
+    order = common.sorted_out(
+        {name: row[few] for name, row in pairs.zero.items()}, "surely behind η = 0", "surely before it"
+    )
     row = ", ".join(f"{name} {found[name][few].value:.3g}" for name in ("η = 0", "η = 1", "σ̂"))
     return f"On {where}, {few} steps: {far}; {order} ({row}). {closing(pairs)} at {many}."
 
@@ -187,9 +181,9 @@ def closing(pairs: Pairs) -> str:
 def on_the_grid(values: Values) -> str:
     """What the other grid does to σ̂."""
     few = min(values["σ̂"])
-    found = estimates(values)
+    found = common.estimates(values)
     here, there, zero = (found[name][few] for name in ("σ̂", OTHER, "η = 0"))
-    gain = less(values, "σ̂", OTHER)[few]
+    gain = common.less(values, "σ̂", OTHER)[few]
     harm = f"less harm, by {gain}" if gain.more else f"no surely less harm, {gain}"
     return f"""\
 dtool's default, `trailing`, goes to the image from t = T/K - 1 at once, and removes that noise. On it σ̂ does {harm}:
@@ -199,14 +193,14 @@ says of a grid too."""
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw, measure, write the page."""
-    asked = arguments("ddim_table1", __doc__, 48, 3000, argv)
+    asked = common.arguments("ddim_table1", __doc__, 48, 3000, argv)
     values, floor = closed_form(asked.closed, asked.seed)
-    found = estimates(values)
+    found = common.estimates(values)
     said = result(pairs_of(values), found, f"`{LAW}`")
     paper = table(("paper", *(f"{k} steps" for k in STEPS)), [(name, *row) for name, row in PAPER.items()])
     parts, panels = [CLAIM, paper, GRID, _closed(asked, values, floor)], [by_steps("W2 to the mixture", found)]
     if asked.data:
-        real = real_digits(asked.data, REAL, asked.seed)
+        real = common.real_digits(asked.data, REAL, asked.seed)
         made = on_network(real.images, asked.n, asked.seed)
         said = f"{result(pairs_on(made), made.found, 'MNIST')} {said}"
         panels.append(by_steps("MMD² to MNIST", made.found))
@@ -225,7 +219,7 @@ exact draws score {floor}: that is where a right sampler ends."""
     head = "The same less that of η = 0 from the same starting noise, group by group:"
     pairs = steps_table("less η = 0", pairs_of(values).zero)
     return "\n\n".join(
-        ["## The closed form", text, steps_table("", estimates(values)), head, pairs, on_the_grid(values)]
+        ["## The closed form", text, steps_table("", common.estimates(values)), head, pairs, on_the_grid(values)]
     )
 
 
@@ -235,7 +229,7 @@ MMD² to {REAL} digits of MNIST, no guidance, {asked.n} images; at 1000 steps {m
 rows that the gap is between. MMD² is unbiased: its mean does not depend on how many there are."""
     counts = sorted(made.more["σ̂"])
     rows = [
-        (name, *(f"{of(row[count])}, p = {row[count].p:.3f}" if count in row else "" for count in counts))
+        (name, *(f"{common.of(row[count])}, p = {row[count].p:.3f}" if count in row else "" for count in counts))
         for name, row in made.more.items()
     ]
     pairs = table(("less η = 0", *(f"{count} steps" for count in counts)), rows)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.plan import Point
-from dtool.schedulers import schedule
+from dtool.schedulers import get_scheduler
 from dtool.schedulers.schedule import Schedule
 from dtool.targets import target
 
@@ -67,7 +67,7 @@ def falls(n: int, seed: int) -> dict[str, Fall]:
     total = float(np.trace(law.covariance)) / law.size
     found = {}
     for name in NAMES:
-        made = schedule(name)
+        made = get_scheduler(name)
         bits, unknown = [], []
         for at in levels(made):
             x = at.alpha * x0 + at.sigma * z

@@ -10,13 +10,13 @@ from trained import BATCH, MULTIPLIERS, RATE, SCHEDULE, WIDTH
 
 import dtool
 from dtool.data.images import Images
-from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec
-from dtool.networks.unet import UNetConfig
-from dtool.schedulers import schedule
+from dtool.models.network import Network
+from dtool.models.spec import NetworkSpec
+from dtool.models.unet import UNetConfig
+from dtool.schedulers import get_scheduler
 from dtool.schedulers.schedule import Schedule
 from dtool.training.config import TrainConfig
-from dtool.training.device import accelerator
+from dtool.training.device import make_accelerator
 from dtool.training.loop import Trainer
 from dtool.training.loss import Loss
 
@@ -40,7 +40,7 @@ class VarianceLoss(Loss):
     def __call__(self, output: Tensor, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """The loss, a scalar, from the network's v (B, *): ln σ² = (v+1)/2·ln β + (1-v)/2·ln β̃."""
         alpha, sigma, _ = self._rows(t, x0.dim())
-        x = self.noisy(x0, eps, t)
+        x = self.add_noise(x0, eps, t)
         with torch.no_grad():
             found = ((x - sigma * self.mean(x, t.float())) / alpha).clamp(-1, 1)
         share, low, width = self.chain[:, t].reshape(3, -1, 1, 1, 1)
@@ -63,7 +63,7 @@ class Both(nn.Module):
 
 def train(images: Images, steps: int, seed: int) -> Network:
     """First the mean, then the variance, so many steps each."""
-    made = schedule(SCHEDULE)
+    made = get_scheduler(SCHEDULE)
     plain = Images(images.pixels, None, ())
     mean = _trained(plain, made, steps, seed, None)
     both = Both(mean, _trained(plain, made, steps, seed + 1, VarianceLoss(made, mean))).eval()
@@ -74,7 +74,7 @@ def train(images: Images, steps: int, seed: int) -> Network:
 def _trained(images: Images, made: Schedule, steps: int, seed: int, loss: Loss | None) -> nn.Module:
     config = TrainConfig.of(steps=steps, batch_size=BATCH, lr=RATE, ema=0.99, seed=seed, prediction="eps")
     shape = UNetConfig(channels=1, width=WIDTH, multipliers=MULTIPLIERS, classes=0)
-    trainer = Trainer(config, shape, images, made, accelerator("cpu", "no"))
+    trainer = Trainer(config, shape, images, made, make_accelerator("cpu", "no"))
     trainer.loss = loss or trainer.loss
     for _ in trainer.run():
         pass

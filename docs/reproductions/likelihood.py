@@ -9,27 +9,16 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
+import common
 import numpy as np
-from common import (
-    Digits,
-    Estimate,
-    Settings,
-    Table,
-    Values,
-    across,
-    arguments,
-    estimates,
-    less,
-    listed,
-    real_digits,
-)
+from common import Digits, Estimate, Settings, Table, Values
 from numpy.typing import NDArray
 from writing import ALONE, by_steps, chart, steps_table, table, write
 
 import dtool
 from dtool.likelihood import Variance, bound
-from dtool.likelihood.bound import measured
-from dtool.networks.network import Network
+from dtool.likelihood.variational_bound import measure_chain_variance
+from dtool.models.network import Network
 from dtool.targets import target
 
 KINDS: dict[str, Variance] = {"β̃": "tilde", "β": "beta", "analytic": "analytic"}
@@ -49,7 +38,7 @@ PAPER = {
 }
 CLAIM = """\
 **The claim.** Analytic-DPM, Table 2 ([arXiv:2201.06503](https://arxiv.org/abs/2201.06503)): the variational bound of
-one network, CIFAR-10, linear schedule, even steps, in bits a dimension. It falls with steps; β̃ is by far the worst
+one network, CIFAR-10, linear schedule, even steps, in bits per dimension. It falls with steps; β̃ is by far the worst
 with few and overtakes β with many; the analytic variance is best everywhere. Improved DDPM
 ([arXiv:2102.09672](https://arxiv.org/abs/2102.09672)) had found before that where between β̃ and β the variance lies
 decides the likelihood, and learned it from the bound: fewer bits than with β or β̃, and with few steps above all
@@ -59,18 +48,18 @@ decides the likelihood, and learned it from the bound: fewer bits than with β o
 def bits(
     network: Network, images: Digits, others: Digits, steps: int, seed: int, levels: int | None
 ) -> dict[str, NDArray[np.float64]]:
-    """The bound of each image in bits a dimension, by variance; that of `analytic` is measured on `others`."""
+    """The bound of each image in bits per dimension, by variance; that of `analytic` is measured on `others`."""
     given = network.classes > 0 and levels is not None
-    known = measured(
+    known = measure_chain_variance(
         network, others.images, steps, labels=others.labels if given else None, seed=seed + 1, batch_size=BATCH
     )
     found = {}
     for name, kind in (KINDS | LEARNED if network.spec.learned_variance else KINDS).items():
         more: dict[str, Any] = {"batch_size": BATCH} | ({"statistics": known} if kind == "analytic" else {})
         more["labels"] = images.labels if given else None
-        found[name] = bound(network, images.images, steps, variance=kind, levels=levels, seed=seed, **more).each.sum(
-            axis=0
-        )
+        found[name] = bound(
+            network, images.images, steps, variance=kind, levels=levels, seed=seed, **more
+        ).per_image.sum(axis=0)
     return found
 
 
@@ -84,7 +73,7 @@ def closed_form(name: str, n: int, seed: int, steps: Sequence[int] = STEPS) -> t
     for count in steps:
         for kind, each in bits(network, images, others, count, seed, None).items():
             found[kind][count] = each - exact
-    return found, across(exact)
+    return found, common.across(exact)
 
 
 def on_network(images: Digits, others: Digits, seed: int) -> Values:
@@ -118,11 +107,11 @@ def learning(values: Values) -> str:
     """Where the learned variance surely takes fewer bits than each other, and where more, in words."""
     said = []
     for base in KINDS:
-        pairs = less(values, "learned", base)
+        pairs = common.less(values, "learned", base)
         fewer, more = ([str(c) for c, one in pairs.items() if sure(one)] for sure in (_less, _more))
-        said.append(f"than {base} in {listed(fewer, 'no')} steps, and more in {listed(more)}")
+        said.append(f"than {base} in {common.listed(fewer, 'no')} steps, and more in {common.listed(more)}")
     few = min(values["learned"])
-    there = f"MNIST at 14x14, {few} steps: {estimates(values)['learned'][few].value:.3g} bits"
+    there = f"MNIST at 14x14, {few} steps: {common.estimates(values)['learned'][few].value:.3g} bits"
     return f"A variance that was learned ({there}) surely takes fewer bits {'; '.join(said)}."
 
 
@@ -137,9 +126,9 @@ def _more(one: Estimate) -> bool:
 def gains(values: Values) -> Table:
     """What β̃ and β cost more than the analytic variance, and β̃ more than β, image by image."""
     return {
-        "β̃ less analytic": less(values, "β̃", "analytic"),
-        "β less analytic": less(values, "β", "analytic"),
-        "β̃ less β": less(values, "β̃", "β"),
+        "β̃ less analytic": common.less(values, "β̃", "analytic"),
+        "β less analytic": common.less(values, "β", "analytic"),
+        "β̃ less β": common.less(values, "β̃", "β"),
     }
 
 
@@ -152,9 +141,11 @@ def best(values: Values) -> str:
     rest = [count for count in counts if count not in sure + worse]
     if len(sure) == len(counts):
         return "analytic is surely best at every number of steps"
-    said = [f"surely best in {listed(map(str, sure))} steps"] if sure else []
-    said += [f"not told apart from the best in {listed(map(str, rest))} steps"] if rest else []
-    said += [f"surely behind another, by more than {SLACK:g}, in {listed(map(str, worse))} steps"] if worse else []
+    said = [f"surely best in {common.listed(map(str, sure))} steps"] if sure else []
+    said += [f"not told apart from the best in {common.listed(map(str, rest))} steps"] if rest else []
+    said += (
+        [f"surely behind another, by more than {SLACK:g}, in {common.listed(map(str, worse))} steps"] if worse else []
+    )
     return f"analytic is {', '.join(said)}"
 
 
@@ -175,32 +166,32 @@ def crossing(values: Values) -> str:
 
 def result(values: Values, where: str) -> str:
     """What came out, in a sentence."""
-    few, found = min(values["β"]), estimates(values)
+    few, found = min(values["β"]), common.estimates(values)
     row = ", ".join(f"{kind} {found[kind][few].value:.3g}" for kind in KINDS)
     return f"On {where} {best(values)} ({few} steps: {row} bits); {crossing(values)}."
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, draw, write the page."""
-    asked = arguments("likelihood", __doc__, 8, 64, argv, train=1000)
+    asked = common.arguments("likelihood", __doc__, 8, 64, argv, train=1000)
     paper = table(("paper", *(f"{k} steps" for k in STEPS)), [(k, *row) for k, row in PAPER.items()])
     parts, panels, said = [CLAIM, paper, "## Closed forms\n\n" + _key(asked)], [], []
     for name in LAWS:
         found, exact = closed_form(name, asked.closed, asked.seed)
         said.append(result(found, f"`{name}`, above the exact length,"))
         parts.append(f"`{name}`: the exact length is {exact}; the bound is above it by\n\n{_pair(found)}")
-        panels.append(by_steps(f"above the truth, {name.partition(':')[0]}", estimates(found)))
+        panels.append(by_steps(f"above the truth, {name.partition(':')[0]}", common.estimates(found)))
     if asked.data:
-        chosen = real_digits(asked.data, asked.n + OTHERS, asked.seed)
+        chosen = common.real_digits(asked.data, asked.n + OTHERS, asked.seed)
         images, others = (Digits(chosen.images[i], chosen.labels[i]) for i in (slice(asked.n), slice(asked.n, None)))
         there = on_network(images, others, asked.seed)
         said.insert(0, result(there, "MNIST"))
         parts.append(_network(asked, there))
-        panels.append(by_steps("bits a dimension, MNIST", estimates(there)))
+        panels.append(by_steps("bits per dimension, MNIST", common.estimates(there)))
         small = with_learned(asked.data, asked.train, asked.n, asked.seed)
         said.append(learning(small))
         parts.append(_learned(asked, small))
-        panels.append(by_steps("bits a dimension, MNIST at 14x14", estimates(small)))
+        panels.append(by_steps("bits per dimension, MNIST at 14x14", common.estimates(small)))
     parts.append(chart(asked, "likelihood.png", panels, "The bound against steps"))
     write(
         asked,
@@ -212,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _key(asked: Settings) -> str:
     return f"""\
-The exact density is the answer key: how many bits a dimension the bound lies above the truth, on {asked.closed}
+The exact density is the answer key: how many bits per dimension the bound lies above the truth, on {asked.closed}
 samples, image by image. The analytic variance is measured on {asked.closed} others. On a Gaussian its bound is the
 truth at any number of steps, but for what so few samples leave unknown of the variance, and for the noise that is
 drawn."""
@@ -220,7 +211,7 @@ drawn."""
 
 def _pair(values: Values) -> str:
     head = "The differences, image by image:"
-    return "\n\n".join([steps_table("", estimates(values)), head, steps_table("", gains(values))])
+    return "\n\n".join([steps_table("", common.estimates(values)), head, steps_table("", gains(values))])
 
 
 def _network(asked: Settings, found: Values) -> str:
@@ -236,8 +227,8 @@ A small network for ε, trained for {asked.train} steps on digits at 14x14, and 
 say where between ln β̃ and ln β the variance lies, by the bound on the chain of 1000 steps. The mean is the same in all
 four rows. {MORE * asked.n} other digits on 256 levels; the analytic variance from {MORE * OTHERS} more. The learned one
 is asked, as in the paper, on coarser chains than it was trained on; the analytic one is measured on each."""
-    pairs = {f"learned less {base}": less(found, "learned", base) for base in KINDS}
-    tables = [steps_table("", estimates(found)), "The differences, image by image:", steps_table("", pairs)]
+    pairs = {f"learned less {base}": common.less(found, "learned", base) for base in KINDS}
+    tables = [steps_table("", common.estimates(found)), "The differences, image by image:", steps_table("", pairs)]
     return "\n\n".join(["## A variance that was learned", text, *tables])
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from writing import ALONE, samples_grid, table, write
 
 import dtool
-from dtool.metrics import Reference, differs, evaluate, evaluate_all, metric
-from dtool.networks.network import Network
+from dtool.metrics import Reference, evaluate, evaluate_all, measure_difference, metric
+from dtool.models.network import Network
 from dtool.targets import target
 
 TILDE, BETA, NONE = "σ² = β̃", "σ² = β", "no noise"
@@ -65,7 +65,7 @@ def varies_more(samples: Digits, others: Digits, real: Digits) -> Estimate:
     """`variety` of samples less that of others from the same noise, paired."""
     return over_classes(
         samples,
-        lambda mine, k: differs(
+        lambda mine, k: measure_difference(
             variance_ratio, samples.images[mine], others.images[mine], real.images[real.labels == k]
         ),
     )
@@ -96,7 +96,7 @@ def measured(samples: dict[str, Digits], real: Digits) -> Measured:
         figures = evaluate_all(one.images, reference, METRICS)
         found[name] = {"variance": variety(one, real), **{key: of(figures[key]) for key in METRICS}}
         if name != TILDE:
-            pairs = {key: of(differs(key, one.images, base.images, reference)) for key in METRICS}
+            pairs = {key: of(measure_difference(key, one.images, base.images, reference)) for key in METRICS}
             more[name] = {"variance": varies_more(one, base, real), **pairs}
     return Measured(found, more)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dtool
-from dtool.networks.network import Network
+from dtool.models.network import Network
 from dtool.schedulers.schedule import Schedule
 from dtool.targets import Target
 

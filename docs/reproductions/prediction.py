@@ -15,9 +15,9 @@ from outputs import OUTPUTS, gains, power_of, sizes, wrong_network
 from writing import ALONE, by_steps, chart, samples_grid, steps_table, table, write
 
 import dtool
-from dtool.cli.plot import Line, Panel, colour
-from dtool.metrics import Reference, differs, evaluate
-from dtool.schedulers import schedule
+from dtool.cli.show.plot import Panel, PlotLine, pick_colour
+from dtool.metrics import Reference, evaluate, measure_difference
+from dtool.schedulers import get_scheduler
 from dtool.targets import target
 
 LAW, GROUPS, SIZE = "gmm:d=16,k=8", 6, 0.05
@@ -43,7 +43,7 @@ Differences = dict[str, dict[str, Estimate]]
 
 def closed_form(n: int, seed: int, steps: Sequence[int] = STEPS) -> Values:
     """W2 of ddim's samples to the mixture by groups, by output and steps; each group has an error of its own."""
-    law, made, size = target(LAW), schedule("linear"), n // GROUPS
+    law, made, size = target(LAW), get_scheduler("linear"), n // GROUPS
     found: Values = {name: {} for name in (EXACT, *OUTPUTS)}
     for name, row in found.items():
         for count in steps:
@@ -70,7 +70,7 @@ def on_networks(trained: dict[str, Any], real: NDArray[Any], n: int, seed: int) 
         for name, images in runs.items():
             found[name][label] = of(evaluate("mmd", images, reference))
             if name != "eps":
-                more[name][label] = of(differs("mmd", images, runs["eps"], reference))
+                more[name][label] = of(measure_difference("mmd", images, runs["eps"], reference))
         shown = {name: images[:10] for name, images in runs.items()}
     return found, more, shown
 
@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _algebra() -> str:
-    law, made = target(LAW), schedule("linear")
+    law, made = target(LAW), get_scheduler("linear")
     heads = tuple(f"t = {t}" for t in LEVELS)
     size, gain = sizes(made, power_of(law)), gains(made, power_of(law))
     rows = [(name, *(f"{gain[name][t]:.3g}" for t in LEVELS)) for name in OUTPUTS]
@@ -174,10 +174,10 @@ samples, each with an error function of its own."""
 
 
 def _gain_panel() -> Panel:
-    made = schedule("linear")
+    made = get_scheduler("linear")
     gain, t = gains(made, power_of(target(LAW))), np.arange(made.T)
-    lines = [Line(name, t, gain[name], colour(i + 1)) for i, name in enumerate(OUTPUTS)]
-    return Panel("error of x0, output wrong by its own size", lines, "t", log=True)
+    lines = [PlotLine(name=name, x=t, y=gain[name], colour=pick_colour(i + 1)) for i, name in enumerate(OUTPUTS)]
+    return Panel(title="error of x0, output wrong by its own size", lines=lines, x_label="t", log=True)
 
 
 def _with_networks(asked: Settings, said: str) -> tuple[str, list[str], Panel]:
@@ -226,8 +226,8 @@ def _wrong_panel(found: Table) -> Panel:
     lines = []
     for i, (name, row) in enumerate(found.items()):
         y = np.array([one.value for one in row.values()])
-        lines.append(Line(name, x, y, colour(i + 1), (x, y)))
-    return Panel("error of x0, trained networks", lines, "t", log=True)
+        lines.append(PlotLine(name=name, x=x, y=y, colour=pick_colour(i + 1), dots=(x, y)))
+    return Panel(title="error of x0, trained networks", lines=lines, x_label="t", log=True)
 
 
 if __name__ == "__main__":

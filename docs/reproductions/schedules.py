@@ -8,32 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
+import common
 import numpy as np
-from common import (
-    REAL,
-    Estimate,
-    Settings,
-    Table,
-    Values,
-    across,
-    arguments,
-    estimates,
-    less,
-    of,
-    real_digits,
-    sorted_out,
-)
+from common import REAL, Estimate, Settings, Table, Values
 from information import GONE, GROUPS, LAW, NAMES, SHARES, Fall, falls, levels
 from numpy.typing import NDArray
 from writing import ALONE, by_steps, chart, samples_grid, steps_table, table, write
 
 import dtool
-from dtool.cli.plot import Line, Panel, colour
-from dtool.metrics import Reference, differs, evaluate
-from dtool.networks.network import Network
+from dtool.cli.show.plot import Panel, PlotLine, pick_colour
+from dtool.metrics import Reference, evaluate, measure_difference
+from dtool.models.network import Network
 from dtool.plan import Plan
 from dtool.plan.api import plan as make_plan
-from dtool.schedulers import schedule
+from dtool.schedulers import get_scheduler
 from dtool.targets import Target, target
 
 SAMPLERS = ("ddim", "ddpm:sigma=tilde")
@@ -93,28 +81,30 @@ def on_network(images: NDArray[np.float32], n: int, seed: int) -> tuple[Table, D
         for name in NAMES:
             row = f"`{sampler}@{name}`"
             runs[name] = dtool.sample(network, row.strip("`"), steps=count, n=n, seed=seed, guidance=1.0).x0
-            found[row][count] = of(evaluate("mmd", runs[name], reference))
+            found[row][count] = common.of(evaluate("mmd", runs[name], reference))
             if name != "linear":
-                more[row][count] = of(differs("mmd", runs[name], runs["linear"], reference))
+                more[row][count] = common.of(measure_difference("mmd", runs[name], runs["linear"], reference))
     return found, more
 
 
 def than_linear(values: Values) -> Differences:
     """What each recipe has more than the same along linear, group by group."""
     return {
-        row: less(values, row, f"{row.partition('@')[0]}@linear`") for row in values if not row.endswith("@linear`")
+        row: common.less(values, row, f"{row.partition('@')[0]}@linear`")
+        for row in values
+        if not row.endswith("@linear`")
     }
 
 
 def fast(found: dict[str, Fall]) -> str:
     """Which schedule destroys first, in a sentence."""
-    half = {name: across(fall.half) for name, fall in found.items()}
-    first = all(across(found["linear"].half - found[name].half).less for name in NAMES if name != "linear")
+    half = {name: common.across(fall.half) for name, fall in found.items()}
+    first = all(common.across(found["linear"].half - found[name].half).less for name in NAMES if name != "linear")
     order = "Linear surely destroys it first" if first else "That linear destroys it first does not show"
-    other = across(found["cosine"].half - found["sigmoid"].half)
+    other = common.across(found["cosine"].half - found["sigmoid"].half)
     alike = "cosine and sigmoid cannot be told apart" if not (other.more or other.less) else "cosine and sigmoid differ"
     shares = ", ".join(f"{one.value:.0%} ± {one.half:.0%} of {name}'s chain" for name, one in half.items())
-    idle = across(found["linear"].idle)
+    idle = common.across(found["linear"].idle)
     return (
         f"{order}: half of the bits on the class are gone after {shares}; {alike}. In linear's last"
         f" {idle.value:.0%} ± {idle.half:.0%} less than {GONE:.0%} of them are left."
@@ -125,8 +115,8 @@ def harm(found: dict[str, dict[float, NDArray[np.float64]]]) -> str:
     """What leaving out the noisiest steps costs each schedule, in a sentence."""
     share = max(SKIPPED)
     cost = {name: row[share] - row[0.0] for name, row in found.items()}
-    said = ", ".join(f"{name} {across(one)}" for name, one in cost.items())
-    sure = across(cost["cosine"] - cost["linear"]).more
+    said = ", ".join(f"{name} {common.across(one)}" for name, one in cost.items())
+    sure = common.across(cost["cosine"] - cost["linear"]).more
     claim = (
         "cosine's surely more than linear's, as the paper says" if sure else "that cosine's is more does not show here"
     )
@@ -136,7 +126,7 @@ def harm(found: dict[str, dict[float, NDArray[np.float64]]]) -> str:
 def samples_say(pairs: Differences, where: str) -> str:
     """What the schedules do to samples in few steps, in a sentence."""
     few = min(next(iter(pairs.values())))
-    said = sorted_out(
+    said = common.sorted_out(
         {name: row[few] for name, row in pairs.items()}, "surely further than linear", "surely nearer than linear"
     )
     return f"Samples of {where} in {few} steps: {said}."
@@ -144,19 +134,24 @@ def samples_say(pairs: Differences, where: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, draw, write the page."""
-    asked = arguments("schedules", __doc__, 64, 600, argv)
+    asked = common.arguments("schedules", __doc__, 64, 600, argv)
     law, found = target(LAW), falls(asked.closed, asked.seed)
     skipped, few = skipping(asked.closed, asked.seed), few_steps(asked.closed, asked.seed)
     size = asked.closed // GROUPS
-    exact = f"exact draws score {across([law.w2(law.sample(size, asked.seed + i)).value for i in range(GROUPS)])}"
-    image, panels = law.sample(1, asked.seed, 3)[0].astype(np.float32), [by_steps(f"W2 to {LAW}", estimates(few))]
+    exact = (
+        f"exact draws score {common.across([law.w2(law.sample(size, asked.seed + i)).value for i in range(GROUPS)])}"
+    )
+    image, panels = (
+        law.sample(1, asked.seed, 3)[0].astype(np.float32),
+        [by_steps(f"W2 to {LAW}", common.estimates(few))],
+    )
     parts = [_information(asked, found), chart(asked, "schedules.png", _panels(found), "What is left of an image")]
     parts.append(_skipping(asked, skipped, exact))
     text = f"Sliced W2 to `{LAW}`, the exact network of each schedule, {GROUPS} groups of {size}; {exact}."
-    parts += ["## Few steps", text, _pair(estimates(few), than_linear(few))]
+    parts += ["## Few steps", text, _pair(common.estimates(few), than_linear(few))]
     said = [fast(found), harm(skipped), samples_say(than_linear(few), f"`{LAW}`")]
     if asked.data:
-        real = real_digits(asked.data, REAL, asked.seed)
+        real = common.real_digits(asked.data, REAL, asked.seed)
         image = real.images[3]
         there, more = on_network(real.images, asked.n, asked.seed)
         text = f"""\
@@ -178,7 +173,9 @@ def _pair(found: Table, more: Differences) -> str:
 
 def _strip(asked: Settings, image: NDArray[np.float32]) -> str:
     z = np.random.default_rng(asked.seed).standard_normal(image.shape)
-    rows = {name: np.stack([at.alpha * image + at.sigma * z for at in levels(schedule(name))[::2]]) for name in NAMES}
+    rows = {
+        name: np.stack([at.alpha * image + at.sigma * z for at in levels(get_scheduler(name))[::2]]) for name in NAMES
+    }
     return samples_grid(asked, "schedules-strip.png", rows, "From t = 0 to T - 1, a tenth of the chain apart")
 
 
@@ -186,16 +183,18 @@ def _information(asked: Settings, found: dict[str, Fall]) -> str:
     places = (0, 5, 10, 15, 20)
     heads = tuple(f"t = {SHARES[i]:.2g} T" for i in places)
     snr = [(name, *(f"{fall.log_snr[i]:.1f}" for i in places)) for name, fall in found.items()]
-    bits = [(name, *(str(across(fall.bits[:, i])) for i in places)) for name, fall in found.items()]
-    unknown = [(name, *(str(across(fall.unknown[:, i])) for i in places)) for name, fall in found.items()]
+    bits = [(name, *(str(common.across(fall.bits[:, i])) for i in places)) for name, fall in found.items()]
+    unknown = [(name, *(str(common.across(fall.unknown[:, i])) for i in places)) for name, fall in found.items()]
     tables = [table((head, *heads), rows) for head, rows in (("log-SNR", snr), ("bits", bits), ("unknown", unknown))]
     return "\n\n".join([f"## Information\n\n{asked.closed} samples of `{LAW}`. {MEANING}", *tables])
 
 
 def _skipping(asked: Settings, found: dict[str, dict[float, NDArray[np.float64]]], exact: str) -> str:
     heads = ("skipped", *(f"{share:.0%}" for share in SKIPPED))
-    rows = [(name, *(str(across(one)) for one in row.values())) for name, row in found.items()]
-    costs = [(name, *(str(across(row[share] - row[0.0])) for share in SKIPPED[1:])) for name, row in found.items()]
+    rows = [(name, *(str(common.across(one)) for one in row.values())) for name, row in found.items()]
+    costs = [
+        (name, *(str(common.across(row[share] - row[0.0])) for share in SKIPPED[1:])) for name, row in found.items()
+    ]
     text = f"""\
 Sliced W2 of `ddpm` with the exact network of each schedule, {DENSE} steps for the whole chain; what is left of it
 begins at pure noise. {GROUPS} groups of {asked.closed // GROUPS}; {exact}."""
@@ -206,8 +205,11 @@ begins at pure noise. {GROUPS} groups of {asked.closed // GROUPS}; {exact}."""
 
 def _panels(found: dict[str, Fall]) -> list[Panel]:
     def panel(title: str, values: list[NDArray[np.float64]]) -> Panel:
-        lines = [Line(name, SHARES, y, colour(i)) for i, (name, y) in enumerate(zip(found, values, strict=True))]
-        return Panel(title, lines, "t / T")
+        lines = [
+            PlotLine(name=name, x=SHARES, y=y, colour=pick_colour(i))
+            for i, (name, y) in enumerate(zip(found, values, strict=True))
+        ]
+        return Panel(title=title, lines=lines, x_label="t / T")
 
     bits = [fall.bits.mean(axis=0) for fall in found.values()]
     unknown = [fall.unknown.mean(axis=0) for fall in found.values()]

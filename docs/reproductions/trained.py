@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 import dtool
 from dtool.data.images import Images, load
-from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec
-from dtool.networks.unet import UNetConfig
+from dtool.models.network import Network
+from dtool.models.spec import NetworkSpec
+from dtool.models.unet import UNetConfig
 from dtool.plan.prediction import output_map
-from dtool.schedulers import schedule
+from dtool.schedulers import get_scheduler
 from dtool.schedulers.schedule import Schedule
 from dtool.training.config import TrainConfig
-from dtool.training.device import accelerator
+from dtool.training.device import make_accelerator
 from dtool.training.loop import Trainer
 from dtool.training.loss import Loss
 
@@ -49,7 +49,7 @@ class MeanLoss(Loss):
     def __call__(self, output: Tensor, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """The loss, a scalar, from the network's output (B, *)."""
         share, kept = self.weights[:, t].reshape(2, -1, 1, 1, 1)
-        return (output - share * x0 - kept * self.noisy(x0, eps, t)).square().mean()
+        return (output - share * x0 - kept * self.add_noise(x0, eps, t)).square().mean()
 
 
 class AsImage(nn.Module):
@@ -88,8 +88,8 @@ def train(output: str, images: Images, steps: int, seed: int) -> Trained:
         steps=steps, batch_size=BATCH, lr=RATE, ema=0.99, label_dropout=0.0, seed=seed, prediction=said
     )
     shape = UNetConfig(channels=1, width=WIDTH, multipliers=MULTIPLIERS, classes=len(images.class_names))
-    made = schedule(SCHEDULE)
-    trainer = Trainer(config, shape, images, made, accelerator("cpu", "no"))
+    made = get_scheduler(SCHEDULE)
+    trainer = Trainer(config, shape, images, made, make_accelerator("cpu", "no"))
     if output == "mean":
         trainer.loss = MeanLoss(made)
     loss = 0.0
@@ -113,7 +113,7 @@ def train_all(images: Images, steps: int, seed: int) -> dict[str, Trained]:
 @torch.no_grad()
 def errors(trained: dict[str, Trained], held: Digits, times: tuple[int, ...], seed: int) -> Values:
     """The root mean square error of each image's predicted x0 before clipping, by output and time; the same noise."""
-    made, found = schedule(SCHEDULE), _empty(trained)
+    made, found = get_scheduler(SCHEDULE), _empty(trained)
     x0, label = held.images.astype(np.float64), torch.from_numpy(held.labels)
     for t in times:
         z = np.random.default_rng([seed, t]).standard_normal(x0.shape)

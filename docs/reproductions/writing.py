@@ -13,9 +13,9 @@ import numpy as np
 from common import Estimate, Settings
 from numpy.typing import NDArray
 
-from dtool.cli.plot import Line, Panel, colour, figure
-from dtool.files import write_atomically
-from dtool.picture import Row, labelled, pixels
+from dtool.cli.show.plot import Panel, PlotLine, draw_figure, pick_colour
+from dtool.util.files import write_atomically
+from dtool.util.pictures import TileRow, draw_labelled_grid, to_pixels
 
 ORDER = ("noise", "ddim_table1", "schedules", "likelihood", "prediction")
 ALONE = "Without `--data` this is the closed form alone; nothing was measured on a trained network."
@@ -49,11 +49,19 @@ def by_steps(title: str, found: dict[str, dict[int, Estimate]]) -> Panel:
     lines = []
     for i, (name, row) in enumerate(found.items()):
         x, y = np.log10(list(row)), np.array([max(one.value, 10.0**low) for one in row.values()])
-        lines.append(Line(spelt(name), x, y, colour(i), (x, y)))
+        lines.append(PlotLine(name=spelt(name), x=x, y=y, colour=pick_colour(i), dots=(x, y)))
     steps = sorted({count for row in found.values() for count in row})
     edge = "" if (every > 0).all() else " (0 and less: at the edge)"
     marks = [(log10(count), str(count)) for count in steps]
-    return Panel(spelt(title) + edge, lines, "steps", log=True, low=low, high=max(high, low + 1), x_ticks=marks)
+    return Panel(
+        title=spelt(title) + edge,
+        lines=lines,
+        x_label="steps",
+        log=True,
+        low=low,
+        high=max(high, low + 1),
+        x_ticks=marks,
+    )
 
 
 def spelt(text: str) -> str:
@@ -72,13 +80,13 @@ def save(settings: Settings, name: str, picture: Any) -> str:
 
 def chart(settings: Settings, name: str, panels: Sequence[Panel], title: str) -> str:
     """Panels as a picture beside the page."""
-    return save(settings, name, figure(panels, title))
+    return save(settings, name, draw_figure(panels, title))
 
 
 def samples_grid(settings: Settings, name: str, rows: dict[str, NDArray[Any]], title: str) -> str:
     """Images (k, 1, H, W) row by row as a picture beside the page."""
-    made = [Row(spelt(label), "", pixels(images)) for label, images in rows.items()]
-    return save(settings, name, labelled(made, (), title, side=56))
+    made = [TileRow(name=spelt(label), note="", tiles=to_pixels(images)) for label, images in rows.items()]
+    return save(settings, name, draw_labelled_grid(made, (), title, side=56))
 
 
 def wrapped(text: str) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.load import network as wrapped
 from dtool.errors import DtoolError
-from dtool.networks.network import Network
+from dtool.models.network import Network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
+from dtool.run.own_function import network as wrapped
 
 _PREDICTIONS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
 _VARIANCES = {"tilde": "fixed_small", "beta": "fixed_large"}
@@ -28,7 +28,7 @@ class NoEquivalentError(DtoolError):
 
 
 @dataclass(frozen=True)
-class Equivalent:
+class DiffusersRecipe:
     """A recipe in diffusers' words: the scheduler's class, its configuration, and what each of its steps is told.
 
     `clips`: whether it keeps predicted images within -1 … 1, as it is configured.
@@ -40,13 +40,15 @@ class Equivalent:
     clips: bool = False
 
 
-def equivalent(recipe: Recipe, network: Network, steps: int, *, clip: bool) -> Equivalent:
+def translate_recipe(recipe: Recipe, network: Network, steps: int, *, clip: bool) -> DiffusersRecipe:
     """What diffusers calls `recipe` for this network; raises NoEquivalentError if it has no such thing."""
     levels, rule = network.schedule, recipe.rule
     if network.prediction not in _PREDICTIONS or levels.coordinates != "vp" or network.spec.learned_variance:
         raise NoEquivalentError(
             "its schedulers are set up here for networks of eps, x0 or v, their variance not learned"
         )
+    if network.spec.conditions or network.spec.time != "index":
+        raise NoEquivalentError("the loop around it here tells a network x, an index and a class, and nothing else")
     if recipe.scheduler is not None and recipe.scheduler.hash != levels.hash:
         raise NoEquivalentError("its schedulers sample on the schedule that the network was trained on")
     if clip and network.spec.data_range != (-1.0, 1.0):
@@ -56,26 +58,26 @@ def equivalent(recipe: Recipe, network: Network, steps: int, *, clip: bool) -> E
         "num_train_timesteps": levels.T,
         "trained_betas": levels.betas.astype(np.float32),
         "prediction_type": _PREDICTIONS[network.prediction],
-        **_spacing(recipe, levels.T, steps),
+        **_translate_spacing(recipe, levels.T, steps),
     }
     if rule.name in ("ddim", "ddpm") and not config.get("use_karras_sigmas"):
         config |= {"clip_sample": clip, "clip_sample_range": 1.0}
         if rule.name == "ddim":
-            return Equivalent(
+            return DiffusersRecipe(
                 "DDIMScheduler",
                 config,
                 {"eta": options["eta"], "use_clipped_model_output": options["use_clipped"]},
                 clip,
             )
         if options["sigma"] in _VARIANCES:
-            return Equivalent("DDPMScheduler", config | {"variance_type": _VARIANCES[options["sigma"]]}, {}, clip)
+            return DiffusersRecipe("DDPMScheduler", config | {"variance_type": _VARIANCES[options["sigma"]]}, {}, clip)
     if rule.name in _MULTISTEP and options.get("eta", 1.0) == 1.0:
         config |= {"algorithm_type": _MULTISTEP[rule.name], "solver_order": 2, "solver_type": options["variant"]}
-        return Equivalent("DPMSolverMultistepScheduler", config)
+        return DiffusersRecipe("DPMSolverMultistepScheduler", config)
     raise NoEquivalentError(f"it has no {recipe}, or not one that is set up here")
 
 
-def _spacing(recipe: Recipe, total: int, steps: int) -> dict[str, Any]:
+def _translate_spacing(recipe: Recipe, total: int, steps: int) -> dict[str, Any]:
     """The same grid of times in diffusers' words."""
     place = recipe.spacing.token if recipe.spacing else DEFAULT_SPACING
     if place == "trailing":
@@ -87,7 +89,7 @@ def _spacing(recipe: Recipe, total: int, steps: int) -> dict[str, Any]:
     raise NoEquivalentError(f"its {recipe.rule.name} has no spacing {place}, or not one that is set up here")
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether diffusers is there, and PyTorch, without which it does nothing."""
     return all(importlib.util.find_spec(name) is not None for name in ("diffusers", "torch"))
 
@@ -99,7 +101,13 @@ class DiffusersLoop:
     """
 
     def __init__(
-        self, network: Network, equal: Equivalent, steps: int, labels: NDArray[np.int64] | None, guidance: float, n: int
+        self,
+        network: Network,
+        equal: DiffusersRecipe,
+        steps: int,
+        labels: NDArray[np.int64] | None,
+        guidance: float,
+        n: int,
     ) -> None:
         module = importlib.import_module("diffusers")
         module.utils.logging.set_verbosity_error()
@@ -113,7 +121,7 @@ class DiffusersLoop:
         self._shape = (n, *network.shape)
         self._twice = labels is not None and guidance not in (0, 1)
         if labels is not None:
-            none = np.full_like(labels, network.classes)
+            none = np.full_like(labels, network.spec.null_label)
             labels = np.concatenate([none, labels]) if self._twice else labels if guidance else none
         self._label = () if labels is None else (network.array(labels),)
         self._scheduler: Any = None
@@ -135,11 +143,11 @@ class DiffusersLoop:
     def _output(self, x: Any, t: Any) -> Any:
         """What the network says, guided: a tensor."""
         if not self._twice:
-            return self._called(x, t)
-        without, with_class = self._called(self._tensors.concatenate([x, x]), t).chunk(2)
+            return self._call_network(x, t)
+        without, with_class = self._call_network(self._tensors.concatenate([x, x]), t).chunk(2)
         return without + self._scale * (with_class - without)
 
-    def _called(self, x: Any, t: Any) -> Any:
+    def _call_network(self, x: Any, t: Any) -> Any:
         if self._network is self._tensors:
             return self._network.predict(x, t.expand(len(x)).to(x.dtype), *self._label)
         time = np.full(len(x), float(t), dtype=np.float32)

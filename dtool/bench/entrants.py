@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from dtool.backends.fused import FusedNetwork
-from dtool.backends.load import compiled, load
-from dtool.bench.diffusers_loop import Equivalent, NoEquivalentError, equivalent, installed
+from dtool.bench.diffusers_loop import DiffusersRecipe, NoEquivalentError, is_installed, translate_recipe
 from dtool.errors import DtoolError, UsageError
-from dtool.networks.network import Network
-from dtool.networks.spec import NetworkSpec
-from dtool.plan.plan import Plan
+from dtool.models.description import UNDESCRIBED, Description
+from dtool.models.network import Network
+from dtool.models.runtime import Runtime
+from dtool.models.spec import NetworkSpec
+from dtool.plan.compiled_plan import Plan
 from dtool.plan.recipe import Recipe
+from dtool.run.load import compile_network, open_source
+from dtool.run.sampler_file import FusedNetwork
 
 ONNX, FUSED, DIFFUSERS = "ONNX Runtime", "the fused file", "diffusers"
 GRAPH, FROM_HOST = "dtool.sample, CUDA graph", "dtool.sample, arrays from the host"
 COMPILED = "PyTorch compiled, dtool.sample"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entrants:
     """`main`: the network that all ratios are about. `beside`: the same one on PyTorch, if that is not `main`.
 
@@ -34,112 +35,129 @@ class Entrants:
     main: Network
     beside: Network | None = None
     fused: Network | None = None
-    equal: Equivalent | None = None
+    equal: DiffusersRecipe | None = None
     skipped: dict[str, str] = field(default_factory=dict)
     others: dict[str, Network] = field(default_factory=dict)
 
 
 def gather(
     network: Network, source: Path | str | None, recipe: Recipe, plan: Plan, *,
-    clip: bool, fused: Path | str | None, keep: bool, folder: Path, where: Mapping[str, Any],
-    compile: bool = False, cuda_graph: bool = False,  # noqa: A002 - PyTorch's own word for it
+    clip: bool, fused: Path | str | None, folder: Path, runtime: Runtime,
 ) -> Entrants:  # fmt: skip
     """Everyone who can be had, with exports in `folder`.
 
     source: the file of a network on ONNX Runtime; None for the package's own. fused: an exported sampler that is there
-    already. keep: leave a PyTorch network on PyTorch. where: arguments of `dtool.load`, beside the
-    network's device. compile, cuda_graph: who else takes part.
+    already. runtime: where exported files run, if the network's device does not say it all; `backend="torch"` leaves a
+    PyTorch network on PyTorch, `compile` and `cuda_graph` say who else takes part.
     Raises DtoolError if `fused` cannot be loaded, or is for another kind of network.
     """
     skipped: dict[str, str] = {}
-    where = {"device": network.device} | dict(where)
-    said = network.spec if source is not None and network.backend == "onnxruntime" else None
+    place = _choose_place(network, runtime)
+    keep = runtime.backend == "torch" and network.backend == "torch"
+    own = network.spec if source is not None and network.backend == "onnxruntime" else UNDESCRIBED
     main, beside, origin = network, None, source if network.backend == "onnxruntime" else network
     if network.backend == "torch" and not keep:
         file = folder / "network.onnx"
-        main = _exported(network, file, ONNX, skipped, where) or network
+        main = _export_network(network, file, ONNX, skipped, place) or network
         beside, origin = (network, file) if main is not network else (None, network)
     if fused is not None:
-        whole: Network | None = _loaded(fused, main, where)
-    elif keep and network.backend == "torch":
+        whole: Network | None = _load_fused(fused, main, place)
+    elif keep:
         whole, skipped[FUSED] = None, "it runs on ONNX Runtime, and the backend torch was asked for"
     else:
-        whole = _exported(origin, folder / "sampler.onnx", FUSED, skipped, where, plan=plan, said=said)
-    others = _from_host(main, origin, skipped, said)
-    if cuda_graph:
-        others |= _graph(main, origin, skipped, {"spec": said} | where)
-    if compile:
-        others |= _compiled(beside or main, skipped)
-    return Entrants(main, beside, whole, _equal(main, recipe, plan.steps, clip, skipped), skipped, others)
+        whole = _export_network(origin, folder / "sampler.onnx", FUSED, skipped, place, plan=plan, description=own)
+    others = _load_on_host(main, origin, skipped, own)
+    if runtime.cuda_graph:
+        others |= _load_with_graph(main, origin, skipped, own, place)
+    if runtime.compile:
+        others |= _compile_network(beside or main, skipped)
+    return Entrants(
+        main=main,
+        beside=beside,
+        fused=whole,
+        equal=_find_equivalent(main, recipe, plan, clip, skipped),
+        skipped=skipped,
+        others=others,
+    )
 
 
-def _from_host(
-    main: Network, origin: Any, skipped: dict[str, str], said: NetworkSpec | None = None
+def _choose_place(network: Network, runtime: Runtime) -> Runtime:
+    """Where exported files run: on the network's device, unless another or a provider is asked for."""
+    there = runtime.provider is not None or runtime.device != "auto"
+    device = runtime.device if there else network.device
+    return replace(runtime, device=device, backend=None, compile=False, cuda_graph=False)
+
+
+def _load_on_host(
+    main: Network, origin: Any, skipped: dict[str, str], description: NetworkSpec | Description
 ) -> dict[str, Network]:
-    """A network whose arrays stay on the GPU, called from the host as well. said: what its file is."""
+    """A network whose arrays stay on the GPU, called from the host as well. description: of its file."""
     if main.backend != "onnxruntime" or main.device == "cpu" or not hasattr(main, "place"):
         return {}
-    from dtool.backends.onnxruntime_backend import OnnxNetwork
+    from dtool.run.onnxruntime_backend import OnnxNetwork
 
     try:
-        with _file(origin) as path:
-            return {FROM_HOST: OnnxNetwork(path, said, device=main.device)}
+        with _locate_file(origin) as path:
+            return {FROM_HOST: OnnxNetwork(path, description, Runtime(device=main.device))}
     except DtoolError as error:
-        skipped[FROM_HOST] = _reason(error)
+        skipped[FROM_HOST] = _format_reason(error)
         return {}
 
 
-def _graph(main: Network, origin: Any, skipped: dict[str, str], where: Mapping[str, Any]) -> dict[str, Network]:
+def _load_with_graph(
+    main: Network, origin: Any, skipped: dict[str, str], description: NetworkSpec | Description, place: Runtime
+) -> dict[str, Network]:
     try:
         if main.backend != "onnxruntime":
             raise DtoolError("it is for ONNX Runtime, and the network is not on it")
-        with _file(origin) as path:
-            return {GRAPH: load(path, cuda_graph=True, **where)}
+        with _locate_file(origin) as path:
+            return {GRAPH: open_source(path, description, replace(place, cuda_graph=True))}
     except DtoolError as error:
-        skipped[GRAPH] = _reason(error)
+        skipped[GRAPH] = _format_reason(error)
         return {}
 
 
-def _compiled(network: Network, skipped: dict[str, str]) -> dict[str, Network]:
+def _compile_network(network: Network, skipped: dict[str, str]) -> dict[str, Network]:
     try:
-        return {COMPILED: compiled(network)}
+        return {COMPILED: compile_network(network)}
     except DtoolError as error:
-        skipped[COMPILED] = _reason(error)
+        skipped[COMPILED] = _format_reason(error)
         return {}
 
 
-def _file(origin: Path | str | None) -> AbstractContextManager[Path]:
+def _locate_file(origin: Path | str | None) -> AbstractContextManager[Path]:
     """A network's file: the package's own, if there is no other."""
-    return as_file(files("dtool.networks") / "digits.onnx") if origin is None else nullcontext(Path(origin))
+    return as_file(files("dtool.models") / "digits.onnx") if origin is None else nullcontext(Path(origin))
 
 
-def _exported(
+def _export_network(
     origin: Network | Path | str | None,
     path: Path,
     name: str,
     skipped: dict[str, str],
-    where: Mapping[str, Any],
+    place: Runtime,
     plan: Plan | None = None,
-    said: NetworkSpec | None = None,
+    description: NetworkSpec | Description = UNDESCRIBED,
 ) -> Network | None:
     """The network, or with a plan the whole sampler, as an ONNX file on the device; None if that cannot be had.
 
-    said: what an ONNX file at `origin` is, as it was told when it was opened.
+    description: of an ONNX file at `origin`, as it was opened with.
     """
     from dtool.export import export
 
     try:
         # A sampler as `dtool export` makes it by default: checked, and in the form that the check allows.
-        export(origin, path, plan=plan, spec=said, check=plan is not None and where.get("device") == "cpu")
-        return load(path, **where)
+        spec = description if isinstance(description, NetworkSpec) else None
+        export(origin, path, plan=plan, spec=spec, check=plan is not None and place.device == "cpu")
+        return open_source(path, runtime=place)
     except DtoolError as error:
-        skipped[name] = _reason(error)
+        skipped[name] = _format_reason(error)
         return None
 
 
-def _loaded(path: Path | str, main: Network, where: Mapping[str, Any]) -> Network:
+def _load_fused(path: Path | str, main: Network, place: Runtime) -> Network:
     """The exported sampler in a file that the user named."""
-    whole = load(path, **where)
+    whole = open_source(path, runtime=place)
     if not isinstance(whole, FusedNetwork):
         raise UsageError(f"{path} holds a network alone, no sampler", "make one with: dtool export --recipe …")
     if (whole.shape, whole.classes) != (main.shape, main.classes):
@@ -151,16 +169,21 @@ def _loaded(path: Path | str, main: Network, where: Mapping[str, Any]) -> Networ
     return whole
 
 
-def _equal(network: Network, recipe: Recipe, steps: int, clip: bool, skipped: dict[str, str]) -> Equivalent | None:
-    if not installed():
+def _find_equivalent(
+    network: Network, recipe: Recipe, plan: Plan, clip: bool, skipped: dict[str, str]
+) -> DiffusersRecipe | None:
+    if not is_installed():
         skipped[DIFFUSERS] = "not installed: pip install diffusers torch"
         return None
+    if not ((plan.guided == 1).all() and plan.rescale == 0 and not plan.compares.any()):
+        skipped[DIFFUSERS] = "its pipelines guide every step alike"
+        return None
     try:
-        return equivalent(recipe, network, steps, clip=clip)
+        return translate_recipe(replace(recipe, guidance=None), network, plan.steps, clip=clip)
     except NoEquivalentError as error:
         skipped[DIFFUSERS] = str(error)
         return None
 
 
-def _reason(error: DtoolError) -> str:
+def _format_reason(error: DtoolError) -> str:
     return f"{error} ({error.hint})" if error.hint else str(error)

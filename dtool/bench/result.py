@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dtool.bench.measure import Quartiles, quartiles
-from dtool.machine import Machine
+from dtool.measure.machine import Machine
+from dtool.measure.timing import Quartiles, quartiles
 
 UNSTEADY = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timing:
     """One way of drawing the images of one batch size: `seconds` of each round.
 
@@ -55,12 +55,14 @@ class Timing:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """Ways of running one plan, side by side. `reference`: the way that the ratios are to.
 
-    `images_at_a_time`: the micro-batch of all but the ways in one batch. `calls`: network calls an image. `skipped`:
-    who could not take part, and why. `notes`: what else should be known.
+    `images_at_a_time`: the micro-batch of all but the ways in one batch. `calls`: network calls per image;
+    `evaluations`: the same, those that guidance makes with and without the conditions counted twice. `guidance`: as it
+    is typed, "none" for none; `scale`: its scale. `skipped`: who could not take part, and why. `notes`: what else
+    should be known.
     """
 
     machine: Machine
@@ -71,8 +73,10 @@ class Benchmark:
     plan: str
     steps: int
     calls: int
+    evaluations: int
     rounds: int
-    guidance: float | None
+    guidance: str
+    scale: float
     images_at_a_time: int
     reference: str
     timings: tuple[Timing, ...]
@@ -82,9 +86,10 @@ class Benchmark:
     @property
     def title(self) -> str:
         """What was run, in a line."""
-        guided = "no guidance" if self.guidance is None else f"guidance {self.guidance:g}"
+        guided = "no guidance" if self.guidance == "none" else f"guidance {self.guidance}"
+        more = f" ({self.evaluations} evaluations)" if self.evaluations != self.calls else ""
         return (
-            f"{self.model}: {self.recipe}, {self.steps} steps, {self.calls} calls an image, {guided}, "
+            f"{self.model}: {self.recipe}, {self.steps} steps, {self.calls} calls{more} per image, {guided}, "
             f"{self.images_at_a_time} at a time, {self.backend} on {self.device}"
         )
 
@@ -96,13 +101,13 @@ class Benchmark:
     @property
     def warnings(self) -> list[str]:
         """Why these figures are not final, if they are not."""
-        found = ["the machine is busy: these figures are not final"] if self.machine.busy else []
+        texts = ["the machine is busy: these figures are not final"] if self.machine.busy else []
         spreads = [(t.time.high - t.time.low) / t.time.median for t in self.timings if t.name == self.reference]
         if self.rounds > 1 and max(spreads) > UNSTEADY:
-            found.append(
+            texts.append(
                 f"the machine is not steady: the quartiles of the reference's own times are {max(spreads):.0%} apart"
             )
-        return found
+        return texts
 
     def groups(self) -> Iterator[tuple[int, list[Timing]]]:
         """(batch, its timings)."""
@@ -111,10 +116,10 @@ class Benchmark:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        names = ("model", "backend", "device", "recipe", "plan", "steps", "calls", "guidance", "images_at_a_time")
+        names = ("model", "backend", "device", "recipe", "plan", "steps", "calls", "evaluations", "guidance", "scale")
         return {
             "machine": self.machine.to_dict(),
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in (*names, "images_at_a_time")},
             "rounds": self.rounds,
             "reference": self.reference,
             "timings": [timing.to_dict() for timing in self.timings],
@@ -138,15 +143,15 @@ class Benchmark:
         lines = [f"{self.title}.", f"{self.method}.", "", head, "|---:|---|---|---:|---|---|"]
         for timing in self.timings:
             difference = "-" if timing.difference is None else f"{timing.difference:.1e}"
-            time = between(timing.time, 1e3)
-            cells = [timing.batch, timing.name, time, f"{timing.images_per_second:.4g}", between(timing.ratio)]
+            time = format_range(timing.time, 1e3)
+            cells = [timing.batch, timing.name, time, f"{timing.images_per_second:.4g}", format_range(timing.ratio)]
             lines.append(f"| {' | '.join(map(str, cells))} | {difference} |")
         remarks = [f"- without {name}: {reason}" for name, reason in self.skipped.items()]
         remarks += [f"- {note}" for note in (*self.notes, *self.warnings)]
         return "\n".join([*lines, *(["", *remarks] if remarks else [])])
 
 
-def between(values: Quartiles, scale: float = 1.0) -> str:
+def format_range(values: Quartiles, scale: float = 1.0) -> str:
     """`median (lower … upper)`, four significant digits."""
     low, median, high = (f"{value * scale:#.4g}".rstrip(".") for value in values)
     return f"{median} ({low} … {high})"

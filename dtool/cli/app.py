@@ -26,33 +26,33 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 
 @dataclass(frozen=True)
-class Lazy:
-    """A command that is not imported yet: where its function is, one line of help, and the panel it is listed in."""
+class LazyCommand:
+    """A command that is not imported yet: one line of help, and the panel it is listed in."""
 
-    target: str
     help: str
     panel: str
 
 
 COMMANDS = {
-    "sample": Lazy("dtool.cli.sample:sample", "Draw samples from a network, and write them as a picture.", PICTURES),
-    "compare": Lazy("dtool.cli.compare:compare", COMPARE_HELP, PICTURES),
-    "forward": Lazy("dtool.cli.forward:forward", "Show how each schedule destroys an image.", PICTURES),
-    "recommend": Lazy("dtool.cli.recommend:recommend", "Find the best recipe within a budget.", PICTURES),
-    "plan": Lazy("dtool.cli.plan:plan", "Show the table that a recipe compiles to, or that is in a file.", TABLES),
-    "check": Lazy("dtool.cli.check:check", "Examine a sampler: is it what it says it is?", TABLES),
-    "samplers": Lazy("dtool.cli.samplers:samplers", "List the samplers by family, or show one of them.", TABLES),
-    "schedulers": Lazy("dtool.cli.schedulers:schedulers", "List or draw the noise schedules.", TABLES),
-    "spacings": Lazy("dtool.cli.spacings:spacings", "List the spacings: where on a schedule the steps fall.", TABLES),
-    "metrics": Lazy("dtool.cli.metrics:metrics", "List the metrics: how far samples are from data.", MEASURES),
-    "likelihood": Lazy(
-        "dtool.cli.likelihood:likelihood", "How probable a network finds images, in bits a dimension.", MEASURES
+    "sample": LazyCommand("Draw samples from a network, and write them as a picture.", PICTURES),
+    "compare": LazyCommand(COMPARE_HELP, PICTURES),
+    "forward": LazyCommand("Show how each schedule destroys an image.", PICTURES),
+    "recommend": LazyCommand("Find the best recipe within a budget.", PICTURES),
+    "plan": LazyCommand("Show the table that a recipe compiles to, or that is in a file.", TABLES),
+    "check": LazyCommand("Examine a sampler: is it what it says it is?", TABLES),
+    "samplers": LazyCommand("List the samplers by family, or show one of them.", TABLES),
+    "schedulers": LazyCommand("List or draw the noise schedules.", TABLES),
+    "guidances": LazyCommand("List the ways of guidance: how far each step goes.", TABLES),
+    "spacings": LazyCommand("List the spacings: where on a schedule the steps fall.", TABLES),
+    "metrics": LazyCommand("List the metrics: how far samples are from data.", MEASURES),
+    "likelihood": LazyCommand("How probable a network finds images, in bits per dimension.", MEASURES
     ),
-    "train": Lazy("dtool.cli.train:train", TRAIN_HELP, NETWORKS),
-    "export": Lazy("dtool.cli.export:export", EXPORT_HELP, NETWORKS),
-    "bench": Lazy("dtool.cli.bench:bench", BENCH_HELP, NETWORKS),
-    "plugins": Lazy("dtool.cli.plugins:plugins", "List the installed plugins and what they offer.", ABOUT),
-    "env": Lazy("dtool.cli.env:env", "Print versions and devices, for a bug report.", ABOUT),
+    "model": LazyCommand("Show what a model is, takes and gives, and its makers' recipe.", NETWORKS),
+    "train": LazyCommand(TRAIN_HELP, NETWORKS),
+    "export": LazyCommand(EXPORT_HELP, NETWORKS),
+    "bench": LazyCommand(BENCH_HELP, NETWORKS),
+    "plugins": LazyCommand("List the installed plugins and what they offer.", ABOUT),
+    "env": LazyCommand("Print versions and devices, for a bug report.", ABOUT),
 }  # fmt: skip
 
 
@@ -78,50 +78,50 @@ class LazyGroup(TyperGroup):
         """The real command, imported now that it is needed."""
         name = args[0]
         if name in COMMANDS:
-            return name, command(name, args[1:]), args[1:]
+            return name, load_command(name, args[1:]), args[1:]
         if name.startswith("-"):
             return super().resolve_command(ctx, args)
         raise UsageError(f"there is no command {name!r}", did_you_mean(name, COMMANDS))
 
 
-def command(name: str, args: list[str]) -> Any:
+def load_command(name: str, args: list[str]) -> Any:
     """The command `name`, built for these arguments: one with a parameter `options` gets those of the sampler."""
-    module, _, attribute = COMMANDS[name].target.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    examples = "\n\n".join(f"{' ' * 2}{line}" for line in getattr(importlib.import_module(module), "EXAMPLES", ()))
+    module = importlib.import_module(f"dtool.cli.commands.{name}")
+    function: Callable[..., Any] = getattr(module, name)
+    examples = "\n\n".join(f"{' ' * 2}{line}" for line in getattr(module, "EXAMPLES", ()))
     rule = None
     if "options" in inspect.signature(function).parameters:
-        from dtool.cli.options import chosen_sampler, with_options
+        from dtool.cli.flags.sampler_options import find_chosen_sampler, with_options
 
         try:
-            rule = chosen_sampler(args)
+            rule = find_chosen_sampler(args)
         except UsageError:  # what a file holds runs without its sampler; what was typed is refused again here
-            rule = chosen_sampler([word for word in args if not word.endswith(".onnx")])
+            rule = find_chosen_sampler([word for word in args if not word.endswith(".onnx")])
         function = with_options(function, rule)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    single.command(name, epilog=_escaped(f"Examples:\n\n{examples}") if examples else None, context_settings=HELP)(
+    single.command(name, epilog=_escape(f"Examples:\n\n{examples}") if examples else None, context_settings=HELP)(
         function
     )
     built: Any = typer.main.get_command(single)
-    built.rule = rule
-    built.help = _reflowed(built.help or "")
+    built.rule, built.typed = rule, args
+    built.help = _reflow(built.help or "")
     for parameter in built.params:
-        parameter.help = _escaped(parameter.help or "")
+        parameter.help = _escape(parameter.help or "")
     return built
 
 
-def _reflowed(text: str) -> str:
+def _reflow(text: str) -> str:
     """A docstring as Rich should show it: lines as wide as the terminal, brackets as they are."""
-    paragraphs = _escaped(text).split("\n\n")
+    paragraphs = _escape(text).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """`text` for Rich, if typer uses it: a bracket is not markup."""
     return text.replace("[", r"\[") if HAS_RICH else text
 
 
-def app() -> Any:
+def build_app() -> Any:
     """The whole command line, ready to be called with a list of arguments."""
     # Without Rich, whose import would double the time of `dtool --help`.
     group = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP)

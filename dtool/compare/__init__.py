@@ -3,15 +3,16 @@
 The package itself can be called: `dtool.compare(net, ["ddim", "ddpm"], steps=[10, 20])`.
 """
 
-from dtool._callable import make_callable
-from dtool.compare.frechet import distance
-from dtool.compare.result import Comparison, Entry
+from dtool.compare.guidance_interval import GuidanceInterval, find_guidance_interval
+from dtool.compare.result import Comparison, ComparisonEntry
 from dtool.compare.run import compare
-from dtool.compare.solver import References, reference_solution, solver_error
-from dtool.data.pooled import statistics
+from dtool.compare.solver import ReferenceSolutions, reference_solution, solver_error
+from dtool.measure.pooled_pixels import distance, statistics
+from dtool.util.callable_package import make_callable
 
 __all__ = [
-    "Comparison", "Entry", "References", "compare", "distance", "reference_solution", "solver_error", "statistics",
+    "Comparison", "ComparisonEntry", "GuidanceInterval", "ReferenceSolutions", "compare", "distance",
+    "find_guidance_interval", "reference_solution", "solver_error", "statistics",
 ]  # fmt: skip
 
 make_callable(__name__, compare)

@@ -1,39 +1,40 @@
-"""Drawing for a comparison: recipes take turns while they are timed; then each draws its images, kept as they come."""
+"""Drawing for a comparison: recipes take turns while they are timed; then each draws its images, saved as they come."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.backends.fused import FusedNetwork
-from dtool.backends.sampling import Samples, sample
-from dtool.compare.parts import PART, Parts
-from dtool.compare.split import Split, watch
-from dtool.compare.timing import rounds
-from dtool.errors import UsageError
-from dtool.networks.labels import class_numbers
-from dtool.networks.network import Network
-from dtool.plan.plan import Plan
+from dtool.compare.kept_images import PART, ImageCache
+from dtool.compare.time_shares import TimeSplit, attach_clock
+from dtool.measure.timing import take_turns
+from dtool.models.conditions import make_trial_conditions
+from dtool.models.labels import assign_classes
+from dtool.models.network import Network
+from dtool.plan.compiled_plan import Plan
+from dtool.run.guided_plan import find_compared_rows, uses_comparison
+from dtool.run.prediction_check import warn_of_prediction
+from dtool.run.repeated_conditions import NOTHING_TOLD, RepeatedConditions
+from dtool.run.sampler_file import FusedNetwork
+from dtool.run.sampling import Samples, sample
 
-TIMED = 16  # images of a timed run
-MOST = 10_000  # images that a budget buys at most
-Tell = Callable[[int, int, str], None]
+TIMED_IMAGES = 16  # images of a timed run
+LabelledProgress = Callable[[int, int, str], None]
 
 
-@dataclass
-class Drawing:
-    """What all recipes of a comparison have in common, and how far it has come.
+@dataclass(kw_only=True)
+class ComparisonSampler:
+    """What all recipes of a comparison have in common, and the progress so far.
 
     labels: classes `(k,)`, repeated for more images; None: image i of a conditional network gets class i mod classes.
-    options: guidance, clip and batch_size as for `dtool.sample`. parts: where images are kept. tell(done, total, what):
-    after every network call, in network calls of one image.
+    told: prompts and other conditions, repeated in the same way.
+    options: clip and batch_size as for `dtool.sample`; guidance is in the plans. parts: where images are saved.
+    on_progress(done, total, what): after every network call, in network calls of one image.
     """
 
     network: Network
@@ -42,121 +43,99 @@ class Drawing:
     seed: int
     labels: NDArray[np.int64] | None
     options: dict[str, Any]
-    parts: Parts | None = None
-    tell: Tell | None = None
-    first: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False)  # images that are there
-    splits: dict[int, Split | None] = field(default_factory=dict, init=False)  # of the last timed round
+    told: RepeatedConditions = NOTHING_TOLD
+    parts: ImageCache | None = None
+    on_progress: LabelledProgress | None = None
+    first: dict[int, NDArray[np.float32]] = field(default_factory=dict, init=False)  # images drawn so far
+    splits: dict[int, TimeSplit | None] = field(default_factory=dict, init=False)  # of the last timed round
     done: int = field(default=0, init=False)
     total: int = field(default=0, init=False)
 
     def warm_up(self) -> None:
-        """An image by each plan where a file holds a whole sampler; else a few network calls of the usual size."""
+        """One image by each plan for a file that is a whole sampler; else a few network calls of the usual size."""
         if isinstance(self.network, FusedNetwork):
             for plan in self.plans:
                 self._run(plan, range(1), None)
             return
-        guidance, batch = self.options.get("guidance"), self.options.get("batch_size")
-        warm_up(self.network, batch or self.network.micro_batch, guidance)
+        warn_of_prediction(self.network)  # here, since it is called with a clock while it is timed
+        batch = self.options.get("batch_size")
+        doubled = any(find_compared_rows(self.network.spec, plan).any() for plan in self.plans)
+        warm_up(self.network, batch or self.network.micro_batch, doubled)
 
-    def timed(self, count: int, repeats: int) -> list[list[float]]:
+    def time_plans(self, count: int, repeats: int) -> list[list[float]]:
         """The seconds that each plan takes for the first `count` images, in each of `repeats` rounds, in turns."""
         self.total += repeats * count * sum(plan.rows for plan in self.plans)
 
         def one(i: int) -> float:
-            watched = watch(self.network)
-            out = self._run(self.plans[i], range(count), f"{self.names[i]}: timing", network=watched)
+            clocked = attach_clock(self.network)
+            out = self._run(self.plans[i], range(count), f"{self.names[i]}: timing", network=clocked)
             self.first[i] = np.asarray(out.x0)
-            self.splits[i] = None if watched is None else watched.split(out.seconds)
+            self.splits[i] = None if clocked is None else clocked.split(out.seconds)
             return out.seconds
 
-        return rounds([partial(one, i) for i in range(len(self.plans))], repeats)
+        return take_turns([partial(one, i) for i in range(len(self.plans))], repeats)
 
     def resume(self, n: int) -> None:
-        """Take up the images that an interrupted run kept, and count the calls that the rest of the n will take."""
+        """Take up the images that an interrupted run saved, and count the calls that the rest of the n will take."""
         for i, plan in enumerate(self.plans):
-            kept = None if self.parts is None else self.parts.read(plan.hash)
-            if kept is not None and len(kept) >= len(self.first[i]):
-                self.first[i] = kept
+            cached = None if self.parts is None else self.parts.read(plan.hash)
+            if cached is not None and len(cached) >= len(self.first[i]):
+                self.first[i] = cached
             elif self.parts is not None and n > len(self.first[i]):
                 self.parts.write(plan.hash, 0, self.first[i])
             self.total += plan.rows * max(0, n - len(self.first[i]))
 
-    def images(self, i: int, n: int) -> NDArray[np.float32]:
-        """The first n images of the i-th plan `(n, *shape)`; those that are there already are not drawn again."""
+    def draw_images(self, i: int, n: int) -> NDArray[np.float32]:
+        """The first n images of the i-th plan `(n, *shape)`; those that exist already are not drawn again."""
         plan = self.plans[i]
-        found = [self.first[i][:n]]
+        parts = [self.first[i][:n]]
         for start in range(len(self.first[i]), n, PART):
             out = self._run(plan, range(start, min(n, start + PART)), self.names[i])
-            found.append(np.asarray(out.x0))
+            parts.append(np.asarray(out.x0))
             if self.parts is not None:
-                self.parts.write(plan.hash, start, found[-1])
-        self.first[i] = np.concatenate([self.first[i], *found[1:]])
+                self.parts.write(plan.hash, start, parts[-1])
+        self.first[i] = np.concatenate([self.first[i], *parts[1:]])
         return self.first[i][:n]
 
-    def split(self, i: int, times: float) -> Split | None:
-        """Where the time of the i-th plan went in its last timed round, times as much."""
-        found = self.splits[i]
-        return None if found is None else Split(**{part: times * value for part, value in found.to_dict().items()})
+    def scale_split(self, i: int, times: float) -> TimeSplit | None:
+        """Where the time of the i-th plan went in its last timed round, multiplied by `times`."""
+        split = self.splits[i]
+        return None if split is None else TimeSplit(**{part: times * value for part, value in split.to_dict().items()})
 
-    def traced(self, i: int, count: int) -> Samples:
+    def draw_traced(self, i: int, count: int) -> Samples:
         """The first `count` images of the i-th plan, with their steps."""
         return self._run(self.plans[i], range(count), None, trace=True)
 
-    def classes(self, ids: Sequence[int]) -> NDArray[np.int64] | None:
+    def assign_classes(self, ids: Sequence[int]) -> NDArray[np.int64] | None:
         """The classes of these images, None if the network is not conditional."""
-        if self.network.classes == 0:
-            return None
-        index = np.asarray(ids)
-        return index % self.network.classes if self.labels is None else self.labels[index % len(self.labels)]
+        return assign_classes(self.network, ids, self.labels)
 
     def _run(
         self, plan: Plan, ids: range, what: str | None, *, trace: bool = False, network: Network | None = None
     ) -> Samples:
-        labels = self.classes(ids)
+        labels = self.assign_classes(ids)
         before, calls = self.done, plan.rows * len(ids)
 
         def progress(done: int, total: int) -> None:
             self.done = before + calls * done // total
-            if self.tell is not None:
-                self.tell(self.done, self.total, what or "")
+            if self.on_progress is not None:
+                self.on_progress(self.done, self.total, what or "")
 
         return sample(
             network or self.network, plan, ids=ids, seed=self.seed, labels=None if labels is None else labels.tolist(),
-            trace=trace, progress=None if what is None or self.tell is None else progress, **self.options,
+            trace=trace, progress=None if what is None or self.on_progress is None else progress,
+            **self.told.take(ids, compared=uses_comparison(self.network.spec, plan)), **self.options,
         )  # fmt: skip
 
 
-def affordable(each: float, least: int, end: float, *, judging: float = 0.0, of: int = 1, most: int = MOST) -> int:
-    """How many images of every recipe can be drawn and judged until `end` (`time.monotonic()`), least to most.
+def warm_up(network: Network, batch: int, doubled: bool, calls: int = 2) -> None:
+    """A few network calls of the size that sampling makes, so that the first recipe does not pay for the start.
 
-    each: seconds for an image of every recipe. judging: what metrics take for `of` images; they compare all with all,
-    so that is with the square of their number. A tenth is left over.
+    doubled: whether guidance runs each image twice in a call.
     """
-    left = 0.9 * (end - time.monotonic())
-    if left <= 0:
-        return least
-    root = sqrt(each**2 + 4 * judging / of**2 * left)  # n solves judging·(n/of)² + each·n = left
-    return int(np.clip(2 * left / (each + root) if each + root > 0 else most, least, most))
-
-
-def warm_up(network: Network, batch: int, guidance: float | None, calls: int = 2) -> None:
-    """A few network calls of the size that sampling makes, so that the first recipe does not pay for the start."""
-    scale = network.spec.guidance if guidance is None else guidance
-    size = batch if network.classes == 0 or scale in (0, 1) else 2 * batch
+    size = 2 * batch if doubled else batch
     x = network.array(np.zeros((size, *network.shape), dtype=np.float32))
-    t = network.array(np.zeros(size, dtype=np.float32))
-    label = network.array(np.zeros(size, dtype=np.int64)) if network.classes else None
+    t = network.array(network.tell(np.zeros(size)).astype(np.float32))
+    conditions = network.arrays(make_trial_conditions(network.spec, size, np.random.default_rng(0)))
     for _ in range(calls):
-        network.predict(x, t, label)
-
-
-def checked_labels(network: Network, labels: int | Sequence[int] | None, n: int | None) -> NDArray[np.int64] | None:
-    """Classes as an array `(k,)`; raises UsageError for what the network has not, or another number than n of them."""
-    if labels is None:
-        return None
-    if network.classes == 0:
-        raise UsageError("this network is not conditional", "leave out the classes")
-    values = np.atleast_1d(class_numbers(network, labels))
-    if np.ndim(labels) and n is not None and len(values) != n:
-        raise UsageError(f"{len(values)} classes for {n} images", "give one class, or one each")
-    return values
+        network.predict(x, t, conditions)

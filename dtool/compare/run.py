@@ -7,36 +7,45 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.arguments import checks_arguments, whole_numbers
-from dtool.backends.fused import FusedNetwork
-from dtool.backends.sampling import require_room
-from dtool.compare.contestants import contestants
-from dtool.compare.drawing import TIMED, Drawing, affordable, checked_labels
-from dtool.compare.law import Law, law_of
-from dtool.compare.paired import chance
-from dtool.compare.parts import Parts, keeping, key_of
-from dtool.compare.result import Comparison, Entry
-from dtool.compare.solver import LEAST, References, Solution
-from dtool.compare.split import Split
-from dtool.compare.verdict import verdict
+from dtool.compare.budget import spend_budget
+from dtool.compare.contestants import list_contestants
+from dtool.compare.drawing import TIMED_IMAGES, ComparisonSampler
+from dtool.compare.kept_images import ImageCache, cache_images, make_cache_key
+from dtool.compare.law_error import Law, make_law
+from dtool.compare.paired_errors import SolverErrorEstimate, paired_p_value
+from dtool.compare.result import Comparison, ComparisonEntry
+from dtool.compare.solver import ReferenceSolutions
+from dtool.compare.step_doubling import Solution
+from dtool.compare.time_shares import TimeSplit
+from dtool.compare.verdict import write_verdict
 from dtool.errors import UsageError
-from dtool.networks.network import Network
-from dtool.plan.plan import Plan
+from dtool.guidances.guidance import Guidance
+from dtool.metrics import Figure
+from dtool.models.labels import check_labels
+from dtool.models.network import Network
+from dtool.plan.compiled_plan import Plan
 from dtool.plan.recipe import Recipe
+from dtool.run.guided_conditions import Request, ToldOptions
+from dtool.run.guided_plan import choose_told_scale, find_compared_rows, get_scale
+from dtool.run.repeated_conditions import repeat_conditions
+from dtool.run.sampler_file import FusedNetwork
+from dtool.run.sampling import require_room
+from dtool.schedulers.levels import compute_betas
+from dtool.util.arguments import as_integers, check_arguments
 
-SOLVED = 8  # images that the solver's error is measured on: their distances to the solution are paired, so few suffice
+# images that the solver's error is measured on: their distances to the solution are paired, so few suffice
+SOLVER_IMAGES = 8
 STEPS = 512  # of the solution at most; it takes so many only where a recipe comes near to it
-JUDGED = 128  # images that a budget tries the metrics on
-PAIRED = 256  # images that the recipes' distances to each other are measured on
+PAIRED_IMAGES = 256  # images that the recipes' distances to each other are measured on
 
 
-@checks_arguments
-@keeping
+@check_arguments
+@cache_images
 def compare(
     network: Network,
     recipes: Sequence[str | Recipe],
@@ -45,7 +54,7 @@ def compare(
     n: int | None = None,
     seed: int = 0,
     labels: int | Sequence[int] | None = None,
-    guidance: float | None = None,
+    guidance: float | str | Guidance | Sequence[float | str | Guidance] | None = None,
     clip: bool | None = None,
     batch_size: int | None = None,
     reference: Any = None,
@@ -55,147 +64,169 @@ def compare(
     repeats: int = 3,
     budget: float | None = None,
     traces: int = 0,
-    keep: Path | Parts | None = None,
+    keep: Path | ImageCache | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    **told_options: Unpack[ToldOptions],
 ) -> Comparison:
     """Draw the same n images with each recipe at each number of steps; measure time, and both errors.
 
     A few network calls warm up; in the `repeats` timed rounds that follow, the recipes take turns at 16 images.
-    n: default 16, or with a budget, in seconds, as many as it buys. labels, guidance, clip, batch_size: as for
-    `dtool.sample`. solver: whether the distance to the solution of the probability-flow ODE from the same noise is
-    measured. reference: what the law of the samples is compared with: images `(m, *shape)` in the data range, a
-    `dtool.metrics.Reference`, a `dtool.targets.Target`, or the statistics of `dtool.compare.statistics`; default those
-    that the network has of its training images. metrics: by name, default all that can be had. traces: of how many
-    images the steps are kept. keep: a folder for the images as they come: the same comparison goes on from there; no
-    two at a time. progress(done, total, what): after every network call. Raises UsageError for what cannot be had.
+    n: default 16, or as many as fit into `budget`, in seconds. guidance: for the recipes that name none, a scale or
+    e.g. "3@-1.3:0.3"; of several, each is a row of its own. labels, clip, batch_size: as for `dtool.sample`; so are
+    prompt, negative, conditions and without, of which image i of every recipe gets the one at i modulo their number.
+    Of a network with a codec, pictures and metrics are of what it decodes. solver: whether the distance to the
+    solution of the probability-flow ODE from the same noise is measured. reference: what the law of the samples is
+    compared with: images `(m, *shape)` in the data range, a `dtool.metrics.Reference`, a `dtool.targets.Target`, or
+    the statistics of `dtool.compare.statistics`; default those that the network has of its training images. metrics:
+    by name, default all that can be computed. traces: of how many images the steps are kept. keep: a folder where
+    images are saved as they come, so that the same comparison goes on from there; one comparison at a time.
+    progress(done, total, what): after every network call.
+    Raises UsageError for options that do not fit together or do not fit the network.
+
+    >>> network = dtool.targets.target("gmm:d=2").network()
+    >>> comparison = dtool.compare(network, ["ddim", "heun"], steps=4, n=16)
+    >>> [(entry.name, entry.calls) for entry in comparison.entries]
+    [('ddim', 4), ('heun', 7)]
     """
-    if isinstance(network, FusedNetwork) and network.own_plan_alone:
-        kind = "takes no plan" if network.inputs.takes else "is frozen"
-        hint = "compare the network's own file, or export it without freeze"
-        raise UsageError(f"this file {kind}: it runs its own plan alone", hint)
+    _refuse_fixed_plan(network)
     began = time.monotonic()
-    names, plans = contestants(network, recipes, np.atleast_1d(whole_numbers("steps", steps)).tolist())
-    _require(n, repeats, budget, traces)
+    counts = np.atleast_1d(as_integers("steps", steps)).tolist()
+    names, plans = list_contestants(network, recipes, counts, guidance)
+    _check_arguments(n, repeats, budget, traces)
     require_room(network, len(plans) * (n or 0))
-    given = checked_labels(network, labels, n)
-    settings = {"guidance": guidance, "clip": clip, "batch_size": batch_size}
-    kept = keep if isinstance(keep, Parts) else None
-    if kept is not None:
-        kept.begin(key_of(network, seed=seed, labels=labels, **settings))
-    made = partial(law_of, reference, names=metrics, seed=seed, name=reference_name, statistics=network.spec.statistics)
-    law = _law(made, n, metrics) if n else None  # before anything is drawn: it may refuse
-    drawing = Drawing(network, plans, names, seed, given, settings, kept, progress)
+    fixed_labels = check_labels(network, labels, n)
+    settings = {"clip": clip, "batch_size": batch_size}
+    told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network.spec, plans)))
+    cache = keep if isinstance(keep, ImageCache) else None
+    if cache is not None:
+        cache.set_key(make_cache_key(network, seed=seed, labels=labels, **told.describe(), **settings))
+    own_statistics = network.spec.statistics
+    law_of = partial(make_law, reference, names=metrics, seed=seed, name=reference_name, statistics=own_statistics)
+    law = _prepare_law(law_of, n, metrics) if n else None  # before anything is drawn, since it may raise
+    drawing = ComparisonSampler(
+        network=network, plans=plans, names=names, seed=seed, labels=fixed_labels, options=settings, told=told,
+        parts=cache, on_progress=progress,
+    )  # fmt: skip
     drawing.warm_up()
-    timed = min(n or TIMED, TIMED)
-    seconds = drawing.timed(timed, repeats)
+    timed = min(n or TIMED_IMAGES, TIMED_IMAGES)
+    seconds = drawing.time_plans(timed, repeats)
     each = [median(s) / timed for s in seconds]
     most = STEPS
     if budget:
-        call = max(one / plan.rows for one, plan in zip(each, plans, strict=True))
-        most, solving = _solving(call, 0.4 * budget)
-        n = _affordable(drawing, made, each, began + budget - (solving if solver else 0))
-    n = n or TIMED
-    law = law or _law(made, n, metrics)
+        solver_images = SOLVER_IMAGES if solver else 0
+        n, most = spend_budget(
+            drawing, law_of, each, began=began, budget=budget, solver_images=solver_images, most=STEPS
+        )
+    n = n or TIMED_IMAGES
+    law = law or _prepare_law(law_of, n, metrics)
     drawing.resume(n)
-    images = [drawing.images(i, n) for i in range(len(plans))]
-    classes = drawing.classes(range(n))
-    solved = _references(drawing, min(n, SOLVED), most) if solver else None
+    images = [drawing.draw_images(i, n) for i in range(len(plans))]
+    classes = drawing.assign_classes(range(n))
+    pictures = [network.to_pictures(drawn) for drawn in images]
+    references = _make_references(drawing, min(n, SOLVER_IMAGES), most) if solver else None
     entries = [
-        _entry(name, plan, drawn, [s * n / timed for s in took], law, classes, solved, drawing.split(i, n / timed))
-        for i, (name, plan, drawn, took) in enumerate(zip(names, plans, images, seconds, strict=True))
-    ]
-    said = verdict(entries, images, law, classes, _nearer(plans, images, solved))
-    steps_of = [drawing.traced(i, min(n, traces)).trace for i in range(len(plans))] if traces else []
+        _make_entry(
+            network, plans[i], names[i], [s * n / timed for s in seconds[i]], n, drawing.scale_split(i, n / timed),
+            _judge(references, plans[i], images[i]), {} if law is None else law.figures(pictures[i], classes),
+        )
+        for i in range(len(plans))
+    ]  # fmt: skip
+    verdict = write_verdict(entries, pictures, law, classes, _make_solver_test(plans, images, references))
+    runs = [drawing.draw_traced(i, min(n, traces)) for i in range(len(plans))] if traces else []
     return Comparison(
-        tuple(entries), rmse(np.stack([drawn[:PAIRED] for drawn in images])), n, seed, repeats, network.backend,
-        network.device, network.shape, network.spec.data_range, said, _worst(plans, solved),
-        None if solver else "it was not asked for", law.data if law else None, law.abouts() if law else (),
-        np.stack(images), np.arange(n, dtype=np.uint64), classes,
-        tuple(trace for trace in steps_of if trace is not None), tuple(plans), network.schedule,
-        network.spec.class_names,
+        entries=tuple(entries), rmse=rmse(np.stack([drawn[:PAIRED_IMAGES] for drawn in pictures])),
+        n=n, seed=seed, repeats=repeats, backend=network.backend, device=network.device, shape=network.picture_shape,
+        data_range=network.picture_range, verdict=verdict, solution=_find_worst(plans, references),
+        why_no_solution=None if solver else "it was not asked for", data=law.data if law else None,
+        metrics=law.describe_metrics() if law else (), images=np.stack(pictures), ids=np.arange(n, dtype=np.uint64),
+        labels=classes, traces=tuple(run.trace for run in runs if run.trace is not None), plans=tuple(plans),
+        schedule=network.schedule, class_names=network.spec.class_names, told=told, codec=network.codec,
     )  # fmt: skip
 
 
-def _entry(
-    name: str, plan: Plan, images: NDArray[np.float32], seconds: Sequence[float], law: Law | None,
-    classes: NDArray[np.int64] | None, solved: References | None, split: Split | None,
-) -> Entry:  # fmt: skip
-    took, n = median(seconds), len(images)
-    error, why = (None, "it was not asked for") if solved is None else solved.judge(plan, images[:SOLVED])
-    return Entry(
-        name, plan.recipe, plan.steps, plan.rows, plan.hash, took, min(seconds), max(seconds),
-        n / took if took > 0 else 0.0,
-        split, error, why or None, {} if law is None else law.figures(images, classes), points(plan),
+def _refuse_fixed_plan(network: Network) -> None:
+    """Raise UsageError for a file that runs its own plan and no other."""
+    if isinstance(network, FusedNetwork) and network.has_fixed_plan:
+        kind = "takes no plan" if network.inputs.takes else "is frozen"
+        hint = "compare the network's own file, or export it without freeze"
+        raise UsageError(f"this file {kind}: it runs its own plan alone", hint)
+
+
+def _make_entry(
+    network: Network, plan: Plan, name: str, seconds: Sequence[float], n: int, split: TimeSplit | None,
+    judged: tuple[SolverErrorEstimate | None, str], law_error: dict[str, Figure],
+) -> ComparisonEntry:  # fmt: skip
+    median_time, (error, why) = median(seconds), judged
+    return ComparisonEntry(
+        name=name, recipe=plan.recipe, guidance=plan.guidance, scale=get_scale(network.spec, plan), steps=plan.steps,
+        calls=plan.rows, evaluations=plan.rows + int(find_compared_rows(network.spec, plan).sum()), plan=plan.hash,
+        seconds=median_time,
+        seconds_low=min(seconds), seconds_high=max(seconds),
+        images_per_second=n / median_time if median_time > 0 else 0.0, timing=split, solver=error,
+        why_no_solver=why or None, figures=law_error, points=locate_steps(plan),
     )  # fmt: skip
 
 
-def _law(made: Callable[[int], Law | None], n: int, metrics: Sequence[str] | None) -> Law | None:
-    """The law of n images; raises UsageError for a metric that was named and is known not to be had."""
-    law = made(n)
-    lacking = [] if law is None or metrics is None else [about for about in law.abouts() if about.skipped]
-    if lacking:
-        raise UsageError(f"{lacking[0].name}: {lacking[0].skipped}", "draw more images, or leave --metrics out")
+def _judge(
+    references: ReferenceSolutions | None, plan: Plan, images: NDArray[np.float32]
+) -> tuple[SolverErrorEstimate | None, str]:
+    """The solver error of what a plan drew, in the space that the network samples in, or why there is none."""
+    if references is None:
+        return None, "it was not asked for"
+    return references.judge(plan, images[:SOLVER_IMAGES])
+
+
+def _prepare_law(law_of: Callable[[int], Law | None], n: int, metrics: Sequence[str] | None) -> Law | None:
+    """The law of n images; raises UsageError for a named metric that cannot be computed."""
+    law = law_of(n)
+    skipped = [] if law is None or metrics is None else [metric for metric in law.describe_metrics() if metric.skipped]
+    if skipped:
+        raise UsageError(f"{skipped[0].name}: {skipped[0].skipped}", "draw more images, or leave --metrics out")
     return law
 
 
-def _affordable(drawing: Drawing, law_of_n: Callable[[int], Law | None], each: Sequence[float], end: float) -> int:
-    """How many images of every recipe are drawn and judged until `end`; each: what recipes take for an image."""
-    few = affordable(sum(each), TIMED, end, most=JUDGED)
-    images = drawing.images(0, few)
-    law = law_of_n(few)
-    began = time.monotonic()
-    if law is not None:
-        law.figures(images, drawing.classes(range(few)))
-    judging = 2 * len(each) * (time.monotonic() - began)  # the figures, and the tests of one against another
-    return affordable(sum(each), TIMED, end, judging=judging, of=few)
-
-
-def _solving(call: float, seconds: float) -> tuple[int, float]:
-    """(how many steps a solution may have, what it then takes) in at most `seconds`, if they suffice for the fewest."""
-    most = STEPS
-    while most > 2 * LEAST and 2 * most * SOLVED * call > seconds:
-        most //= 2
-    return most, 2 * most * SOLVED * call
-
-
-def _references(drawing: Drawing, count: int, most: int) -> References:
+def _make_references(drawing: ComparisonSampler, count: int, most: int) -> ReferenceSolutions:
     """The solutions of the ODE from the noise of the first `count` images."""
-    labels = drawing.classes(range(count))
-    return References(drawing.network, n=count, seed=drawing.seed, labels=labels, most=most, **drawing.options)
+    ids = range(count)
+    return ReferenceSolutions(
+        drawing.network, n=count, seed=drawing.seed, labels=drawing.assign_classes(ids), most=most,
+        **drawing.told.take(ids), **drawing.options,
+    )  # fmt: skip
 
 
-def _nearer(
-    plans: Sequence[Plan], images: Sequence[NDArray[np.float32]], solved: References | None
+def _make_solver_test(
+    plans: Sequence[Plan], images: Sequence[NDArray[np.float32]], references: ReferenceSolutions | None
 ) -> Callable[[int, int], float]:
     """p of the hypothesis that two plans' images are equally near to the solution, from the same noise."""
 
     def nearer(i: int, j: int) -> float:
-        if solved is None:
+        if references is None:
             return 1.0
-        found = solved.solution(plans[i])
-        if solved.solution(plans[j]).start != found.start:
-            return 1.0  # two paths: nothing is paired
-        return chance(images[i][:SOLVED], images[j][:SOLVED], found.images)
+        if not references.follow_one_path(plans[i], plans[j]):
+            return 1.0  # nothing is paired
+        solution = references.solution(plans[i])
+        return paired_p_value(images[i][:SOLVER_IMAGES], images[j][:SOLVER_IMAGES], solution.images)
 
     return nearer
 
 
-def _worst(plans: Sequence[Plan], solved: References | None) -> Solution | None:
+def _find_worst(plans: Sequence[Plan], references: ReferenceSolutions | None) -> Solution | None:
     """Of the solutions that errors were measured against, the one whose own error is the largest."""
-    used = [] if solved is None else [solved.solution(plan) for plan in plans if not solved.why_not(plan)]
+    used = (
+        []
+        if references is None
+        else [references.solution(plan) for plan in plans if not references.find_obstacle(plan)]
+    )
     return max(used, key=lambda solution: solution.error, default=None)
 
 
-def points(plan: Plan) -> dict[str, list[float | None]]:
+def locate_steps(plan: Plan) -> dict[str, list[float | None]]:
     """Where a plan's steps fall: the network's time, ᾱ and log-SNR at the start of each, and β, 1 - ᾱ over the next."""
-    starts = np.flatnonzero(np.concatenate([[True], plan.step_end[:-1]]))
-    alpha, sigma = plan.alpha[starts], plan.sigma[starts]
-    with np.errstate(divide="ignore"):
-        log_snr = 2 * (np.log(alpha) - np.log(sigma))
-        bar = alpha**2 / (alpha**2 + sigma**2)
-        beta = 1 - bar / np.append(bar[1:], 1.0)
-    found = {"time": plan.time[starts], "alpha_bar": bar, "beta": beta, "log_snr": log_snr}
-    return {name: values.tolist() for name, values in found.items()}
+    starts = plan.step_starts
+    alpha_bar = plan.alpha_bar[starts]
+    betas = compute_betas(alpha_bar[::-1])[::-1]
+    columns = {"time": plan.time[starts], "alpha_bar": alpha_bar, "beta": betas, "log_snr": plan.log_snr[starts]}
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -204,14 +235,14 @@ def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.array([[np.sqrt(np.mean((a - b) ** 2)) for b in flat] for a in flat])
 
 
-def _require(n: int | None, repeats: int, budget: float | None, traces: int) -> None:
-    """Raise UsageError for numbers that make no comparison."""
+def _check_arguments(n: int | None, repeats: int, budget: float | None, traces: int) -> None:
+    """Raise UsageError for numbers out of range."""
     if n is not None and n < 1:
         raise UsageError(f"n={n}: nothing would be drawn", "use 1 or more")
     if repeats < 1:
         raise UsageError(f"repeats={repeats}: nothing would be timed", "use 1 or more")
     if budget is not None and (n is not None or not budget > 0):
-        text = "both n and a budget are given" if n is not None else f"budget={budget} is no time"
-        raise UsageError(text, "give n, or a budget of some seconds")
+        text = "both n and a budget are given" if n is not None else f"budget={budget} is not a time"
+        raise UsageError(text, "give n, or a budget in seconds")
     if traces < 0:
         raise UsageError(f"traces={traces} cannot be kept", "use 0 or more")

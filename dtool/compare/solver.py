@@ -1,77 +1,56 @@
 """Solver error: how far a recipe ends from the converged solution of the probability-flow ODE, from the same noise.
 
-The field of that ODE is the network with its guidance, and with its clipping if there is any (which makes it
-non-smooth, and every rule on it of lower order: the error of the solution is therefore measured, never inferred). As
-a function of x/√(α² + σ²) and of λ it is the same on every schedule and in every spacing, because a network is always
-told the time of the noise level (`dtool.plan.prediction.for_network`). What recipes may differ in is where they begin
-and end, so a solution belongs to a pair of levels:
+The field of that ODE is the network with its guidance, as strong at each λ as in the recipe that is judged, and with
+its clipping if there is any (which makes it non-smooth, and every rule on it of lower order: the error of the solution
+is therefore measured, never inferred). As a function of x/√(α² + σ²) and of λ it is the same on every schedule and in
+every spacing, because a network always gets the time of the noise level (`dtool.plan.prediction.adapt_to_network`).
+Recipes may differ in where they begin and end, so a solution belongs to a pair of levels, and to a guidance:
 
 - It begins at the recipe's own first level, with the same noise, scaled as the recipe scales it. Recipes with other
-  first levels (spacing `leading`, another schedule) have a solution of their own; that a path which begins lower is
-  another path is no error of the solver.
-- It ends where the recipe ends. To the clean image it goes as all recipes do: down to the network's cleanest level,
-  t = 0, and from there in one step to the predicted image. A recipe that jumps to the image from a noisier level pays.
+  first levels (spacing `leading`, another schedule) have their own solution: a path that begins lower is another path,
+  which is not an error of the solver.
+- It ends where the recipe ends. It reaches the clean image as all recipes do: down to the network's cleanest level,
+  t = 0, and from there in one step to the predicted image. A recipe that jumps to the image from a noisier level has
+  that as an error.
 
-A recipe that adds noise has no one path and no solver error. A deterministic rule that converges to something else
-(ddpm:sigma=none) has one: its distance to the ODE, which no number of steps takes away; `other_limit` says why.
+A recipe that adds noise has no single path and no solver error, nor has one whose guidance leads to no limit (CFG++).
+A deterministic rule that converges to something else (ddpm:sigma=none) has one: its distance to the ODE, which no
+number of steps removes; `find_other_limit` says why.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from dtool.backends.fused import FusedNetwork
-from dtool.backends.sampling import sample
-from dtool.compare.paired import SolverError, error
-from dtool.compare.path import end_of, other_limit, solving_grid
+from dtool.compare.guided_path import find_obstacle_of_guidance, guide_alike, identify_guidance
+from dtool.compare.ode_path import find_end
+from dtool.compare.paired_errors import SolverErrorEstimate, measure_error
+from dtool.compare.step_doubling import LEAST, Solution, StepDoubling, to_float64
 from dtool.errors import UsageError
-from dtool.networks.network import Network
-from dtool.plan.api import plan as make_plan
-from dtool.plan.plan import Plan
+from dtool.guidances.guidance import Guidance
+from dtool.models.network import Network
+from dtool.plan.compiled_plan import Plan
 from dtool.plan.point import CLEAN, Point
-from dtool.plan.prediction import ClampWarning
+from dtool.run.clipping import Threshold
+from dtool.run.guided_plan import resolve_guidance, uses_comparison
+from dtool.run.sampler_file import FusedNetwork
+from dtool.run.sampling import sample
 
-RULES = ("unipc", "dpmpp-2m", "ddim")  # the first that the network can run: a file with a sampler may lack room
-LEAST, MOST = 32, 256  # steps of the first solve, and of the last
+MOST = 256  # steps of the last solve, unless more are allowed
 TOLERANCE = 2.5e-3  # the error at which a solution is converged, as a share of the data's range
 
-__all__ = ["References", "Solution", "other_limit", "reference_solution", "solver_error"]
+__all__ = ["ReferenceSolutions", "Solution", "reference_solution", "solver_error"]
 
 
-@dataclass(frozen=True)
-class Solution:
-    """The converged solution: `images` `(n, *shape)` from `start` to `end`, by `recipe` in `steps` steps.
-
-    `error`: the root mean square difference to the solve with half as many steps, in the data's units: more than its
-    own error, for it is the sum of all differences that are still to come if each is half of the one before.
-    `history`: (steps, that difference) of each doubling. `ok`: whether it is below the tolerance and has been falling;
-    `reason` says why not. `calls`: network calls an image, all solves together.
-    """
-
-    images: Any = field(repr=False)
-    error: float
-    ok: bool
-    reason: str
-    recipe: str
-    steps: int
-    calls: int
-    start: Point
-    end: Point
-    history: tuple[tuple[int, float], ...]
-
-
-class References:
+class ReferenceSolutions:
     """The solutions that a comparison needs, each solved once, and refined when a recipe comes close to it.
 
     network, n, ids, seed, labels, guidance, clip, threshold, x, batch_size: as for `dtool.sample`, and as for the runs
-    that are judged. x: an own start in the dtype to compute in, of standard deviation 1 in every number: it is scaled
-    to the level at which it starts. tolerance: share of the data's range at which to stop doubling; most: steps not to
-    be exceeded. progress(done, total): after every network call of a solve.
+    that are judged. x: the start, in the dtype to compute in, of standard deviation 1 in every number: it is scaled
+    to the level at which it starts. tolerance: the error, as a share of the data's range, at which to stop doubling;
+    most: the most steps. progress(done, total): after every network call of a solve.
     """
 
     def __init__(
@@ -81,106 +60,90 @@ class References:
         tolerance: float = TOLERANCE,
         most: int = MOST,
         x: Any = None,
-        **drawn: Any,
+        guidance: float | str | Guidance | None = None,
+        **options: Any,
     ) -> None:
         if not (tolerance > 0 and most >= 2 * LEAST):
             raise UsageError(f"tolerance={tolerance}, most={most}", f"tolerance above 0, most at least {2 * LEAST}")
         self.network, self.tolerance, self.most = network, tolerance, most
-        self._x, self._drawn = x, drawn
-        self._found: dict[tuple[float, float, float], _Ladder] = {}
+        self._x, self._guidance, self._options = x, guidance, options
+        self._doublings: dict[tuple[object, ...], StepDoubling] = {}
 
-    def why_not(self, plan: Plan) -> str:
+    def find_obstacle(self, plan: Plan) -> str:
         """Why a plan has no solver error; "" if it has one."""
         if plan.stochastic:
-            return "it adds noise, so it follows no one path of the ODE"
+            return "it adds noise, so it follows no single path of the ODE"
         if plan.inverse:
-            return "it leads from image to noise"
-        if isinstance(self.network, FusedNetwork) and self.network.own_plan_alone:
-            return "the file runs its own plan alone, so that there is nothing to compare it with"
-        if end_of(plan) is None:
-            return "it leaves the forward process's marginals, and ends at no level that can be told"
-        return ""
+            return "it goes from image to noise"
+        if isinstance(self.network, FusedNetwork) and self.network.has_fixed_plan:
+            return "the file runs only its own plan, so that there is nothing to compare it with"
+        if find_end(plan) is None:
+            return "it leaves the forward process's marginals, so the level at which it ends is unknown"
+        return find_obstacle_of_guidance(self._resolve(plan)[0])
 
     def solution(self, plan: Plan) -> Solution:
         """The solution between the levels at which `plan` begins and ends; raises UsageError if there is none."""
-        return self._ladder(plan).solved()
+        return self._find_doubling(plan).converge()
 
-    def judge(self, plan: Plan, images: Any) -> tuple[SolverError | None, str]:
+    def follow_one_path(self, one: Plan, other: Plan) -> bool:
+        """Whether both plans follow one path of one ODE: they begin at one level, with one guidance."""
+        return self._identify_path(one) == self._identify_path(other)
+
+    def judge(self, plan: Plan, images: Any) -> tuple[SolverErrorEstimate | None, str]:
         """(the solver error of the `images` that `plan` drew, "") or (None, why it has none).
 
         While the images are nearer to the solution than ten times its own error, it is refined, up to `most` steps;
-        `SolverError.judged` says whether that was enough. The solution may be of the first few of the images alone.
+        `SolverErrorEstimate.judged` says whether that was enough. The solution may be of the first few of the images
+        alone.
         """
-        if reason := self.why_not(plan):
+        if reason := self.find_obstacle(plan):
             return None, reason
-        ladder = self._ladder(plan)
+        ladder = self._find_doubling(plan)
         images = images[: len(ladder.images)]
-        found = solver_error(images, ladder.solved(), self.network.spec.data_range)
-        while not found.judged and 2 * ladder.steps <= self.most:
+        error = solver_error(images, ladder.converge(), self.network.spec.data_range)
+        while not error.judged and 2 * ladder.steps <= self.most:
             ladder.double()
-            found = solver_error(images, ladder.solution(), self.network.spec.data_range)
-        return found, ""
+            error = solver_error(images, ladder.solution(), self.network.spec.data_range)
+        return error, ""
 
-    def _ladder(self, plan: Plan) -> _Ladder:
-        end = end_of(plan)
-        if (reason := self.why_not(plan)) or end is None:
+    def _find_doubling(self, plan: Plan) -> StepDoubling:
+        end = find_end(plan)
+        if (reason := self.find_obstacle(plan)) or end is None:
             raise UsageError(f"{plan.recipe} has no solver error: {reason}", "use a deterministic sampler")
         start = Point(float(plan.alpha[0]), float(plan.sigma[0]))
-        key = (start.lam, end.alpha, end.sigma)
-        if key not in self._found:
-            self._found[key] = _Ladder(self, start, end)
-        return self._found[key]
+        key = (*self._identify_path(plan), end.alpha, end.sigma)
+        if key not in self._doublings:
+            self._doublings[key] = self.make_doubling(start, end, plan)
+        return self._doublings[key]
 
-    def draw(self, plan: Plan) -> Any:
-        """What the plan draws from the noise of these images."""
+    def make_doubling(self, start: Point, end: Point, like: Plan | None = None) -> StepDoubling:
+        """The solves between two levels, as yet with the fewest steps, guided as the plan `like` is."""
+
+        def draw(plan: Plan) -> Any:
+            judged, scale = self._resolve(plan if like is None else like)
+            if why := find_obstacle_of_guidance(judged):
+                raise UsageError(f"there is no solution: {why}", "use another guidance")
+            return self.draw(plan) if like is None else self.draw(guide_alike(plan, judged), scale)
+
+        return StepDoubling(self.network, draw, start, end, tolerance=self.tolerance, most=self.most)
+
+    def draw(self, plan: Plan, scale: float | None = None) -> Any:
+        """What the plan draws from the noise of these images, with this guidance scale or that of all plans."""
+        table, factor = self._resolve(plan) if scale is None else (plan, scale)
         own = {} if self._x is None else {"x": plan.init * self._x}
-        return sample(self.network, plan, **own, **self._drawn).x0
+        told = dict(self._options)
+        if not uses_comparison(self.network.spec, replace(table, scale=factor)):
+            told = {name: value for name, value in told.items() if name not in ("without", "negative")}
+        return sample(self.network, table, guidance=factor, **own, **told).x0
 
+    def _resolve(self, plan: Plan) -> tuple[Plan, float]:
+        """The plan with the guidance that all plans have that name none, and the scale that it runs with."""
+        return resolve_guidance(self.network.spec, plan, self._guidance)
 
-class _Ladder:
-    """Solves between two levels with more and more steps."""
-
-    def __init__(self, references: References, start: Point, end: Point) -> None:
-        self.references, self.start, self.end = references, start, end
-        self.rule = _rule(references.network)
-        self.steps, self.calls = LEAST, 0
-        self.history: list[tuple[int, float]] = []
-        self.images = self._solve()
-
-    def double(self) -> None:
-        """One more solve, with twice the steps."""
-        self.steps *= 2
-        before, self.images = self.images, self._solve()
-        self.history.append((self.steps, float(np.sqrt(np.mean(_float64(self.images - before) ** 2)))))
-
-    def solved(self) -> Solution:
-        """The solution within the tolerance, or the best that the steps allow."""
-        while not self.history or (not self.solution().ok and 2 * self.steps <= self.references.most):
-            self.double()
-        return self.solution()
-
-    def solution(self) -> Solution:
-        """The last solve."""
-        own = self.history[-1][1]
-        low, high = self.references.network.spec.data_range
-        allowed = self.references.tolerance * (high - low)
-        falling = len(self.history) < 2 or own <= self.history[-2][1]
-        reason = "" if own <= allowed else f"its error is {own:.2g} after {self.steps} steps, above {allowed:.2g}"
-        if not reason and not falling:
-            reason = f"its error rose to {own:.2g} with {self.steps} steps"
-        return Solution(
-            self.images, own, not reason, reason, self.rule, self.steps, self.calls, self.start, self.end,
-            tuple(self.history),
-        )  # fmt: skip
-
-    def _solve(self) -> Any:
-        network = self.references.network
-        points = solving_grid(network, self.start, self.end, self.steps)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ClampWarning)  # the recipe that is judged has said so
-            made = make_plan(self.rule, points=points[:-1], end=points[-1], network=network)
-        self.calls += made.rows
-        return self.references.draw(made)
+    def _identify_path(self, plan: Plan) -> tuple[object, ...]:
+        judged, scale = self._resolve(plan)
+        start = Point(float(plan.alpha[0]), float(plan.sigma[0]))
+        return (start.lam, identify_guidance(judged), scale)
 
 
 def reference_solution(
@@ -194,9 +157,9 @@ def reference_solution(
     ids: Sequence[int] | None = None,
     seed: int = 0,
     labels: int | Sequence[int] | None = None,
-    guidance: float | None = None,
+    guidance: float | str | Guidance | None = None,
     clip: bool | None = None,
-    threshold: float | None = None,
+    threshold: float | str | Threshold | None = None,
     x: Any = None,
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -204,31 +167,31 @@ def reference_solution(
     """The converged solution of the network's probability-flow ODE, from the noise that `dtool.sample` starts with.
 
     start: the level at which it begins, default the noisiest that the network was trained on; end: default the clean
-    image. The others as for `References`, which a comparison of several recipes is better served by.
+    image. The others as for `ReferenceSolutions`, which suits a comparison of several recipes better.
+
+    >>> network = dtool.targets.target("gmm:d=2").network()
+    >>> solution = dtool.compare.reference_solution(network, n=2, seed=0)
+    >>> solution.ok, solution.error < 0.0025
+    (True, True)
     """
     first = start or Point(float(network.schedule.alpha[-1]), float(network.schedule.sigma[-1]))
-    drawn = {
+    options: dict[str, Any] = {
         "n": n, "ids": ids, "seed": seed, "labels": labels, "guidance": guidance, "clip": clip,
         "threshold": threshold, "batch_size": batch_size, "progress": progress,
     }  # fmt: skip
-    return _Ladder(References(network, tolerance=tolerance, most=most, x=x, **drawn), first, end).solved()
+    references = ReferenceSolutions(network, tolerance=tolerance, most=most, x=x, **options)
+    return references.make_doubling(first, end).converge()
 
 
-def solver_error(images: Any, solution: Solution, data_range: tuple[float, float], seed: int = 0) -> SolverError:
-    """How far `images` `(n, *shape)` are from the solution from the same noise; see `SolverError`."""
-    return error(_float64(images), _float64(solution.images), solution.error, data_range, seed)
+def solver_error(
+    images: Any, solution: Solution, data_range: tuple[float, float], seed: int = 0
+) -> SolverErrorEstimate:
+    """How far `images` `(n, *shape)` are from the solution from the same noise; see `SolverErrorEstimate`.
 
-
-def _rule(network: Network) -> str:
-    """The first of the rules that the network can run."""
-    if not isinstance(network, FusedNetwork):
-        return RULES[0]
-    room = network.form.history
-    fits = [rule for rule in RULES if make_plan(rule, steps=4, network=network).history - 1 <= room]
-    return fits[0] if fits else RULES[-1]
-
-
-def _float64(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """An array of any backend as float64 on the host."""
-    host = values.detach().cpu() if hasattr(values, "detach") else values
-    return np.asarray(host, dtype=np.float64)
+    >>> network = dtool.targets.target("gmm:d=2").network()
+    >>> solution = dtool.compare.reference_solution(network, n=4)
+    >>> x0 = dtool.sample(network, "unipc", steps=40, n=4).x0
+    >>> dtool.compare.solver_error(x0, solution, network.spec.data_range).rmse < 0.05
+    True
+    """
+    return measure_error(to_float64(images), to_float64(solution.images), solution.error, data_range, seed)

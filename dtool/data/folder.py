@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from dtool import memory
 from dtool.data.images import MOST_CLASSES, MOST_PIXELS, Images
-from dtool.data.listing import Listing, examples, listed, say_others
-from dtool.data.pixels import Header, eight_bit, header, opened_picture, require_room, shrink
+from dtool.data.listing import Listing, list_examples, scan_folder, warn_of_others
+from dtool.data.pixels import PictureHeader, convert_to_eight_bits, open_picture, read_header, require_room, shrink
 from dtool.errors import DtoolError
+from dtool.util import memory
 
 
 def read(folder: Path, size: tuple[int, int] | None = None, *, labelled: bool = True) -> Images:
@@ -27,39 +27,39 @@ def read(folder: Path, size: tuple[int, int] | None = None, *, labelled: bool = 
     it; without it, all images must have one size. `labelled`: whether classes are looked for. Warns of all that is left
     out. Raises DtoolError for what cannot be read, UsageError for what does not fit into memory, before it is decoded.
     """
-    found = listed(folder)
-    if not found.paths:
-        raise DtoolError(f"{folder}: holds no images", _no_images(found))
-    say_others(folder, found.others)
-    labels, names = _classes(found) if labelled else (None, ())
-    headers = [_header(path) for path in found.paths]
-    _say_kinds(folder, headers)
-    return Images(_pixels(headers, size), labels, names)
+    listing = scan_folder(folder)
+    if not listing.paths:
+        raise DtoolError(f"{folder}: holds no images", _explain_no_images(listing))
+    warn_of_others(folder, listing.others)
+    labels, names = _label_by_folder(listing) if labelled else (None, ())
+    headers = [_read_header(path) for path in listing.paths]
+    _warn_of_kinds(folder, headers)
+    return Images(_decode_pixels(headers, size), labels, names)
 
 
-def _header(path: Path) -> Header:
+def _read_header(path: Path) -> PictureHeader:
     try:
-        return header(path)
+        return read_header(path)
     except FileNotFoundError as error:
         raise DtoolError(f"{path}: is a link to a file that isn't there", "take it away, or mend it") from error
 
 
-def _no_images(found: Listing) -> str:
+def _explain_no_images(listing: Listing) -> str:
     kinds = "put picture files there: .png, .jpg, .webp, .tif …"
-    if not found.others:
+    if not listing.others:
         return kinds
-    return f"{kinds}; there are {examples(path.name for path in found.others)}: give a data file by its own name"
+    return f"{kinds}; there are {list_examples(path.name for path in listing.others)}: give a data file by its own name"
 
 
-def _classes(found: Listing) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+def _label_by_folder(listing: Listing) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
     """The labels and the classes' names, as far as every picture has one."""
-    folder, names = found.folder, found.classes
+    folder, names = listing.folder, listing.classes
     if not names:
         return None, ()
-    if found.beside:
+    if listing.beside:
         warnings.warn(
-            f"{folder}: {len(found.beside)} of {len(found.paths)} images lie beside the sub-folders "
-            f"({examples(path.name for path in found.beside)}): all are read without classes",
+            f"{folder}: {len(listing.beside)} of {len(listing.paths)} images lie beside the sub-folders "
+            f"({list_examples(path.name for path in listing.beside)}): all are read without classes",
             stacklevel=3,
         )
         return None, ()
@@ -68,19 +68,19 @@ def _classes(found: Listing) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]
     for name in names:
         if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
             raise DtoolError(f"{folder}: a class has no name that can be written, {name!r}", "rename the sub-folder")
-    if found.empty and len(names) > 1:
-        warnings.warn(f"{folder}: no images, and so no class, in {examples(found.empty)}", stacklevel=3)
+    if listing.empty and len(names) > 1:
+        warnings.warn(f"{folder}: no images, and so no class, in {list_examples(listing.empty)}", stacklevel=3)
     number = {name: i for i, name in enumerate(names)}
-    return np.array([number[path.relative_to(folder).parts[0]] for path in found.paths], np.int64), names
+    return np.array([number[path.relative_to(folder).parts[0]] for path in listing.paths], np.int64), names
 
 
-def _say_kinds(folder: Path, headers: Sequence[Header]) -> None:
+def _warn_of_kinds(folder: Path, headers: Sequence[PictureHeader]) -> None:
     """Warn of animations, and of grey images that become coloured."""
-    several = [h.path.name for h in headers if h.several]
+    several = [h.path.name for h in headers if h.is_animated]
     if several:
         warnings.warn(
             f"{folder}: {len(several)} of {len(headers)} files hold several pictures, and the first of each is read: "
-            f"{examples(several)}",
+            f"{list_examples(several)}",
             stacklevel=3,
         )
     grey, colour = [h.path.name for h in headers if h.grey], [h.path.name for h in headers if not h.grey]
@@ -88,12 +88,13 @@ def _say_kinds(folder: Path, headers: Sequence[Header]) -> None:
         few, kind = (colour, "in colour") if len(colour) <= len(grey) else (grey, "grey")
         verb = "is" if len(few) == 1 else "are"
         warnings.warn(
-            f"{folder}: {len(few)} of {len(headers)} images {verb} {kind} ({examples(few)}): all are read in colour",
+            f"{folder}: {len(few)} of {len(headers)} images {verb} {kind} ({list_examples(few)}): "
+            "all are read in colour",
             stacklevel=3,
         )
 
 
-def _pixels(headers: Sequence[Header], size: tuple[int, int] | None) -> NDArray[Any]:
+def _decode_pixels(headers: Sequence[PictureHeader], size: tuple[int, int] | None) -> NDArray[Any]:
     """(N, C, H, W), decoded one by one into memory that was asked for before."""
     largest = max(headers, key=lambda h: h.width * h.height)
     each = prod(size) if size else largest.width * largest.height
@@ -107,17 +108,17 @@ def _pixels(headers: Sequence[Header], size: tuple[int, int] | None) -> NDArray[
     memory.require_room(len(headers) * each * channels, f"{len(headers)} images of {each * channels} values", hint)
     pixels: NDArray[Any] | None = None
     for i, head in enumerate(headers):
-        image = _array(head.path, size)
+        image = decode_image(head.path, size)
         if pixels is None:
             pixels = np.empty((len(headers), channels, *image.shape[:2]), np.uint8)
         if image.shape[:2] != pixels.shape[2:]:
-            raise _unequal(head.path, image.shape[:2], headers[0].path, pixels.shape[2:])
+            raise _size_error(head.path, image.shape[:2], headers[0].path, pixels.shape[2:])
         pixels[i] = image.transpose(2, 0, 1)
     assert pixels is not None
     return pixels
 
 
-def _unequal(path: Path, own: tuple[int, ...], first: Path, size: tuple[int, ...]) -> DtoolError:
+def _size_error(path: Path, own: tuple[int, ...], first: Path, size: tuple[int, ...]) -> DtoolError:
     (h, w), (h0, w0) = own, size
     return DtoolError(
         f"{path}: {w}x{h} pixels, but {first.name} has {w0}x{h0}",
@@ -125,13 +126,13 @@ def _unequal(path: Path, own: tuple[int, ...], first: Path, size: tuple[int, ...
     )
 
 
-def _array(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """(H, W, 1 or 3)."""
-    with opened_picture(path) as file:
+def decode_image(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """A picture's pixels `(H, W, 1 or 3)`, cut and resized to `size` (height, width) if that is given."""
+    with open_picture(path) as file:
         if size:
             shrink(file, max(size))
         require_room(file, path, resized=size is not None)
-        image = eight_bit(file)
+        image = convert_to_eight_bits(file)
         if size:
             image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
         return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)

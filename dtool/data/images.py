@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool import memory
-from dtool.data.listing import examples
-from dtool.data.pooled import default_grid, described, pooled
+from dtool.data.listing import list_examples
 from dtool.errors import DtoolError, UsageError
-from dtool.networks.spec import PixelStatistics
+from dtool.measure.pooled_pixels import choose_grid, merge_statistics, pool_pixels
+from dtool.models.spec import PixelStatistics
+from dtool.util import memory
 
 MOST_CLASSES = 100_000  # a label is below
 MOST_PIXELS = 1 << 26  # of an image that is kept
@@ -48,16 +48,16 @@ class Images:
             part = part.astype(np.float32) / np.float32(127.5) - np.float32(1)
         return np.asarray(part, np.float32)
 
-    def within(self, data_range: tuple[float, float], index: Any = slice(None)) -> NDArray[np.float64]:
+    def take_in_range(self, data_range: tuple[float, float], index: Any = slice(None)) -> NDArray[np.float64]:
         """The images at `index` in a network's range, (B, C, H, W). Raises UsageError if there is no memory."""
         low, high = data_range
         places = np.atleast_1d(np.arange(len(self))[index])
         memory.require_room(8 * len(places) * prod(self.shape), f"{len(places)} images as numbers", "give fewer images")
-        made = np.empty((len(places), *self.shape))
+        result = np.empty((len(places), *self.shape))
         for part in self._parts(len(places)):
             values = self.take(places[part]).astype(np.float64)
-            made[part] = (values + 1) / 2 * (high - low) + low
-        return made[0] if np.ndim(np.arange(len(self))[index]) == 0 else made
+            result[part] = (values + 1) / 2 * (high - low) + low
+        return result[0] if np.ndim(np.arange(len(self))[index]) == 0 else result
 
     def fingerprint(self) -> int:
         """A checksum: a run is resumed on the data that it began with."""
@@ -66,8 +66,8 @@ class Images:
 
     def statistics(self) -> PixelStatistics:
         """Mean and covariance of the images pooled to at most 8x8 pixels (4x4 with several channels)."""
-        grid = default_grid(self.shape)
-        return described(grid, [pooled(self.take(part), grid) for part in self._parts(len(self))])
+        grid = choose_grid(self.shape)
+        return merge_statistics(grid, [pool_pixels(self.take(part), grid) for part in self._parts(len(self))])
 
     def _parts(self, count: int) -> Iterator[slice]:
         """So many images, some at a time."""
@@ -81,25 +81,25 @@ def load(source: str, *, size: tuple[int, int] | None = None, classes: bool | No
     `size` (H, W) crops and resizes the images of a folder. `classes`: True requires labels, False ignores them, None
     takes them where they are. Warns of what is assumed or left out. Raises `DtoolError` naming the file and what to do.
     """
-    images = _checked(source, size, classes)
+    images = _load_checked(source, size, classes)
     if images.labels is not None:
         counts = np.bincount(images.labels, minlength=len(images.class_names))
         empty = [images.class_names[i] for i in np.flatnonzero(counts == 0)]
         if empty:
             verb = "classes have" if len(empty) > 1 else "class has"
-            warnings.warn(f"{source}: {len(empty)} {verb} no image: {examples(empty)}", stacklevel=2)
+            warnings.warn(f"{source}: {len(empty)} {verb} no image: {list_examples(empty)}", stacklevel=2)
     return images
 
 
 def load_for(source: str, shape: tuple[int, ...]) -> Images:
     """`load`, for a network of samples of this shape; raises UsageError if the images are of another."""
-    images = _checked(source, None, None, to_train=False)
+    images = _load_checked(source, None, None, to_train=False)
     if images.shape != shape:
         raise UsageError(f"{source} holds images of shape {images.shape}, the network draws {shape}", "give others")
     return images
 
 
-def _checked(source: str, size: tuple[int, int] | None, classes: bool | None, *, to_train: bool = True) -> Images:
+def _load_checked(source: str, size: tuple[int, int] | None, classes: bool | None, *, to_train: bool = True) -> Images:
     """The images, with what is odd about them said. A single class is nothing to train on, but one that has a name."""
     images = _read(source, size, classes is not False)
     if to_train and classes is None and len(images.class_names) < 2:
@@ -119,11 +119,11 @@ def _checked(source: str, size: tuple[int, int] | None, classes: bool | None, *,
         raise UsageError(
             f"{source}: --size works for folders of images; these are {images.shape[1:]}", "leave --size out"
         )
-    _say_pixels(images, source)
+    _warn_of_pixels(images, source)
     return images
 
 
-def _say_pixels(images: Images, source: str) -> None:
+def _warn_of_pixels(images: Images, source: str) -> None:
     """Warn of pixels that are hardly what was meant: all alike, nearly black, or grey three times."""
     pixels = images.pixels
     low, high = pixels.min(), pixels.max()
@@ -140,13 +140,15 @@ def _read(source: str, size: tuple[int, int] | None, labelled: bool) -> Images:
 
     path = Path(source)
     if source == "digits" and not path.exists():
-        return _sklearn_digits()
+        return _load_sklearn_digits()
     if not path.exists():
         raise DtoolError(
             f"{source}: there is no such file or folder", "give a folder of images, an IDX file, an .npz, or `digits`"
         )
     if path.is_dir():
-        return idx.read(path, labelled=labelled) if idx.images_in(path) else folder.read(path, size, labelled=labelled)
+        return (
+            idx.read(path, labelled=labelled) if idx.find_images(path) else folder.read(path, size, labelled=labelled)
+        )
     if path.suffix.lower() == ".npz":
         return npz.read(path, labelled=labelled)
     if "idx" in path.name:
@@ -157,7 +159,7 @@ def _read(source: str, size: tuple[int, int] | None, labelled: bool) -> Images:
     )
 
 
-def _sklearn_digits() -> Images:
+def _load_sklearn_digits() -> Images:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

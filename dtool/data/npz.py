@@ -18,10 +18,10 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool import bounded, memory
 from dtool.data.images import MOST_CLASSES, MOST_PIXELS, Images
-from dtool.data.listing import examples
+from dtool.data.listing import list_examples
 from dtool.errors import DtoolError
+from dtool.util import bounded_reading, memory
 
 IMAGES, LABELS, NAMES = ("x", "images", "arr_0"), ("y", "labels"), "class_names"
 MOST_TEXT = 1 << 24  # bytes of all names
@@ -36,74 +36,77 @@ def read(path: Path, *, labelled: bool = True) -> Images:
     declare is compared with what they can hold, and with the memory that there is, before anything is unpacked.
     """
     try:
-        with bounded.opened(path) as file, zipfile.ZipFile(file) as archive:
-            entries = _entries(archive)
+        with bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
+            entries = _list_arrays(archive)
             image = next((name for name in IMAGES if name in entries), None)
             if image is None:
-                there = f" (but {examples(entries)})" if entries else ""
+                there = f" (but {list_examples(entries)})" if entries else ""
                 raise DtoolError(
                     f"{path}: holds no array named x, images or arr_0{there}", "numpy.savez(path, x=images, y=labels)"
                 )
             label = next((name for name in LABELS if name in entries and labelled), None)
-            _say_others(path, image, label, entries, labelled)
-            with _array(archive, entries[image]) as (data, header):
-                pixels = _pixels(data, header, path)
+            _warn_of_others(path, image, label, entries, labelled)
+            with _open_array(archive, entries[image]) as (data, header):
+                pixels = _read_pixels(data, header, path)
             if label is None:
                 return Images(pixels)
-            with _array(archive, entries[label]) as (data, header):
-                values = _labels(data, header, len(pixels), path)
+            with _open_array(archive, entries[label]) as (data, header):
+                values = _read_labels(data, header, len(pixels), path)
             names = tuple(str(i) for i in range(int(values.max()) + 1))
             if NAMES in entries:
-                with _array(archive, entries[NAMES]) as (data, header):
-                    names = _names(data, header, len(names), path)
+                with _open_array(archive, entries[NAMES]) as (data, header):
+                    names = _read_names(data, header, len(names), path)
     except DtoolError:
         raise
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DtoolError(
-            f"{path}: can't be read as an .npz ({bounded.words(error)})", "write it again with numpy.savez"
+            f"{path}: can't be read as an .npz ({bounded_reading.explain_read_error(error)})",
+            "write it again with numpy.savez",
         ) from error
     return Images(pixels, values, names)
 
 
-def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _list_arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The arrays by their names; raises UnreadableError if a name comes twice."""
-    found: dict[str, zipfile.ZipInfo] = {}
+    arrays: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if name in found:
-            raise bounded.UnreadableError(f"it holds two arrays named {name[:40]!r}")
-        found[name] = info
-    return found
+        if name in arrays:
+            raise bounded_reading.UnreadableError(f"it holds two arrays named {name[:40]!r}")
+        arrays[name] = info
+    return arrays
 
 
-def _say_others(path: Path, image: str, label: str | None, entries: dict[str, Any], labelled: bool) -> None:
+def _warn_of_others(path: Path, image: str, label: str | None, entries: dict[str, Any], labelled: bool) -> None:
     used = {image, label, *(() if label is None and labelled else (NAMES,)), *(() if labelled else LABELS)}
     rest = [name for name in entries if name not in used]
     if rest:
-        warnings.warn(f"{path}: {image} is read, and not {examples(rest)}", stacklevel=3)
+        warnings.warn(f"{path}: {image} is read, and not {list_examples(rest)}", stacklevel=3)
 
 
 @contextlib.contextmanager
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[tuple[IO[bytes], bounded.ArrayHeader]]:
+def _open_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> Iterator[tuple[IO[bytes], bounded_reading.ArrayHeader]]:
     """An entry, open where its numbers begin."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise bounded.UnreadableError("it is compressed in another way than numpy.savez_compressed does")
+        raise bounded_reading.UnreadableError("it is compressed in another way than numpy.savez_compressed does")
     most = DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
     if info.file_size > most * info.compress_size:
-        raise bounded.UnreadableError(
+        raise bounded_reading.UnreadableError(
             f"{info.filename[:40]} promises {info.file_size} bytes, more than its {info.compress_size} can hold"
         )
     with archive.open(info) as data:
         try:
-            header = bounded.array_header(data, info.file_size)
-        except bounded.UnreadableError as error:
-            raise bounded.UnreadableError(f"{info.filename[:40]}: {error}") from error
+            header = bounded_reading.read_array_header(data, info.file_size)
+        except bounded_reading.UnreadableError as error:
+            raise bounded_reading.UnreadableError(f"{info.filename[:40]}: {error}") from error
         yield data, header
 
 
-def _pixels(data: IO[bytes], header: bounded.ArrayHeader, path: Path) -> NDArray[Any]:
+def _read_pixels(data: IO[bytes], header: bounded_reading.ArrayHeader, path: Path) -> NDArray[Any]:
     """The images as (N, C, H, W), uint8 or float32 in -1 … 1, converted while they are read."""
-    shape, last = _layout(header.shape, path)
+    shape, last = _infer_layout(header.shape, path)
     small = header.dtype == np.uint8
     if not small and header.dtype.kind != "f":
         raise DtoolError(f"{path}: images of type {header.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
@@ -111,7 +114,7 @@ def _pixels(data: IO[bytes], header: bounded.ArrayHeader, path: Path) -> NDArray
     memory.require_room(needed, f"{path}, images of shape {header.shape},", "store fewer images, or uint8")
     pixels = np.empty(shape, np.uint8 if small else np.float32)
     low, high = np.inf, -np.inf
-    for place, part in _parts(data, header):
+    for place, part in _read_parts(data, header):
         if not small:
             low, high = np.fmin(low, part.min()), np.fmax(high, part.max())
             if not (part.min() >= -1 and part.max() <= 1):  # also true of NaN
@@ -122,14 +125,14 @@ def _pixels(data: IO[bytes], header: bounded.ArrayHeader, path: Path) -> NDArray
         rows = part[..., None] if part.ndim == 3 else part
         pixels[place] = np.moveaxis(rows, -1, 1) if last else rows
     if not small:
-        _say_range(path, float(low), float(high))
+        _warn_of_range(path, float(low), float(high))
         if low >= 0:
             pixels *= 2
             pixels -= 1
     return pixels
 
 
-def _layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
+def _infer_layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
     """(N, C, H, W), and whether the channels are the last axis; warns where the shape could mean something else."""
     axes = (*shape, 1) if len(shape) == 3 else shape
     if len(axes) != 4 or 0 in axes:
@@ -147,34 +150,34 @@ def _layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
     return (n, end, first, middle) if last else axes, last
 
 
-def _parts(data: IO[bytes], header: bounded.ArrayHeader) -> Iterator[tuple[slice, NDArray[Any]]]:
+def _read_parts(data: IO[bytes], header: bounded_reading.ArrayHeader) -> Iterator[tuple[slice, NDArray[Any]]]:
     """The array's rows some at a time; all of them where the file has them column by column."""
     count = header.shape[0]
     if header.fortran:
-        yield slice(0, count), bounded.array(data, header)
+        yield slice(0, count), bounded_reading.read_array(data, header)
         return
     step = max(1, AT_ONCE * count // header.nbytes)
     for start in range(0, count, step):
         rows = min(step, count - start)
-        part = bounded.ArrayHeader((rows, *header.shape[1:]), header.dtype, fortran=False)
-        yield slice(start, start + rows), bounded.array(data, part)
+        part = bounded_reading.ArrayHeader((rows, *header.shape[1:]), header.dtype, fortran=False)
+        yield slice(start, start + rows), bounded_reading.read_array(data, part)
 
 
-def _say_range(path: Path, low: float, high: float) -> None:
+def _warn_of_range(path: Path, low: float, high: float) -> None:
     """Warn of what floats are taken for: only their values tell."""
     if low > -0.5:
-        taken = "0 … 1" if low >= 0 else "-1 … 1"
-        warnings.warn(f"{path}: pixels from {low:.3g} to {high:.3g} are taken as floats in {taken}", stacklevel=4)
+        assumed = "0 … 1" if low >= 0 else "-1 … 1"
+        warnings.warn(f"{path}: pixels from {low:.3g} to {high:.3g} are taken as floats in {assumed}", stacklevel=4)
 
 
-def _labels(data: IO[bytes], header: bounded.ArrayHeader, count: int, path: Path) -> NDArray[np.int64]:
+def _read_labels(data: IO[bytes], header: bounded_reading.ArrayHeader, count: int, path: Path) -> NDArray[np.int64]:
     if header.shape != (count,):
         raise DtoolError(
             f"{path}: labels of shape {header.shape} for {count} images", "store one integer for each image"
         )
     if header.dtype.kind not in "iu":
         raise DtoolError(f"{path}: labels are integers from 0, not {header.dtype}", "number the classes 0, 1, 2 …")
-    labels = bounded.array(data, header)
+    labels = bounded_reading.read_array(data, header)
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
         raise DtoolError(f"{path}: labels are integers from 0, and there is {low}", "number the classes 0, 1, 2 …")
@@ -183,13 +186,13 @@ def _labels(data: IO[bytes], header: bounded.ArrayHeader, count: int, path: Path
     return labels.astype(np.int64)
 
 
-def _names(data: IO[bytes], header: bounded.ArrayHeader, least: int, path: Path) -> tuple[str, ...]:
+def _read_names(data: IO[bytes], header: bounded_reading.ArrayHeader, least: int, path: Path) -> tuple[str, ...]:
     """The names of the classes, as many as there are labels or more."""
     if header.dtype.kind != "U" or len(header.shape) != 1 or header.nbytes > MOST_TEXT:
         raise DtoolError(
             f"{path}: class_names are {header.dtype} of shape {header.shape}", "store one text for each class"
         )
-    names = tuple(bounded.array(data, header).tolist())
+    names = tuple(bounded_reading.read_array(data, header).tolist())
     if not least <= len(names) <= MOST_CLASSES or len(set(names)) < len(names):
         raise DtoolError(
             f"{path}: class_names has {len(set(names))} different names, and labels go up to {least - 1}",

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dtool import bounded, memory
 from dtool.errors import DtoolError
+from dtool.util import bounded_reading, memory
 
 GREY = ("1", "L", "LA", "La")
 LARGE = 1 << 24  # pixels of a picture from which on it is made smaller while it is decoded, where that is possible
@@ -26,21 +26,21 @@ SIMPLE = ("PNG", "BMP", "GIF", "PPM", "TIFF", "TGA", "JPEG")
 
 
 @functools.cache
-def suffixes() -> frozenset[str]:
+def list_suffixes() -> frozenset[str]:
     """How the names of still pictures end that Pillow reads, in small letters."""
-    known, read = Image.registered_extensions(), formats()
+    known, read = Image.registered_extensions(), list_formats()
     return frozenset(suffix for suffix, name in known.items() if name in read)
 
 
 @functools.cache
-def formats() -> tuple[str, ...]:
+def list_formats() -> tuple[str, ...]:
     """Pillow's names of the formats of still pictures that it reads by itself."""
     Image.init()
     return tuple(name for name in Image.ID if name not in NO_PICTURES)
 
 
 @contextlib.contextmanager
-def opened_picture(
+def open_picture(
     path: Path, hint: str = "repair the file or take it away", broken: str = ": broken, or not an image"
 ) -> Iterator[Image.Image]:
     """A picture file, opened but not yet decoded. What Pillow warns of concerns no user.
@@ -48,10 +48,10 @@ def opened_picture(
     Raises DtoolError for what is broken or no picture, there and in the context; UsageError if there is no memory.
     """
     try:
-        with bounded.opened(path) as file, warnings.catch_warnings():
+        with bounded_reading.open_file(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            memory.require_room(bounded.size_of(file), f"{path}, as it is,", "give a smaller file")
-            with Image.open(file, formats=formats()) as image:
+            memory.require_room(bounded_reading.get_file_size(file), f"{path}, as it is,", "give a smaller file")
+            with Image.open(file, formats=list_formats()) as image:
                 yield image
     except (DtoolError, MemoryError, FileNotFoundError):
         raise
@@ -60,32 +60,35 @@ def opened_picture(
     except Image.DecompressionBombError as error:
         most = f"{2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million"
         raise DtoolError(f"{path}: more than {most} pixels", "make it smaller first") from error
-    except bounded.UnreadableError as error:
+    except bounded_reading.UnreadableError as error:
         raise DtoolError(f"{path}: {error}", "take it away") from error
     except Exception as error:  # decoders of broken files raise what they meet: IndexError, struct.error, KeyError …
-        raise DtoolError(f"{path}{broken} ({bounded.words(error)})", hint) from error
+        raise DtoolError(f"{path}{broken} ({bounded_reading.explain_read_error(error)})", hint) from error
 
 
-@dataclass(frozen=True)
-class Header:
-    """A picture before it is decoded. `grey`: it needs one channel. `several`: it is the first of an animation."""
+@dataclass(frozen=True, kw_only=True)
+class PictureHeader:
+    """A picture before it is decoded. `grey`: it needs one channel. `is_animated`: it is the first of an animation."""
 
     path: Path
     width: int
     height: int
     grey: bool
-    several: bool
+    is_animated: bool
 
 
-def header(path: Path) -> Header:
-    """What a picture file says of itself; only palettes are looked up in the pixels. Errors as for `opened_picture`."""
-    with opened_picture(path) as image:
+def read_header(path: Path) -> PictureHeader:
+    """What a picture file says of itself; only palettes are looked up in the pixels. Errors as for `open_picture`."""
+    with open_picture(path) as image:
         if image.mode in ("P", "PA"):
             require_room(image, path)
-        return Header(path, *image.size, is_grey(image), is_several(image))
+        width, height = image.size
+        return PictureHeader(
+            path=path, width=width, height=height, grey=is_grey(image), is_animated=is_multi_frame(image)
+        )
 
 
-def is_several(image: Image.Image) -> bool:
+def is_multi_frame(image: Image.Image) -> bool:
     """Whether an opened file holds further pictures, and no mere thumbnails."""
     return image.format in ONE_OF_MANY and bool(getattr(image, "is_animated", False))
 
@@ -128,14 +131,14 @@ def shrink(image: Image.Image, longest: int) -> None:
         image.draft(None, (2 * longest, 2 * longest))
 
 
-def eight_bit(file: Image.Image) -> Image.Image:
+def convert_to_eight_bits(file: Image.Image) -> Image.Image:
     """An opened file upright, in mode L or RGB: 16 bits are scaled to 8, what is transparent becomes white.
 
     Raises ValueError for pixels that are no numbers of up to 16 bits.
     """
     mode = "L" if is_grey(file) else "RGB"
     ImageOps.exif_transpose(file, in_place=True)
-    image = _scaled(file) if file.mode.startswith("I") else file
+    image = _scale_to_eight_bits(file) if file.mode.startswith("I") else file
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers")
     if image.has_transparency_data:
@@ -144,7 +147,7 @@ def eight_bit(file: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _scaled(image: Image.Image) -> Image.Image:
+def _scale_to_eight_bits(image: Image.Image) -> Image.Image:
     """16 bits as 8: Pillow's own conversion cuts them off at 255."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:

@@ -4,10 +4,11 @@ The package itself can be called: `dtool.export("model.pt")` is `dtool.export.ex
 imported when something is exported, not before.
 """
 
-from dtool._callable import make_callable
 from dtool.export.api import export
-from dtool.export.report import Comparison, ExportReport
+from dtool.export.built_in import BuiltIn
+from dtool.export.report import ExportReport, ParityCheck
+from dtool.util.callable_package import make_callable
 
-__all__ = ["Comparison", "ExportReport", "export"]
+__all__ = ["BuiltIn", "ExportReport", "ParityCheck", "export"]
 
 make_callable(__name__, export)

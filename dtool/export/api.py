@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dtool import bounded
-from dtool.arguments import checks_arguments
-from dtool.backends.load import load
 from dtool.errors import UsageError
-from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, Comparison, ExportReport
-from dtool.export.settled import SamplerOptions, Trained, settled
-from dtool.export.sources import Source, require_packages, source
-from dtool.export.triton import beside, config, require_free, write_both
-from dtool.files import files_in, require_apart, require_writable, scratch_file, write_atomically
-from dtool.networks.spec import NetworkSpec, schedule_of
+from dtool.export.built_in import NOTHING, BuiltIn, encode_told, fix_conditions, refuse_told
+from dtool.export.folders import require_new_folder
+from dtool.export.job import ExportJob
+from dtool.export.network.sources import SourceNetwork, require_packages, resolve_source
+from dtool.export.report import ExportReport, ParityCheck
+from dtool.export.sampler.settings import NetworkStub, SamplerFileOptions, resolve_sampler
+from dtool.export.sampler.triton import format_config, locate_config, require_free, write_both
+from dtool.export.size_limit import graph_size, is_large, require_exportable
+from dtool.models.description import Description, describe_source
+from dtool.models.readers.exported_folder import is_exported
+from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.plan.api import plan as make_plan
-from dtool.plan.plan import Plan
+from dtool.plan.compiled_plan import Plan
+from dtool.run.load import load
+from dtool.util import bounded_reading
+from dtool.util.arguments import check_arguments
+from dtool.util.files import (
+    find_option_files,
+    require_distinct_files,
+    require_writable,
+    write_atomically,
+    write_scratch_file,
+)
 
 if TYPE_CHECKING:
-    from dtool.export.small import Kind
+    from dtool.export.smaller.replacement import Precision
 
 
-@checks_arguments
+@check_arguments
 def export(
     net: Any = None,
     out: Path | str = "model.onnx",
@@ -37,153 +49,181 @@ def export(
     half: bool = False,
     int8: bool = False,
     allow_loss: bool = False,
+    built_in: BuiltIn | None = None,
     **options: Any,
 ) -> ExportReport:
     """Write a network as one ONNX file with a dynamic batch, or with a `plan` a whole sampler, and check the file.
 
     net: a checkpoint's path (.pt, .safetensors), "package.module:factory", what `dtool.load` made of one, or
     `(module, spec)`, an nn.Module `F(x, t[, label])` and its NetworkSpec; it is not changed. With a plan also an
-    exported network's path (.onnx), or None for the network inside the package.
+    exported network's path (.onnx), a folder that this wrote, or None for the network inside the package.
     The network's file has inputs x `(batch, *shape)` and t `(batch,)`, float32, and label `(batch,)` int64 if there
     are classes, where `classes` itself means no class; one output like x; and metadata under "dtool".
     spec: what such an ONNX file is, if it does not say so itself, as for `dtool.load`; it may then be called in any of
     the ways that `dtool.load` knows, but with batches of any size.
-    plan: a Plan, or a recipe of `steps` steps; `dtool.export.fused` says what the sampler's file has. `options` are
-    then those of `SamplerOptions`.
+    out: a file, NAME.onnx; or, of a model with a text encoder and with a plan, a new folder for the whole pipeline:
+    `dtool.export.pipeline_folder` says what it holds.
+    plan: a Plan, or a recipe of `steps` steps; `dtool.export.sampler.loop_graph` says what the sampler's file
+    has. `options` are then those of `SamplerFileOptions`.
+    built_in: a decoder in the place of the model's own, and what images are told where nobody says it, constants of a
+    network alone: see `dtool.export.BuiltIn`.
     half, int8: a smaller network, in fp16 for CUDA, or with its larger products in eight bits, calibrated on what it
     sees in a run of the plan (without one, of `steps` steps of DDIM). What it loses is measured; allow_loss: write it
-    even if that is more than `dtool.export.loss.ALLOWED`, which raises GateError otherwise.
+    even if that is more than `dtool.export.smaller.loss.ALLOWED`, which raises GateError otherwise.
     check: compare the network with PyTorch at several batch sizes and times, and over a run of `steps` steps of DDIM
     (at most the schedule's T); the sampler with the host's loop. Raises DtoolError if something cannot be exported,
     differs by more than 1e-4, or cannot be written; then no file is left, or the old one.
     """
     started = time.perf_counter()
     path = Path(out)
-    if path.suffix != ".onnx":
+    folder = plan is not None and not path.suffix
+    _check_words(path, folder, steps, options, has_plan=plan is not None)
+    if half and int8:
+        raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
+    sources = [
+        net if isinstance(net, (str, Path)) else None,
+        *find_option_files(plan if isinstance(plan, str) else None),
+    ]
+    require_distinct_files([path, locate_config(path) if options.get("freeze") else None], sources)
+    if folder:
+        require_new_folder(path)
+    else:
+        require_writable(path)
+    if options.get("freeze"):
+        require_writable(locate_config(path))
+    if check or half or int8:
+        require_packages("onnxruntime")
+    description, extra = describe_source(spec), built_in or BuiltIn()
+    small: Precision | None = "half" if half else "int8" if int8 else None
+    job = ExportJob(path=path, steps=steps, check=check, small=small, allow_loss=allow_loss, started=started)
+    if folder and plan is not None:
+        from dtool.export.pipeline_folder import export_pipeline
+
+        extra.require_untold("a folder has the text encoder, and its pictures are told when they are sampled")
+        source = extra.add_decoder(_resolve_source(net, description, large=True))
+        return export_pipeline(source, job, plan, SamplerFileOptions(**options), _export_sampler, _export_network)
+    if plan is not None:
+        source = extra.add_decoder(_resolve_source(net, description))
+        return _export_sampler(source, job, plan, SamplerFileOptions(**options), extra)
+    extra.require_no_decoder()
+    if net is None or str(net).endswith(".onnx"):
+        what = net or "the network inside the package"
+        raise UsageError(f"{what} is an ONNX file already", "give a checkpoint, or a plan")
+    source = resolve_source(net, description, large=True)
+    if extra.is_told:
+        source = fix_conditions(source, encode_told(source, extra, 1.0).given)
+    return _export_network(source, job)
+
+
+def _resolve_source(net: Any, description: NetworkSpec | Description, *, large: bool = False) -> SourceNetwork:
+    """What a sampler is made of."""
+    if isinstance(net, (str, Path)) and is_exported(Path(net)):
+        from dtool.export.pipeline_source import read_pipeline
+
+        return read_pipeline(Path(net), description)
+    return resolve_source(net, description, large=large)
+
+
+def _check_words(path: Path, folder: bool, steps: int, options: Mapping[str, Any], *, has_plan: bool) -> None:
+    """Raise UsageError for a name, a number of steps or options that no export has."""
+    if path.suffix != ".onnx" and not folder:
         raise UsageError(f"{path}: an export is an ONNX file", "end its name in .onnx")
     if steps < 1:
         raise UsageError(f"steps={steps}: a run has at least one step", "leave it out for 50")
-    unknown = options.keys() - SamplerOptions.__annotations__.keys()
-    if unknown or (options and plan is None):
+    unknown = options.keys() - SamplerFileOptions.__annotations__.keys()
+    if unknown or (options and not has_plan):
         word = min(unknown or options)
         raise UsageError(
             f"{word} is not an option of {'this export' if unknown else 'a network alone'}", "leave it out"
         )
-    if half and int8:
-        raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
-    sources = [net if isinstance(net, (str, Path)) else None, *files_in(plan if isinstance(plan, str) else None)]
-    require_apart([path, beside(path) if options.get("freeze") else None], sources)
-    require_writable(path)
-    if options.get("freeze"):
-        require_writable(beside(path))
-    if check or half or int8:
-        require_packages("onnxruntime")
-    small: Kind | None = "half" if half else "int8" if int8 else None
-    job = _Job(path, steps, check, small, allow_loss, started)
-    if plan is not None:
-        return _sampler(source(net, spec), job, plan, SamplerOptions(**options))
-    if net is None or str(net).endswith(".onnx"):
-        what = net or "the network inside the package"
-        raise UsageError(f"{what} is an ONNX file already", "give a checkpoint, or a plan")
-    return _network(source(net, spec), job)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What every export is told."""
-
-    path: Path
-    steps: int
-    check: bool
-    small: Kind | None
-    allow_loss: bool
-    started: float
-
-    def report(
-        self, size: int, document: dict[str, Any], comparisons: tuple[Comparison, ...], recipe: str | None, loss: Any
-    ) -> ExportReport:
-        """What the export says of itself."""
-        seconds = time.perf_counter() - self.started
-        opset, digest = document["opset"], document["weights_sha256"]
-        allowed = SMALL_TOLERANCE if recipe and "precision" in document else TOLERANCE
-        return ExportReport(self.path, size, opset, digest, comparisons, seconds, recipe, loss, allowed)
-
-    def shrunk(self, found: Source, plan: Plan) -> tuple[Source, Any]:
-        """The network as small as was asked for, and what that loses."""
-        if self.small is None:
-            return found, None
-        from dtool.export.small import smaller
-
-        proto, loss = smaller(found.proto, found.spec, plan, self.small, self.allow_loss)
-        return replace(found, proto=proto), loss
-
-
-def _network(found: Source, job: _Job) -> ExportReport:
+def _export_network(source: SourceNetwork, job: ExportJob) -> ExportReport:
     from dtool.export.metadata import describe
-    from dtool.export.parity import compared
+    from dtool.export.network.files import write_for_check, write_network
+    from dtool.export.network.parity import check_parity
 
-    assert found.module is not None
-    module, spec = found.module, found.spec
-    document = describe(found.proto, spec)
-    content: bytes = found.proto.SerializeToString(deterministic=True)
+    assert source.module is not None
+    module, spec = source.module, source.spec
+    document = describe(source.proto, spec)
     loss = None
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ParityCheck, ...] = ()
+    if job.small is not None and is_large(source.proto):
+        require_exportable(graph_size(source.proto), "the network, which --half and --int8 read as one file,")
     if job.check:
-        with scratch_file(".onnx", content, str(job.path)) as file:
-            comparisons = compared(file, module, spec, job.steps)
+        with write_for_check(source.proto, job.path) as file:
+            comparisons = check_parity(file, module, spec, job.steps)
     if job.small is not None:
-        trained = Trained(schedule_of(spec), spec.prediction)
+        trained = NetworkStub(resolve_schedule(spec), spec.prediction)
         plan = make_plan("ddim", steps=min(job.steps, trained.schedule.T), network=trained)
-        found, loss = job.shrunk(found, plan)
-        document = describe(found.proto, spec)
-        content = found.proto.SerializeToString(deterministic=True)
-    _write(job.path, content)
-    return job.report(len(content), document, comparisons, None, loss)
+        source, loss = job.shrink(source, plan)
+        document = describe(source.proto, spec)
+    size = write_network(source.proto, job.path)
+    return job.report(size, document, comparisons, None, loss)
 
 
-def _sampler(found: Source, job: _Job, plan: Plan | str, options: SamplerOptions) -> ExportReport:
-    from dtool.export.even import even
-    from dtool.export.sampler import build
-    from dtool.export.sampler_check import compared
+def _export_sampler(
+    source: SourceNetwork, job: ExportJob, plan: Plan | str, options: SamplerFileOptions, extra: BuiltIn = NOTHING
+) -> ExportReport:
+    from dtool.export.sampler.assembly import build
+    from dtool.export.sampler.balanced_batches import build_even_sampler
+    from dtool.export.sampler.parity import check_sampler
+    from dtool.export.sampler.tokenizer_files import export_text, write_tokenizers
+    from dtool.export.sampler.told_defaults import build_in_and_check
 
-    text = config(job.path.stem, found.spec)
-    if options.freeze:
-        require_free(job.path, text)
-    found, plan, form = settled(found, plan, job.steps, options)
-    found, loss = job.shrunk(found, plan)
+    source, plan, form = resolve_sampler(source, plan, job.steps, options)
+    told = encode_told(source, extra, source.spec.guidance) if extra.is_told else None
+    if told is not None:
+        refuse_told(options)
+    if options.freeze and not extra.is_told:
+        require_free(job.path, format_config(job.path.stem, source.spec, form))
+    source, loss = job.shrink(source, plan)
+    decoder = None
+    if form.picture_shape is not None and source.codec is not None:
+        from dtool.export.pipeline_source import export_any_decoder
+
+        decoder = export_any_decoder(source.codec)
+        require_exportable(graph_size(source.proto) + graph_size(decoder), "the network with its decoder")
+    text = export_text(source, options, decoder)
     sampler = None
-    if job.check and options.micro_batch is None and form.open and not form.mixes:
-        sampler = even(found.proto, found.spec, plan, form)
-    sampler = sampler or build(found.proto, found.spec, plan, form)
+    if job.check and options.micro_batch is None and form.is_configurable and not form.mixes:
+        sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text)
+    sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ParityCheck, ...] = ()
     if job.check:
-        with scratch_file(".onnx", sampler.content([]), str(job.path)) as file:
-            comparisons = compared(file, sampler)
+        with write_scratch_file(".onnx", sampler.content([]), str(job.path)) as file:
+            comparisons = check_sampler(file, sampler)
+    if told is not None:
+        sampler, checked = build_in_and_check(source, sampler, told, decoder, check=job.check)
+        comparisons += checked
+    if text is not None:
+        write_tokenizers(text, job.path, sampler.document)
     content = sampler.content([asdict(comparison) for comparison in comparisons])
     if options.freeze:
-        write_both(job.path, content, text)
+        takes = {value.name for value in sampler.model.graph.input}
+        config = format_config(job.path.stem, source.spec, form, takes)
+        require_free(job.path, config)
+        write_both(job.path, content, config)
     else:
-        _write(job.path, content)
+        write_atomically(job.path, lambda temporary: temporary.write_bytes(content))
     return job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
 
 
 def recheck(path: Path) -> ExportReport:
     """Compare a sampler's file with the host's loop again; raises DtoolError as `export` does, or for another file."""
-    job = _Job(path, 0, True, None, False, time.perf_counter())
+    job = ExportJob(path=path, steps=0, check=True, small=None, allow_loss=False, started=time.perf_counter())
     require_packages("onnx", "onnxruntime")
     import onnx
 
-    from dtool.export.sampler import read
-    from dtool.export.sampler_check import compared
+    from dtool.export.sampler.assembly import read
+    from dtool.export.sampler.parity import check_sampler
 
     load(path, device="cpu")  # refuses what must not be run
-    data = bounded.model(path)
+    data = bounded_reading.read_model(path)
     sampler = read(onnx.load_model_from_string(data), str(path))
-    comparisons = compared(path, sampler)
+    if sampler.form.told and not sampler.form.is_configurable:
+        raise UsageError(f"what its images are told is built into {path}", "export it again, which compares it")
+    comparisons = check_sampler(path, sampler)
     return job.report(len(data), sampler.document, comparisons, sampler.plan.recipe, None)
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))

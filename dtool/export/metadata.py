@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
-from dtool.networks.spec import NetworkSpec
+from dtool.models.spec import NetworkSpec
 from dtool.version import __version__
 
 FORMAT = 1
@@ -19,11 +19,11 @@ KEY = "dtool"
 
 def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
     """Write the metadata into `proto`, replacing what was there; returns the JSON document under the key "dtool"."""
-    versions = {"dtool": __version__, "torch": _version("torch"), "onnx": onnx.__version__}
+    versions = {"dtool": __version__, "torch": _find_version("torch"), "onnx": onnx.__version__}
     document = {
         "format": FORMAT,
         "spec": json.loads(spec.model_dump_json()),
-        "weights_sha256": weights_sha256(proto),
+        "weights_sha256": hash_weights(proto),
         "opset": next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")),
         "versions": versions,
     }
@@ -38,7 +38,7 @@ def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
     return document
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     """The version of a package that need not be there."""
     try:
         return version(package)
@@ -46,7 +46,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def weights_sha256(proto: onnx.ModelProto) -> str:
+def hash_weights(proto: onnx.ModelProto) -> str:
     """SHA-256 of the graph's initializers, one after another in the order of their names: their little-endian bytes."""
     digest = hashlib.sha256()
     for tensor in sorted(proto.graph.initializer, key=lambda t: t.name):

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dtool.export.loss import Loss
+    from dtool.export.smaller.loss import CompressionLoss
 
 TOLERANCE = 1e-4
 SMALL_TOLERANCE = 1e-2  # of fp16 and int8, root mean square: a last bit of float32 may decide a whole step there
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ParityCheck:
     """The largest difference in one comparison of the file with what it stands for; `what` names it."""
 
     what: str
     difference: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportReport:
     """One exported file: its `size` in bytes, `opset`, the hash of its weights, and how far it is from the original.
 
@@ -34,10 +34,10 @@ class ExportReport:
     size: int
     opset: int
     weights_sha256: str
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ParityCheck, ...] = ()
     seconds: float = 0.0
     recipe: str | None = None
-    loss: Loss | None = None
+    loss: CompressionLoss | None = None
     allowed: float = TOLERANCE
 
     @property

@@ -1,8 +1,8 @@
-"""How probable a network finds images: the variational bound, term by term, and the probability-flow ODE."""
+"""The likelihood of images under a network: the variational bound, term by term, and the probability-flow ODE."""
 
-from dtool.likelihood.bound import bound
 from dtool.likelihood.chain import VARIANCES, Variance
-from dtool.likelihood.ode import ode
+from dtool.likelihood.probability_flow import ode
 from dtool.likelihood.result import Bound, Density, Term
+from dtool.likelihood.variational_bound import bound, measure_chain_variance
 
-__all__ = ["VARIANCES", "Bound", "Density", "Term", "Variance", "bound", "ode"]
+__all__ = ["VARIANCES", "Bound", "Density", "Term", "Variance", "bound", "measure_chain_variance", "ode"]

@@ -10,25 +10,27 @@ from typing import Literal, get_args
 import numpy as np
 
 from dtool.errors import UsageError
-from dtool.networks.network import Network
+from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
-from dtool.plan.plan import Plan
-from dtool.plan.prediction import for_network
+from dtool.plan.compiled_plan import Plan
+from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import Recipe
-from dtool.schedulers.schedule import Array, Schedule, on_coordinates
-from dtool.schedulers.spacing import Spacing
+from dtool.schedulers.levels import alpha_sigma_from_lam
+from dtool.schedulers.schedule import Schedule
+from dtool.spacings.spacing import Spacing
+from dtool.util.arrays import Array
 
 Variance = Literal["beta", "tilde", "analytic", "learned"]
 VARIANCES: tuple[Variance, ...] = get_args(Variance)
 DEFAULT_SPACING = "linspace"  # the papers' even trajectory: from the last level to the first, both included
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Chain:
     """K levels from noise to image, the image itself after the last; columns are float64 `(K,)`.
 
     In variance-preserving coordinates, whatever those of the plan: a bound is made of signal-to-noise ratios, and
-    doesn't know how x is scaled. The network is called as F(c_in·x, time), and predicts D = c_skip·x + c_out·F.
+    does not depend on the scale of x. The network is called as F(c_in·x, time), and predicts D = c_skip·x + c_out·F.
     """
 
     plan: Plan
@@ -46,12 +48,12 @@ class Chain:
     @cached_property
     def alpha(self) -> Array:
         """√ᾱ of each level."""
-        return on_coordinates(self.lam)[0]
+        return alpha_sigma_from_lam(self.lam)[0]
 
     @cached_property
     def sigma(self) -> Array:
         """√(1-ᾱ) of each level."""
-        return on_coordinates(self.lam)[1]
+        return alpha_sigma_from_lam(self.lam)[1]
 
     @cached_property
     def gain(self) -> Array:
@@ -60,13 +62,13 @@ class Chain:
         return np.asarray(-np.exp(2 * high) * np.expm1(2 * (low - high)))
 
     @cached_property
-    def width(self) -> Array:
+    def log_variance_ratio(self) -> Array:
         """ln β/β̃ `(K-1,)` of the steps between two levels: β/β̃ = (1-ᾱ_t)/(1-ᾱ_s)."""
         log = np.logaddexp(0, 2 * self.lam)  # -ln(1-ᾱ)
         return np.asarray(log[1:] - log[:-1])
 
     @property
-    def ends(self) -> tuple[float, float]:
+    def final_log_variances(self) -> tuple[float, float]:
         """(ln β̃, ln β) of the step to the image, β̃ = 0 replaced by that of the step before (arXiv:2102.09672, 3.1).
 
         In a chain of one step there is none before: it is then β.
@@ -94,7 +96,7 @@ def divergence(gain: float, excess: Array | float, square: Array) -> Array:
     return np.asarray((np.log1p(excess) + (gain * square - excess) / (1 + excess)) / 2)
 
 
-def chain_of(
+def make_chain(
     network: Network,
     plan: Plan | int | Literal["all"],
     scheduler: str | Schedule | None = None,
@@ -103,35 +105,37 @@ def chain_of(
 ) -> Chain:
     """The chain with these levels. plan: a number of steps, "all" levels, or a plan of ddpm's.
 
-    Raises UsageError where there is no bound: for grids that go up again or don't end at the image, and for plans
+    Raises UsageError where there is no bound: for grids that go back up or don't end at the image, and for plans
     that are not DDPM's.
     """
     if not isinstance(plan, Plan):
-        levels = Recipe.parse("ddpm").where(scheduler, None).scheduler or network.schedule
+        levels = Recipe.parse("ddpm").complete(scheduler, None).scheduler or network.schedule
         count = levels.T if plan == "all" else plan
         place = None if points is not None else spacing or DEFAULT_SPACING
         steps = None if points is not None else count
-        made = make_plan("ddpm", steps=steps, scheduler=levels, spacing=place, points=points, network=network)
+        ddpm = make_plan("ddpm", steps=steps, scheduler=levels, spacing=place, points=points, network=network)
     else:
         if scheduler is not None or spacing is not None or points is not None:
-            raise UsageError("the plan has its levels already", "leave out scheduler, spacing and points")
-        made = for_network(plan, network.schedule, network.prediction)
-    _require_chain(made)
-    with np.errstate(divide="ignore"):
-        lam = np.log(made.alpha) - np.log(made.sigma)
-    size = np.hypot(made.alpha, made.sigma)
-    return Chain(made, lam, made.time, made.c_in * size, made.c_skip * size, made.c_out)
+            raise UsageError("the plan already has its levels", "leave out scheduler, spacing and points")
+        ddpm = adapt_to_network(plan, network.schedule, network.prediction)
+    _require_chain(ddpm)
+    size = np.hypot(ddpm.alpha, ddpm.sigma)
+    return Chain(
+        plan=ddpm, lam=ddpm.lam, time=ddpm.time, c_in=ddpm.c_in * size, c_skip=ddpm.c_skip * size, c_out=ddpm.c_out
+    )
 
 
-def variance_for(network: Network, plan: Plan | int | Literal["all"], wanted: Variance | None) -> Variance:
-    """σ² as it was asked for; else that of the plan that was given; else the network's own, or the optimal one.
+def choose_variance(network: Network, plan: Plan | int | Literal["all"], wanted: Variance | None) -> Variance:
+    """The variance that `bound` was asked for; else the plan's; else the network's own, or the optimal one.
 
-    Raises UsageError for one that is not known, or that the network does not have.
+    Raises UsageError for an unknown one, or one that the network does not predict.
     """
     if wanted is None and isinstance(plan, Plan):
         name = plan.sampler.partition(":")[0]
-        said = "analytic" if name == "analytic-ddpm" else dict(Recipe.parse(plan.sampler).rule.options).get("sigma")
-        wanted = next((known for known in VARIANCES if known == said), None)
+        plan_variance = (
+            "analytic" if name == "analytic-ddpm" else dict(Recipe.parse(plan.sampler).rule.options).get("sigma")
+        )
+        wanted = next((known for known in VARIANCES if known == plan_variance), None)
     if wanted is None:
         wanted = "learned" if network.spec.learned_variance else "analytic"
     if wanted not in VARIANCES:
@@ -150,11 +154,9 @@ def _require_chain(plan: Plan) -> None:
             "ask for the probability-flow ODE, or bound the chain of ddpm",
         )
     if name not in ("ddpm", "analytic-ddpm"):
-        raise UsageError(f"the bound is known for DDPM's mean, not for {plan.recipe}", "use ddpm or analytic-ddpm")
-    with np.errstate(divide="ignore"):
-        rising = np.diff(np.log(plan.alpha) - np.log(plan.sigma)) > 0
-    if plan.rows != plan.steps or not rising.all() or plan.inverse:
-        raise UsageError("the levels turn round, and a bound needs a chain from noise to image", "use another spacing")
+        raise UsageError(f"the bound is known only for DDPM's mean, not for {plan.recipe}", "use ddpm or analytic-ddpm")
+    if plan.rows != plan.steps or not (np.diff(plan.lam) > 0).all() or plan.inverse:
+        raise UsageError("the levels go back up, and a bound needs a chain from noise to image", "use another spacing")
     last = plan.a[-1] + plan.b[-1, 0] * plan.m_x[-1], plan.b[-1, 0] * plan.m_f[-1]
     if not np.allclose(last, (plan.c_skip[-1], plan.c_out[-1]), rtol=1e-9, atol=1e-12):
         raise UsageError("the chain ends before the image, whose likelihood is asked for", "leave out end=")

@@ -1,12 +1,23 @@
-"""Law error: how far samples are from data, by metrics that are plugins, each with an interval and a null."""
+"""Law error: how far samples are from data, by metrics with intervals and nulls; plugins can add metrics."""
 
 from dtool.metrics.classifier import Classifier
-from dtool.metrics.difference import Difference, differs
-from dtool.metrics.evaluate import Figure, Figures, available, evaluate, evaluate_all, named
-from dtool.metrics.metric import Metric, metric
-from dtool.metrics.reference import Null, Reference
+from dtool.metrics.definition import Metric, metric
+from dtool.metrics.difference import Difference, measure_difference
+from dtool.metrics.evaluation import Figure, Figures, evaluate, evaluate_all, list_metrics, resolve_metric
+from dtool.metrics.reference import NullDistribution, Reference
 
 __all__ = [
-    "Classifier", "Difference", "Figure", "Figures", "Metric", "Null", "Reference", "available", "differs", "evaluate",
-    "evaluate_all", "metric", "named",
+    "Classifier",
+    "Difference",
+    "Figure",
+    "Figures",
+    "Metric",
+    "NullDistribution",
+    "Reference",
+    "evaluate",
+    "evaluate_all",
+    "list_metrics",
+    "measure_difference",
+    "metric",
+    "resolve_metric",
 ]  # fmt: skip

@@ -6,21 +6,13 @@ import math
 
 import numpy as np
 
-from dtool.metrics.metric import metric
-from dtool.metrics.pool import Array
-
-Z95 = 1.959963984540054
-
-
-def wilson(p: float, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a share p of n: it has a width even where all agree, or none."""
-    middle, spread = p + Z95**2 / (2 * n), Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
-    low, high = ((middle + sign * spread) / (1 + Z95**2 / n) for sign in (-1, 1))
-    return max(0.0, min(low, p)), min(1.0, max(high, p))
+from dtool.measure.share import wilson_interval
+from dtool.metrics.definition import metric
+from dtool.util.arrays import Array
 
 
 def _interval(hits: Array) -> tuple[float, float]:
-    return wilson(float(hits.mean()), len(hits))
+    return wilson_interval(float(hits.mean()), len(hits))
 
 
 def _null(reference: Array, n: int) -> tuple[float, float]:
@@ -44,8 +36,9 @@ def _null(reference: Array, n: int) -> tuple[float, float]:
 def agreement(samples: Array, reference: Array) -> float:
     """The share of the samples in which a classifier sees the class that was asked for.
 
-    Needs labels and a classifier: a function of images, or an ONNX file. It says whether a sample is what was asked
-    for, not how varied the samples are. Compared with the classifier's accuracy on the reference, if that has labels.
+    Needs labels and a classifier: a function of images, or an ONNX file. It says whether a sample has the class that
+    was asked for, not how varied the samples are. Compared with the classifier's accuracy on the reference, if that has
+    labels.
     """
     del reference
     return float(np.mean(samples))

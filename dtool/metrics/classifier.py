@@ -10,24 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dtool import bounded
-from dtool.backends.allowance import CALL_SECONDS
-from dtool.backends.onnx_file import inspect, refuse
-from dtool.backends.protobuf import fields, messages, text
 from dtool.errors import DtoolError, UsageError
+from dtool.models.runtime import Runtime
+from dtool.onnx.checked_file import read_checked_file
+from dtool.onnx.limits import CALL_SECONDS
+from dtool.onnx.protobuf import decode_text, encode_field, read_fields, read_messages
 
 BATCH = 500
 _LAYERS = ("Gemm", "MatMul")
 
 
-def in_batches(function: Callable[[NDArray[Any]], ArrayLike], images: NDArray[Any], size: int = BATCH) -> NDArray[Any]:
-    """`function` of images (n, …), `size` at a time. Raises UsageError if it doesn't give one row an image."""
+def apply_in_batches(
+    function: Callable[[NDArray[Any]], ArrayLike], images: NDArray[Any], size: int = BATCH
+) -> NDArray[Any]:
+    """`function` of images (n, …), `size` at a time. Raises UsageError if it doesn't give one row per image."""
     parts = []
     for i in range(0, len(images), size):
         part = np.asarray(function(images[i : i + size]))
         if part.ndim == 0 or len(part) != len(images[i : i + size]):
             raise UsageError(
-                f"a function of {len(images[i : i + size])} images gave {part.shape}", "it gives one row an image"
+                f"a function of {len(images[i : i + size])} images returned {part.shape}", "return one row per image"
             )
         parts.append(part)
     return np.concatenate(parts)
@@ -52,22 +54,23 @@ class Classifier:
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        data = bounded.model(self.path)
         try:
-            from dtool.backends.onnxruntime_session import open_session
+            from dtool.onnx.session import open_session
         except ImportError as error:
             raise DtoolError(
                 "a classifier in an ONNX file needs ONNX Runtime", "pip install 'dtool-diffusion[cpu]'"
             ) from error
-        found = inspect(data, str(path))
-        refuse(found, str(path))
-        self._names = tuple(class_names) if class_names is not None else _names_in(found.metadata, str(path))
-        self._layer = last_layer(data, str(path))
-        self._session = open_session(with_output(data, self._layer), str(path), device)
-        if len(found.inputs) != 1:
-            names = ", ".join(value.name for value in found.inputs)
+        file = read_checked_file(self.path)
+        data, model = file.data, file.graph
+        self._names = tuple(class_names) if class_names is not None else _read_class_names(model.metadata, str(path))
+        self._layer = find_last_layer(data, str(path))
+        self._session = open_session(
+            add_output(data, self._layer), str(path), Runtime(device=device), weights=file.weights
+        )
+        if len(model.inputs) != 1:
+            names = ", ".join(value.name for value in model.inputs)
             raise DtoolError(f"{path} has the inputs {names}, not one", "give a classifier of images alone")
-        self._input, self._output = found.inputs[0].name, found.outputs[0].name
+        self._input, self._output = model.inputs[0].name, model.outputs[0].name
         low, high = data_range
         start, end = expects or data_range
         self._scale = (end - start) / (high - low)
@@ -90,75 +93,73 @@ class Classifier:
         return self._run(images, self._layer)
 
     def _run(self, images: ArrayLike, output: str) -> NDArray[Any]:
-        from dtool.backends.onnxruntime_session import FailedRunError, guarded_run
+        from dtool.onnx.session import FailedRunError, run_session
 
-        given = np.asarray(images)
+        array = np.asarray(images)
 
         def run(part: NDArray[Any]) -> Any:
             scaled = part.astype(np.float32) * np.float32(self._scale) + np.float32(self._shift)
-            made = guarded_run(self._session, [output], {self._input: scaled}, CALL_SECONDS)[0]
-            if not isinstance(made, np.ndarray) or made.dtype.kind not in "fiub":
-                raise DtoolError(f"{self.path} gives no numbers for images", "give a classifier that gives scores")
-            return made
+            values = run_session(self._session, [output], {self._input: scaled}, CALL_SECONDS)[0]
+            if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+                raise DtoolError(
+                    f"{self.path} returns something other than numbers for images",
+                    "give a classifier that returns scores",
+                )
+            return values
 
         try:
-            made = in_batches(run, given)
+            rows = apply_in_batches(run, array)
         except FailedRunError as error:
             raise DtoolError(
-                f"{self.path} cannot classify images of {given.shape[1:]} ({error.line[:120]})",
+                f"{self.path} cannot classify images of {array.shape[1:]} ({error.line[:120]})",
                 "give a classifier of such images",
             ) from error
-        return made.reshape(len(made), -1)
+        return rows.reshape(len(rows), -1)
 
 
-def _names_in(metadata: Mapping[str, str], source: str) -> tuple[str, ...]:
-    """What a file says its classes are called; () if it does not."""
+def _read_class_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...]:
+    """The class names in a file's metadata; () if it has none."""
     try:
         names = json.loads(metadata.get("class_names", "[]"))
     except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DtoolError(f"{source}: its class_names are no JSON list of texts", 'write them as ["cat", "dog"]')
+        raise DtoolError(f"{source}: its class_names are not a JSON list of strings", 'write them as ["cat", "dog"]')
     return tuple(names)
 
 
-def last_layer(data: bytes, source: str) -> str:
+def find_last_layer(data: bytes, source: str) -> str:
     """The name of what goes into the last matrix product before the first output; DtoolError if there is none."""
-    graph = next(messages(memoryview(data), 7))
-    nodes = [_node(node) for node in messages(graph, 1)]
-    made = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
-    left = [text(dict(fields(value)).get(1)) for value in messages(graph, 12)][:1]
-    seen: set[str] = set()
-    while left:
-        name = left.pop(0)
-        if name in seen or name not in made:
+    graph = next(read_messages(memoryview(data), 7))
+    nodes = [_parse_node(node) for node in read_messages(graph, 1)]
+    producers = {name: (kind, inputs) for kind, inputs, outputs in nodes for name in outputs}
+    queue = [decode_text(dict(read_fields(value)).get(1)) for value in read_messages(graph, 12)][:1]
+    visited: set[str] = set()
+    while queue:
+        name = queue.pop(0)
+        if name in visited or name not in producers:
             continue
-        seen.add(name)
-        kind, inputs = made[name]
+        visited.add(name)
+        kind, inputs = producers[name]
         if kind in _LAYERS and inputs and inputs[0]:
             return inputs[0]
-        left += inputs
+        queue += inputs
     raise DtoolError(f"{source} ends with no matrix product", "give its features as a function: features=")
 
 
-def with_output(data: bytes, name: str) -> bytes:
+def add_output(data: bytes, name: str) -> bytes:
     """The file with one more output: parts of a message that come twice are merged, so it is put at the end."""
-    tensor = b"\x0a\x02\x08\x01"  # a type: a tensor of float32
-    value = _field(1, name.encode()) + _field(2, tensor)
-    outputs = [text(dict(fields(v)).get(1)) for v in messages(next(messages(memoryview(data), 7)), 12)]
-    return data if name in outputs else data + _field(7, _field(12, value))
+    tensor = b"\x0a\x02\x08\x01"  # the type: a tensor of float32
+    value = encode_field(1, name.encode()) + encode_field(2, tensor)
+    outputs = [
+        decode_text(dict(read_fields(v)).get(1)) for v in read_messages(next(read_messages(memoryview(data), 7)), 12)
+    ]
+    return data if name in outputs else data + encode_field(7, encode_field(12, value))
 
 
-def _node(data: memoryview) -> tuple[str, list[str], list[str]]:
+def _parse_node(data: memoryview) -> tuple[str, list[str], list[str]]:
     parts: dict[int, list[str]] = {1: [], 2: [], 4: [""]}
-    for number, value in fields(data):
+    for number, value in read_fields(data):
         if number in parts:
-            parts[number].append(text(value))
+            parts[number].append(decode_text(value))
     return parts[4][-1], parts[1], parts[2]
-
-
-def _field(number: int, value: bytes) -> bytes:
-    size, length = len(value), b""
-    while size > 127:
-        length, size = length + bytes([size & 127 | 128]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + value

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dtool.errors import DtoolError, UsageError
-from dtool.metrics.classifier import in_batches
-from dtool.metrics.frechet import plain
-from dtool.metrics.metric import Engine, metric
-from dtool.metrics.pool import Array, Indices, Pool
-from dtool.metrics.two_sample import ROWS, Kernel, cubic, pair, u_statistic
+from dtool.metrics.classifier import apply_in_batches
+from dtool.metrics.definition import Engine, metric
+from dtool.metrics.frechet import plain_distance
+from dtool.metrics.pool import Indices, Pool
+from dtool.metrics.two_sample import PAIR_FACTS, cubic_kernel, pool_pair, u_statistic
+from dtool.util.arrays import Array
 
 BATCH = 32
 Weights = Annotated[str, Field(description="file of the network's weights; see docs/metrics.md for which")]
-# what torch-fidelity calls the network, and the layer of it that is taken
+# torch-fidelity's name of the network, and the layer that is used
 NETWORKS = {
     "inception": ("inception-v3-compat", "2048"),
     "dinov2": ("dinov2-vit-l-14", "dinov2"),
@@ -31,7 +32,7 @@ NETWORKS = {
 
 
 @functools.lru_cache(maxsize=2)
-def extractor(name: str, weights: str, device: str = "cpu") -> Any:
+def load_extractor(name: str, weights: str, device: str = "cpu") -> Any:
     """One of torch-fidelity's networks, uint8 (n, 3, H, W) → a tuple of features (n, d), with weights from a file.
 
     name: inception, dinov2 or clip. weights: the file that torch-fidelity would download; of DINOv2, the backbone as
@@ -41,7 +42,7 @@ def extractor(name: str, weights: str, device: str = "cpu") -> Any:
         raise UsageError(f"there is no network {name!r}", f"use one of {', '.join(NETWORKS)}")
     path = Path(weights)
     if not path.is_file():
-        raise DtoolError(f"there is no file {path}", "download the weights yourself: nothing is downloaded unasked")
+        raise DtoolError(f"there is no file {path}", "download the weights yourself: dtool downloads nothing")
     try:
         import torch
         import torch_fidelity  # noqa: F401
@@ -58,108 +59,106 @@ def extractor(name: str, weights: str, device: str = "cpu") -> Any:
             self.feature_extractor_internal_dtype = torch.float32
             self.model = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
 
-    known, layer = NETWORKS[name]
+    full_name, layer = NETWORKS[name]
     try:
         if name == "dinov2":
             return LocalDinoV2().requires_grad_(False).eval().to(device)
-        made = create_feature_extractor(
-            known, [layer], cuda=False, feature_extractor_weights_path=str(path), verbose=False
+        extractor = create_feature_extractor(
+            full_name, [layer], cuda=False, feature_extractor_weights_path=str(path), verbose=False
         )
     except Exception as error:
         raise DtoolError(
-            f"{path} does not hold the weights of {known} ({' '.join(str(error).split())[:120]})", "give the right file"
+            f"{path} does not hold the weights of {full_name} ({' '.join(str(error).split())[:120]})",
+            "give the right file",
         ) from error
-    return made.to(device)
+    return extractor.to(device)
 
 
-def features(
+def extract_features(
     images: NDArray[Any], data_range: tuple[float, float], *, network: str, weights: str, device: str = "cpu"
 ) -> Array:
     """Features (n, d) of images (n, [C,] H, W) in `data_range`, clipped and rounded to 256 levels; grey is repeated."""
-    made = extractor(network, weights, device)
+    extractor = load_extractor(network, weights, device)
     import torch
 
     def run(part: NDArray[Any]) -> NDArray[Any]:
         with torch.no_grad():
-            return np.asarray(made(torch.from_numpy(as_bytes(part, data_range)).to(device))[0].float().cpu())
+            return np.asarray(
+                extractor(torch.from_numpy(convert_to_bytes(part, data_range)).to(device))[0].float().cpu()
+            )
 
-    return in_batches(run, images, BATCH).astype(np.float64)
+    return apply_in_batches(run, images, BATCH).astype(np.float64)
 
 
-def as_bytes(images: NDArray[Any], data_range: tuple[float, float]) -> NDArray[np.uint8]:
+def convert_to_bytes(images: NDArray[Any], data_range: tuple[float, float]) -> NDArray[np.uint8]:
     """Images (n, [C,] H, W) as uint8 (n, 3, H, W); raises UsageError for other channels than 1 or 3."""
-    given = images[:, None] if images.ndim == 3 else images
-    if given.ndim != 4 or given.shape[1] not in (1, 3):
+    stack = images[:, None] if images.ndim == 3 else images
+    if stack.ndim != 4 or stack.shape[1] not in (1, 3):
         raise UsageError(f"images of {images.shape[1:]} are neither grey nor RGB", "leave this metric out")
     low, high = data_range
-    levels = np.rint((np.asarray(given, dtype=np.float64) - low) * (255 / (high - low))).clip(0, 255)
-    return np.ascontiguousarray(np.broadcast_to(levels, (len(given), 3, *given.shape[2:])), dtype=np.uint8)
+    levels = np.rint((np.asarray(stack, dtype=np.float64) - low) * (255 / (high - low))).clip(0, 255)
+    return np.ascontiguousarray(np.broadcast_to(levels, (len(stack), 3, *stack.shape[2:])), dtype=np.uint8)
 
 
-def _from(network: str) -> Any:
+def _make_extractor(network: str) -> Any:
     def extract(images: NDArray[Any], data_range: tuple[float, float], **options: Any) -> Array:
-        return features(images, data_range, network=network, **options)
+        return extract_features(images, data_range, network=network, **options)
 
     return extract
 
 
 def _kid(pool: Pool, **_: Any) -> Engine:
-    return u_statistic(pool, cubic(pool))
+    return u_statistic(pool, cubic_kernel(pool))
 
 
 def _cmmd(pool: Pool, **_: Any) -> Engine:
     unit = Pool(pool.points / np.linalg.norm(pool.points, axis=1, keepdims=True), 1.0)
 
     def kernel(some: Indices) -> Array:
-        return np.asarray(1000 * np.exp(unit.squared(some) / -200))
+        return np.asarray(1000 * np.exp(unit.squared_distances(some) / -200))
 
-    made: Kernel = kernel
-    return u_statistic(unit, made)
+    return u_statistic(unit, kernel)
 
 
-_PAIRS: dict[str, Any] = {"unbiased": True, "most": ROWS, "matched": False, "permutation": True, "minimum": 4}
-_COSTLY: dict[str, Any] = {
-    "minimum": 4,
-    "matched": False,
-    "rounds": 24,
-}  # an eigenvalue problem of 1024 or 2048 rows, each time
+# an eigenvalue problem of 1024 or 2048 rows, each time
+_COSTLY: dict[str, Any] = {"minimum": 4, "matched": False, "rounds": 24}
 Device = Annotated[str, Field(description="where the network runs: cpu or cuda")]
 
 
-@metric("fid", "FID", cite="Heusel et al. 2017", extract=_from("inception"), **_COSTLY)
+@metric("fid", "FID", cite="Heusel et al. 2017", extract=_make_extractor("inception"), **_COSTLY)
 def fid(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Fréchet distance on the features of the Inception network of 2015, as torch-fidelity computes it.
 
     Too large by about C/n: compare figures of the same n alone. `weights` is weights-inception-2015-12-05-6726825d.pth.
     """
     del weights, device
-    return plain(samples, reference)
+    return plain_distance(samples, reference)
 
 
-@metric("kid", "KID", cite="Bińkowski et al. 2018", extract=_from("inception"), engine=_kid, **_PAIRS)
+@metric("kid", "KID", cite="Bińkowski et al. 2018", extract=_make_extractor("inception"), engine=_kid, **PAIR_FACTS)
 def kid(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Unbiased MMD² with a cubic kernel on Inception's features. `weights` as for fid."""
     del weights, device
-    pool, a, b = pair(samples, reference)
+    pool, a, b = pool_pair(samples, reference)
     return float(_kid(pool)(a, b)[0])
 
 
-@metric("fd-dinov2", "FD-DINOv2", cite="Stein et al. 2023", extract=_from("dinov2"), **_COSTLY)
+@metric("fd-dinov2", "FD-DINOv2", cite="Stein et al. 2023", extract=_make_extractor("dinov2"), **_COSTLY)
 def fd_dinov2(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Fréchet distance on DINOv2's features (ViT-L/14), which rank diffusion models as people do.
 
     `weights` is the backbone as TorchScript.
     """
     del weights, device
-    return plain(samples, reference)
+    return plain_distance(samples, reference)
 
 
-@metric("cmmd", "CMMD", cite="Jayasumana et al. 2024", extract=_from("clip"), engine=_cmmd, **_PAIRS)
+@metric("cmmd", "CMMD", cite="Jayasumana et al. 2024", extract=_make_extractor("clip"), engine=_cmmd, **PAIR_FACTS)
 def cmmd(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Unbiased MMD² times 1000 of CLIP's image embeddings at unit length, with a Gaussian kernel of bandwidth 10.
 
     `weights` is OpenAI's ViT-L-14-336px.pt.
     """
     del weights, device
-    pool, a, b = pair(samples, reference)
+    pool, a, b = pool_pair(samples, reference)
     return float(_cmmd(pool)(a, b)[0])

@@ -1,4 +1,4 @@
-"""Density, precision, recall and coverage: who lies in whose ball of k nearest neighbours."""
+"""Density, precision, recall and coverage: which points lie in the balls of k nearest neighbours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.metrics.metric import Engine, metric
-from dtool.metrics.pool import Array, Indices, Masks, Pool
+from dtool.metrics.definition import Engine, metric
+from dtool.metrics.pool import Indices, Masks, Pool
+from dtool.util.arrays import Array
 
 ROWS = 2000  # of the reference, in `evaluate`: half of them are compared at a time
 K = Annotated[int, Field(gt=0, description="nearest neighbours that make a ball")]
@@ -23,46 +24,46 @@ def radii(pool: Pool, of: Indices, k: int) -> Array:
     """The squared distance from each point to its k-th nearest other one among `of`: (len(of),)."""
     if len(of) <= k:
         raise UsageError(f"{len(of)} images have no {k} nearest neighbours", f"give {k + 1} or more, or a smaller k")
-    parts = [np.partition(pool.squared(block, of), k, axis=1)[:, k] for block in pool.blocks(of, len(of))]
+    parts = [np.partition(pool.squared_distances(block, of), k, axis=1)[:, k] for block in pool.blocks(of, len(of))]
     return np.concatenate(parts)
 
 
-def inside(pool: Pool, centres: Indices, squares: Array, points: Indices) -> Inside:
+def find_inside(pool: Pool, centres: Indices, squares: Array, points: Indices) -> Inside:
     """Whether `points` lie in the balls around `centres`: booleans (some centres, len(points)), piece by piece."""
     done = 0
     for block in pool.blocks(centres, len(points)):
-        yield pool.squared(block, points) <= squares[done : done + len(block), None]
+        yield pool.squared_distances(block, points) <= squares[done : done + len(block), None]
         done += len(block)
 
 
 def _precision(pool: Pool, a: Indices, b: Indices, squares: Array, k: int) -> float:
     del k
-    found = np.zeros(len(a), dtype=bool)
-    for part in inside(pool, b, squares, a):
-        found |= part.any(axis=0)
-    return float(found.mean())
+    is_inside = np.zeros(len(a), dtype=bool)
+    for part in find_inside(pool, b, squares, a):
+        is_inside |= part.any(axis=0)
+    return float(is_inside.mean())
 
 
 def _density(pool: Pool, a: Indices, b: Indices, squares: Array, k: int) -> float:
-    return sum(int(part.sum()) for part in inside(pool, b, squares, a)) / (k * len(a))
+    return sum(int(part.sum()) for part in find_inside(pool, b, squares, a)) / (k * len(a))
 
 
 def _coverage(pool: Pool, a: Indices, b: Indices, squares: Array, k: int) -> float:
     del k
-    return sum(int(part.any(axis=1).sum()) for part in inside(pool, b, squares, a)) / len(b)
+    return sum(int(part.any(axis=1).sum()) for part in find_inside(pool, b, squares, a)) / len(b)
 
 
 def _engine(pool: Pool, k: int, counted: Callable[..., float], swapped: bool = False) -> Engine:
     """The engine of one of the four. `swapped`: the balls are the samples', as recall has it."""
-    kept: dict[bytes, Array] = {}
+    squares: dict[bytes, Array] = {}
 
     def one(a: Masks, b: Masks) -> float:
         points, centres = np.flatnonzero(a), np.flatnonzero(b)
         key = b.tobytes()
-        if key not in kept:  # the reference is often that of the time before
-            kept.clear()
-            kept[key] = radii(pool, centres, k)
-        return counted(pool, points, centres, kept[key], k)
+        if key not in squares:  # the reference is often that of the time before
+            squares.clear()
+            squares[key] = radii(pool, centres, k)
+        return counted(pool, points, centres, squares[key], k)
 
     def run(a: Masks, b: Masks) -> Array:
         pairs = zip(*np.broadcast_arrays(a, b), strict=True)
@@ -71,12 +72,12 @@ def _engine(pool: Pool, k: int, counted: Callable[..., float], swapped: bool = F
     return run
 
 
-def _whole(samples: Array, reference: Array, engine: Callable[[Pool, int], Engine], k: int) -> float:
+def _compare_whole(samples: Array, reference: Array, engine: Callable[[Pool, int], Engine], k: int) -> float:
     first = np.arange(len(samples) + len(reference))[None] < len(samples)
     return float(engine(Pool(np.concatenate([samples, reference]), 0.0), k)(first, ~first)[0])
 
 
-def _facts(engine: Callable[[Pool, int], Engine], **more: Any) -> dict[str, Any]:
+def _make_facts(engine: Callable[[Pool, int], Engine], **more: Any) -> dict[str, Any]:
     return {"better": "higher", "most": ROWS, "matched": True, "engine": engine, **more}
 
 
@@ -86,38 +87,38 @@ _COVERAGE = partial(_engine, counted=_coverage)
 _RECALL = partial(_engine, counted=_precision, swapped=True)
 
 
-@metric("density", "density", **_facts(_DENSITY), unbiased=True, cite="Naeem et al. 2020, eq. 4")
+@metric("density", "density", **_make_facts(_DENSITY), unbiased=True, cite="Naeem et al. 2020, eq. 4")
 def density(samples: Array, reference: Array, *, k: K = 5) -> float:
     """In how many of the reference's balls a sample lies, over k: 1 where the two laws are one.
 
     A ball reaches from a real image to its k-th nearest real one. Noise brings it down; samples that are too typical,
     or too pale, bring it above 1. `evaluate` takes as many samples as half the reference.
     """
-    return _whole(samples, reference, _DENSITY, k)
+    return _compare_whole(samples, reference, _DENSITY, k)
 
 
-@metric("precision", "precision", **_facts(_PRECISION, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
+@metric("precision", "precision", **_make_facts(_PRECISION, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
 def precision(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the samples that lie in the ball of some real image: how many look real.
 
     A ball reaches from an image to its k-th nearest neighbour. The figure depends on n: compare it with its null.
     """
-    return _whole(samples, reference, _PRECISION, k)
+    return _compare_whole(samples, reference, _PRECISION, k)
 
 
-@metric("recall", "recall", **_facts(_RECALL, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
+@metric("recall", "recall", **_make_facts(_RECALL, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
 def recall(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the real images that lie in the ball of some sample: how much of the data is drawn at all.
 
     A ball reaches from a sample to its k-th nearest sample, so that samples far from all others make it too large.
     """
-    return _whole(samples, reference, _RECALL, k)
+    return _compare_whole(samples, reference, _RECALL, k)
 
 
-@metric("coverage", "coverage", **_facts(_COVERAGE, share=True), cite="Naeem et al. 2020, eq. 4")
+@metric("coverage", "coverage", **_make_facts(_COVERAGE, share=True), cite="Naeem et al. 2020, eq. 4")
 def coverage(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the real images whose ball has a sample in it: falls where a kind of image is not drawn.
 
     A ball reaches from a real image to its k-th nearest real one. The figure depends on n: compare it with its null.
     """
-    return _whole(samples, reference, _COVERAGE, k)
+    return _compare_whole(samples, reference, _COVERAGE, k)

@@ -1,4 +1,4 @@
-"""Points of which subsets are compared: what the metric, its interval, its null and its p-value all draw from."""
+"""Points whose subsets are compared, for a metric, its interval, its null and its p-value alike."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from dtool.util.arrays import Array
+
 Masks = NDArray[np.bool_]
 Indices = NDArray[np.intp]
-KEPT = 4096  # points whose distances are kept: 128 MiB
-BLOCK = 1 << 22  # distances that are made at a time otherwise: 32 MiB
-PAIRED = 1000  # points that the median distance is found from
+KEPT = 4096  # points whose distances are cached: 128 MiB
+BLOCK = 1 << 22  # distances computed at a time otherwise: 32 MiB
+PAIRED = 1000  # points that the median distance is computed from
 
 
 class Pool:
     """N points, (N, d), float64 from here on, and the squares of the distances between them.
 
-    `scale` is a distance that is typical of the reference: the median, see `typical`.
+    `scale` is a distance that is typical of the reference: the median, see `typical_distance`.
     """
 
     def __init__(self, points: NDArray[Any], scale: float) -> None:
@@ -37,14 +38,14 @@ class Pool:
         size = max(1, BLOCK // max(1, width or len(self)))
         yield from (indices[i : i + size] for i in range(0, len(indices), size))
 
-    def squared(self, some: Indices, others: Indices | None = None) -> Array:
+    def squared_distances(self, some: Indices, others: Indices | None = None) -> Array:
         """The squares of the distances between `some` points and `others` (default: all): (len(some), len(others))."""
         if len(self) > KEPT:
-            return self._made(some, others)
+            return self._compute_squared(some, others)
         if self._kept is None:
             self._kept = np.empty((len(self), len(self)))
             for block in self.blocks(np.arange(len(self))):
-                self._kept[block] = self._made(block, None)
+                self._kept[block] = self._compute_squared(block, None)
         if others is None:
             return self._kept[some]
         return self._kept[np.ix_(some, others)]
@@ -61,25 +62,25 @@ class Pool:
     def _norms(self) -> Array:
         return np.asarray(np.einsum("nd,nd->n", self._centred, self._centred))
 
-    def _made(self, some: Indices, others: Indices | None) -> Array:
-        near, far = _part(some), slice(None) if others is None else _part(others)
+    def _compute_squared(self, some: Indices, others: Indices | None) -> Array:
+        near, far = _to_index(some), slice(None) if others is None else _to_index(others)
         total = self._norms[near][:, None] + self._norms[far]
-        found = self._centred[near] @ self._centred[far].T
-        found *= -2
-        found += total
-        total *= 1e-14  # what rounding leaves between equal points is no distance
-        found[found <= total] = 0
-        return np.asarray(found)
+        squares = self._centred[near] @ self._centred[far].T
+        squares *= -2
+        squares += total
+        total *= 1e-14  # rounding errors between equal points are no distance
+        squares[squares <= total] = 0
+        return np.asarray(squares)
 
 
-def _part(indices: Indices) -> Indices | slice:
-    """Indices in a row as a slice, which copies nothing."""
+def _to_index(indices: Indices) -> Indices | slice:
+    """Consecutive indices as a slice, which copies nothing."""
     if len(indices) and indices[-1] - indices[0] + 1 == len(indices) and (np.diff(indices) == 1).all():
         return slice(int(indices[0]), int(indices[-1]) + 1)
     return indices
 
 
-def typical(points: NDArray[Any]) -> float:
+def typical_distance(points: NDArray[Any]) -> float:
     """The median distance between two of the points, from at most PAIRED of them; 0 only if all are equal.
 
     Where more than half of the distances are 0, the mean of the others.
@@ -88,7 +89,7 @@ def typical(points: NDArray[Any]) -> float:
         points = points[np.random.default_rng(0).permutation(len(points))[:PAIRED]]
     some = Pool(points, 0.0)
     n = len(points)
-    squares = some.squared(np.arange(n))[np.triu_indices(n, 1)]
+    squares = some.squared_distances(np.arange(n))[np.triu_indices(n, 1)]
     if not squares.size or not squares.any():
         return 0.0
     median = float(np.sqrt(np.median(squares)))

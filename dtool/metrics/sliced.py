@@ -7,20 +7,21 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.metrics.metric import Engine, metric
-from dtool.metrics.pool import Array, Masks, Pool
+from dtool.metrics.definition import Engine, metric
+from dtool.metrics.pool import Masks, Pool
+from dtool.util.arrays import Array
 
 ROWS = 2000  # of the reference, in `evaluate`
 Count = Annotated[int, Field(gt=0, description="directions, drawn at random and always the same")]
 
 
-def directions(d: int, count: int) -> Array:
+def draw_directions(d: int, count: int) -> Array:
     """`count` unit vectors (d, count), uniform on the sphere, the same each time."""
-    drawn = np.random.default_rng(0).standard_normal((d, count))
-    return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
+    vectors = np.random.default_rng(0).standard_normal((d, count))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=0))
 
 
-def sliced(x: Array, y: Array) -> float:
+def sliced_distance(x: Array, y: Array) -> float:
     """√ of the mean over directions of W₂² in one dimension. x (n, L) and y (m, L) are projections, sorted by column.
 
     W₂² = ∫ (F⁻¹(q) - G⁻¹(q))² dq, whose integrand is constant between the multiples of 1/n and of 1/m.
@@ -40,7 +41,7 @@ def sliced(x: Array, y: Array) -> float:
 
 def _engine(pool: Pool, projections: int) -> Engine:
     """The projections are sorted once; a subset of a sorted list is sorted."""
-    along = (pool.points @ directions(pool.points.shape[1], projections)).T
+    along = (pool.points @ draw_directions(pool.points.shape[1], projections)).T
     order = np.argsort(along, axis=1)
     along = np.take_along_axis(along, order, axis=1)
 
@@ -49,7 +50,7 @@ def _engine(pool: Pool, projections: int) -> Engine:
 
     def run(a: Masks, b: Masks) -> Array:
         return np.array(
-            [sliced(subset(one), subset(other)) for one, other in zip(*np.broadcast_arrays(a, b), strict=True)]
+            [sliced_distance(subset(one), subset(other)) for one, other in zip(*np.broadcast_arrays(a, b), strict=True)]
         )
 
     return run
@@ -61,5 +62,5 @@ def sliced_w2(samples: Array, reference: Array, *, projections: Count = 200) -> 
 
     In units of the pixels. It falls as n grows, and is not 0 for two sets of one law: compare it with its null.
     """
-    along = directions(samples.shape[1], projections)
-    return sliced(np.sort(samples @ along, axis=0), np.sort(reference @ along, axis=0))
+    along = draw_directions(samples.shape[1], projections)
+    return sliced_distance(np.sort(samples @ along, axis=0), np.sort(reference @ along, axis=0))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from dtool.errors import UsageError
-from dtool.metrics.metric import Engine, metric
-from dtool.metrics.pool import Array, Indices, Masks, Pool, typical
+from dtool.metrics.definition import Engine, metric
+from dtool.metrics.pool import Indices, Masks, Pool, typical_distance
+from dtool.util.arrays import Array
 
-ROWS = 2000  # a side, in `evaluate`
+ROWS = 2000  # per side, in `evaluate`
+# what all unbiased metrics of pairs of points have in common
+PAIR_FACTS: dict[str, Any] = {"unbiased": True, "most": ROWS, "matched": False, "permutation": True, "minimum": 4}
 Kernel = Callable[[Indices], Array]  # the rows of the kernel's matrix at these indices: (len, N)
 
 
@@ -40,20 +44,22 @@ def u_statistic(pool: Pool, kernel: Kernel) -> Engine:
     return run
 
 
-def gaussian(pool: Pool) -> Kernel:
+def gaussian_kernel(pool: Pool) -> Kernel:
     """Σ exp(-|x - y|² / 2s²) / 3 over the bandwidths s = 1/2, 1 and 2 times the reference's median distance."""
     if pool.scale <= 0:
-        raise UsageError("the reference's images are all the same: its distances set no scale", "give it variety")
+        raise UsageError(
+            "the reference's images are all the same, so that there is no scale of distance", "give different images"
+        )
 
     def kernel(some: Indices) -> Array:
-        widest = np.exp(pool.squared(some) * (-0.125 / pool.scale**2))
+        widest = np.exp(pool.squared_distances(some) * (-0.125 / pool.scale**2))
         middle = np.square(np.square(widest))
         return np.asarray((widest + middle + np.square(np.square(middle))) / 3)
 
     return kernel
 
 
-def cubic(pool: Pool) -> Kernel:
+def cubic_kernel(pool: Pool) -> Kernel:
     """(x·y / d + 1)³, the kernel of KID (Bińkowski et al. 2018)."""
     points = pool.points
 
@@ -63,58 +69,37 @@ def cubic(pool: Pool) -> Kernel:
     return kernel
 
 
-def pair(samples: Array, reference: Array) -> tuple[Pool, Masks, Masks]:
+def pool_pair(samples: Array, reference: Array) -> tuple[Pool, Masks, Masks]:
     """Both sets as one pool, and the masks (1, n + m) that tell them apart."""
     first = np.arange(len(samples) + len(reference))[None] < len(samples)
-    return Pool(np.concatenate([samples, reference]), typical(reference)), first, ~first
+    return Pool(np.concatenate([samples, reference]), typical_distance(reference)), first, ~first
 
 
 def _mmd(pool: Pool) -> Engine:
-    return u_statistic(pool, gaussian(pool))
+    return u_statistic(pool, gaussian_kernel(pool))
 
 
 def _energy(pool: Pool) -> Engine:
-    return u_statistic(pool, lambda some: -np.sqrt(pool.squared(some)))
+    return u_statistic(pool, lambda some: -np.sqrt(pool.squared_distances(some)))
 
 
-@metric(
-    "mmd",
-    "MMD² (RBF)",
-    unbiased=True,
-    headline=True,
-    most=ROWS,
-    matched=False,
-    permutation=True,
-    engine=_mmd,
-    minimum=4,
-    cite="Gretton et al. 2012, eq. 3",
-)
+@metric("mmd", "MMD² (RBF)", headline=True, engine=_mmd, cite="Gretton et al. 2012, eq. 3", **PAIR_FACTS)
 def mmd(samples: Array, reference: Array) -> float:
     """Squared maximum mean discrepancy with a Gaussian kernel, unbiased: 0 on average where the two laws are one.
 
     The kernel is the mean of three, whose bandwidths are 1/2, 1 and 2 times the median distance within the reference.
-    The reference alone sets them, so that samples of several recipes are measured alike. It may be negative. It sees
-    small changes of the whole law: on small images, noise, contrast and blends alike.
+    They depend on the reference alone, so that samples of several recipes are measured alike. It may be negative. It
+    sees small changes of the whole law: on small images, noise, contrast and blends alike.
     """
-    pool, a, b = pair(samples, reference)
+    pool, a, b = pool_pair(samples, reference)
     return float(_mmd(pool)(a, b)[0])
 
 
-@metric(
-    "energy",
-    "energy distance",
-    unbiased=True,
-    most=ROWS,
-    matched=False,
-    permutation=True,
-    engine=_energy,
-    minimum=4,
-    cite="Székely and Rizzo 2004",
-)
+@metric("energy", "energy distance", engine=_energy, cite="Székely and Rizzo 2004", **PAIR_FACTS)
 def energy(samples: Array, reference: Array) -> float:
     """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased: 0 on average where the two laws are one, and only there.
 
     Every pair of distinct points counts once, so that the mean does not depend on n. It may be negative. No bandwidth.
     """
-    pool, a, b = pair(samples, reference)
+    pool, a, b = pool_pair(samples, reference)
     return float(_energy(pool)(a, b)[0])

@@ -1,4 +1,4 @@
-"""compile(rule, points) → Plan: call the rule once an interval with symbols, and write down what it returns."""
+"""compile(rule, points) → Plan: call the rule once per interval with symbols, and record what it returns."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any, cast
 import numpy as np
 
 from dtool.errors import CompileError, DtoolError
-from dtool.plain import reason
+from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.draft import Draft
-from dtool.plan.form import Form
-from dtool.plan.plan import Plan
-from dtool.plan.point import Node, Point, walked
-from dtool.plan.prediction import history_map, output_map, times_on
-from dtool.plan.stages import endless, stage_asked, stages_of
-from dtool.plugins.guard import ARITHMETIC, guarded
+from dtool.plan.linear_form import LinearForm
+from dtool.plan.point import Node, Point, order_points
+from dtool.plan.prediction import history_map, locate_levels, output_map, scale_input
+from dtool.plan.stages import get_max_stages, make_endless_error, parse_stage
+from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
+from dtool.util.text import format_exception
 
 
 def compile(  # noqa: A001 - the word for it
@@ -39,14 +39,18 @@ def compile(  # noqa: A001 - the word for it
     An inverse rule walks the same grid backwards, from image to noise.
     prediction: what the network's output means. schedule: the one the points lie on, for the header.
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
+
+    >>> points = [dtool.Point(0.1, 0.9), dtool.Point(0.6, 0.6), dtool.plan.CLEAN]
+    >>> dtool.plan.compile(dtool.get_sampler("euler"), points).rows
+    2
     """
-    points = walked(points, inverse=rule.inverse)
-    with guarded(rule.origin, f"cannot be run as {rule.token}", seconds=ARITHMETIC, error=CompileError):
-        draft = _drafted(rule, points)
-        return _plan(draft, prediction, schedule, recipe or rule.token)
+    points = order_points(points, inverse=rule.inverse)
+    with guard_code(rule.origin, f"cannot be run as {rule.token}", seconds=ARITHMETIC_SECONDS, error=CompileError):
+        draft = _draft_rows(rule, points)
+        return _assemble_plan(draft, prediction, schedule, recipe or rule.token)
 
 
-def _drafted(rule: Rule, points: Sequence[Point]) -> Draft:
+def _draft_rows(rule: Rule, points: Sequence[Point]) -> Draft:
     """The rows, interval by interval."""
     draft = Draft(rule)
     before: Node | None = None
@@ -58,29 +62,29 @@ def _drafted(rule: Rule, points: Sequence[Point]) -> Draft:
         draft.begin_interval()
         node = draft.node(now)
         node.before = before
-        _interval(draft, rule, node, to)
+        _compile_interval(draft, rule, node, to)
         if node.kept:
-            draft.settle(node)
+            draft.rewrite_kept(node)
         before = node
     return draft
 
 
-def _interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
+def _compile_interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
     """One interval: the rows that the rule asks for, the last of them ending at `to`."""
     start = len(draft.rows) - 1
     result: Any
     try:
         result = rule(now, to, now.z)
-        if isinstance(result, Form) or not inspect.isgenerator(result):
+        if isinstance(result, LinearForm) or not inspect.isgenerator(result):
             draft.end_row(result, start, to, step_end=True)
             return
-        stages: Generator[object, Node | None, Form] = cast("Any", result)
+        stages: Generator[object, Node | None, LinearForm] = cast("Any", result)
         stage: Node | None = None
-        for _ in range(stages_of(rule)):
-            guess, point = stage_asked(stages.send(stage))
+        for _ in range(get_max_stages(rule)):
+            guess, point = parse_stage(stages.send(stage))
             draft.end_row(guess, start, point, step_end=False)
             stage = draft.node(point)
-        raise endless(rule)
+        raise make_endless_error(rule)
     except StopIteration as stop:
         draft.end_row(stop.value, start, to, step_end=True)
     except DtoolError as error:
@@ -88,27 +92,26 @@ def _interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
             raise
         raise CompileError(f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {error}", error.hint) from error
     except Exception as error:
-        foreign = "" if rule.origin is None or rule.origin.ours else f" ({rule.origin})"
+        foreign = "" if rule.origin is None or rule.origin.is_builtin else f" ({rule.origin})"
         raise CompileError(
-            f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {reason(error)}{foreign}",
+            f"{rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: {format_exception(error)}{foreign}",
             "the rule must hold for every interval that it is given, the ends included",
         ) from error
 
 
-def _plan(draft: Draft, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:
+def _assemble_plan(draft: Draft, prediction: Prediction, schedule: Schedule | None, recipe: str) -> Plan:
     rows, rule = draft.rows, draft.rule
     n = len(rows)
-    at = [i for i, row in enumerate(rows) for _ in row.b]
-    back = [i - j for i, row in enumerate(rows) for j in row.b]
-    b = np.zeros((n, 1 + max(back, default=0)))
-    b[at, back] = [value for row in rows for value in row.b.values()]
+    b = _gather_history([row.b for row in rows], least=1)
+    b_without = _gather_history([row.b_without for row in rows], least=0)
     names = ("a", "a_saved", "b_raw", "c", "c_low", "save", "step_end")
-    columns = {name: np.array(list(map(attrgetter(name), rows))) for name in names}
+    columns: dict[str, Any] = {name: np.array(list(map(attrgetter(name), rows))) for name in names}
     points = [row.point for row in rows]
     alpha, sigma, t = (np.array(list(map(attrgetter(name), points))) for name in ("alpha", "sigma", "t"))
     time, c_in = np.where(np.isnan(t), 0.0, t), np.ones(n)
     if schedule is not None:  # a point of the rule's own, or of the user's, has no time yet
-        time, c_in, _ = times_on(schedule, t, alpha, sigma)
+        time, c_in, _ = locate_levels(schedule, t, alpha, sigma)
+    c_in = scale_input(prediction, alpha, sigma, c_in)
     c_skip, c_out = output_map(prediction, alpha, sigma, c_in)
     m_x, m_f = history_map(rule.basis, prediction, alpha, sigma, c_in)
     return Plan(
@@ -117,5 +120,14 @@ def _plan(draft: Draft, prediction: Prediction, schedule: Schedule | None, recip
         trained_hash=schedule.hash if schedule else "",
         prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
         t=t, time=time, alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
-        m_x=m_x, m_f=m_f, b=b, inverse=rule.inverse, **columns,
+        m_x=m_x, m_f=m_f, b=b, b_without=b_without, inverse=rule.inverse, **columns,
     )  # fmt: skip
+
+
+def _gather_history(weights: Sequence[dict[int, float]], least: int) -> Column:
+    """The weights of what rows remember, `(rows, entries)`, the newest first: of at least so many entries."""
+    at = [i for i, row in enumerate(weights) for _ in row]
+    back = [i - j for i, row in enumerate(weights) for j in row]
+    table = np.zeros((len(weights), max(least, 1 + max(back, default=-1))))
+    table[at, back] = [value for row in weights for value in row.values()]
+    return table

@@ -1,4 +1,4 @@
-"""The rows of a plan while they are written: the symbols that a rule is called with, and what becomes of its answer."""
+"""The rows of a plan while it is compiled: the symbols that a rule is called with, and what becomes of its result."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from math import hypot, isfinite, sqrt
 from typing import Any
 
 from dtool.errors import CompileError
-from dtool.plan.form import Form
+from dtool.plan.linear_form import LinearForm
 from dtool.plan.point import Node, Point
 from dtool.samplers.rule import Rule
 
-# Symbols are integers: of row i, its input x is 4i, its prediction m is 4i+1, its noise z is 4i+2, and what clipping
-# took off its predicted image 4i+3.
-_X, _M, _Z, _CLIPPED, _KINDS = 0, 1, 2, 3, 4
-LONGEST = 32  # intervals back to the oldest prediction that a row may use
+# Symbols are integers: of row i, its input x is 5i, its prediction m is 5i+1, its noise z is 5i+2, what clipping took
+# off its predicted image is 5i+3, and by how much that is another without the conditions 5i+4.
+_X, _M, _Z, _CLIPPED, _GAP, _KINDS = 0, 1, 2, 3, 4, 5
+MAX_LOOKBACK = 32  # intervals back to the oldest prediction that a row may use
 
 
-@dataclass(slots=True)
+@dataclass(kw_only=True, slots=True)
 class DraftRow:
-    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + b_raw·(what clipping took off) + c·z."""
+    """x_{i+1} = a·x_i + a_saved·s + Σ b_j·m_j + Σ b_without_j·G_j + b_raw·(what clipping took off) + c·z."""
 
     point: Point
     a: float = 0.0
     a_saved: float = 0.0
     b: dict[int, float] = field(default_factory=dict)
+    b_without: dict[int, float] = field(default_factory=dict)
     b_raw: float = 0.0
     c: float = 0.0
     c_low: float = 0.0
@@ -34,36 +35,46 @@ class DraftRow:
     step_end: bool = False
 
 
-class _Symbols(Node):
-    """The node of a network call, in symbols; each is made when a rule asks for it."""
+class _SymbolicNode(Node):
+    """The node of a network call, in symbols; each is computed when a rule asks for it."""
 
     __slots__ = ("first",)
 
     def __init__(self, point: Point, first: int, rule: Rule) -> None:
-        m = Form({first + _M: 1.0})
+        m = LinearForm({first + _M: 1.0})
         x0, eps = (m, None) if rule.basis == "x0" or point.alpha == 0 else (None, m)
-        z = Form({first + _Z: 1.0}) if rule.stochastic else None
-        super().__init__(point, Form({first + _X: 1.0}), x0=x0, eps=eps, z=z)
+        z = LinearForm({first + _Z: 1.0}) if rule.stochastic else None
+        super().__init__(point, LinearForm({first + _X: 1.0}), x0=x0, eps=eps, z=z)
         self.first = first
 
     @property
     def x0(self) -> Any:
         """The image that the network's output predicts."""
         if self._x0 is None:
-            self._x0 = Form({self.first: 1 / self.alpha, self.first + _M: -self.sigma / self.alpha})
+            self._x0 = LinearForm({self.first: 1 / self.alpha, self.first + _M: -self.sigma / self.alpha})
         return self._x0
 
     @property
     def eps(self) -> Any:
         """The noise that the network's output predicts."""
         if self._eps is None:
-            self._eps = Form({self.first: 1 / self.sigma, self.first + _M: -self.alpha / self.sigma})
+            self._eps = LinearForm({self.first: 1 / self.sigma, self.first + _M: -self.alpha / self.sigma})
         return self._eps
+
+    @property
+    def without(self) -> Node:
+        """The node as the network sees it without the conditions, as it is given them if there is no guidance."""
+        if self._without is None:
+            gap = LinearForm({self.first + _GAP: 1.0})
+            x0 = self.x0 - gap if self._eps is None else None
+            eps = None if x0 is not None else self.eps + self.alpha / self.sigma * gap
+            self._without = Node(self.point, self.x, x0=x0, eps=eps, z=self.z)
+        return self._without
 
     @property
     def raw_eps(self) -> Any:
         """The noise that the network's output predicts before its image is clipped."""
-        return self.eps - self.alpha / self.sigma * Form({self.first + _CLIPPED: 1.0})
+        return self.eps - self.alpha / self.sigma * LinearForm({self.first + _CLIPPED: 1.0})
 
 
 class Draft:
@@ -79,34 +90,36 @@ class Draft:
         self.rows: list[DraftRow] = []
         self.nodes: list[Node] = []
         self.drawn: set[int] = set()  # the noises that rows have used
-        self._begins: deque[int] = deque(maxlen=LONGEST + 1)  # the first row of each of the last intervals
+        self._begins: deque[int] = deque(maxlen=MAX_LOOKBACK + 1)  # the first row of each of the last intervals
 
     def begin_interval(self) -> None:
-        """The next row begins an interval; from here on no row may use a prediction older than `LONGEST` intervals."""
+        """The next row begins an interval; no later row may use a prediction older than `MAX_LOOKBACK` intervals."""
         self._begins.append(len(self.rows))
 
     def node(self, point: Point) -> Node:
         """Begin row i at `point`: the node that the network call there makes."""
         first = _KINDS * len(self.rows)
-        self.rows.append(DraftRow(point))
-        self.nodes.append(_Symbols(point, first, self.rule))
+        self.rows.append(DraftRow(point=point))
+        self.nodes.append(_SymbolicNode(point, first, self.rule))
         return self.nodes[-1]
 
     def end_row(self, form: Any, start: int, to: Point, step_end: bool) -> None:
         """Finish the newest row with what the rule returned; `start` is the row at which the interval began."""
-        if not isinstance(form, Form):
-            raise self._error(f"returned a {type(form).__name__}, which is not a linear form of x, x0, eps and z", to)
+        if not isinstance(form, LinearForm):
+            raise self._make_error(
+                f"returned a {type(form).__name__}, which is not a linear form of x, x0, eps and z", to
+            )
         i = len(self.rows) - 1
         row, x, terms = self.rows[i], _KINDS * i, form.terms
         old = [symbol // _KINDS for symbol in terms if symbol < x and symbol % _KINDS == _X]
         if old:
-            found = self._eliminated(form, min(old), i, None) or self._eliminated(form, min(old), i, start)
-            if found is None:
-                raise self._error("needs an x that the plan has lost", to)
-            terms = found
+            reduced = self._eliminate(form, min(old), i, None) or self._eliminate(form, min(old), i, start)
+            if reduced is None:
+                raise self._make_error("needs an x that the plan has lost", to)
+            terms = reduced
         for symbol, value in terms.items():
             if not isfinite(value):
-                raise self._error("gives a coefficient that is not finite", to)
+                raise self._make_error("gives a coefficient that is not finite", to)
             if value == 0:
                 continue
             if symbol == x:
@@ -115,24 +128,27 @@ class Draft:
             j, kind = divmod(symbol, _KINDS)
             if kind == _M:
                 row.b[j] = value
+            elif kind == _GAP:
+                row.b_without[j] = value
             elif kind == _X:
                 row.a_saved, self.rows[start].save = value, True
             elif kind == _CLIPPED:
                 if j != i:
-                    raise self._error("uses the raw prediction of an earlier network call", to)
+                    raise self._make_error("uses the raw prediction of an earlier network call", to)
                 row.b_raw = value
             elif row.z >= 0 or j in self.drawn or (j != i and self.nodes[j].spread != 1):
-                raise self._error("uses noise twice, or two draws of it in one network call", to)
+                raise self._make_error("uses noise twice, or two draws of it in one network call", to)
             else:
                 row.c, row.z = abs(value), j  # z and -z have the same law
                 row.c_low = row.c * self.nodes[j].spread
-        if row.b and len(self._begins) > LONGEST and min(row.b) < self._begins[0]:
-            raise self._grows(to)
+        oldest = min((*row.b, *row.b_without), default=i)
+        if len(self._begins) > MAX_LOOKBACK and oldest < self._begins[0]:
+            raise self._make_growth_error(to)
         if row.z >= 0:
             self.drawn.add(row.z)
         row.step_end = step_end
 
-    def _eliminated(self, form: Form, oldest: int, i: int, keep: int | None) -> dict[int, float] | None:
+    def _eliminate(self, form: LinearForm, oldest: int, i: int, keep: int | None) -> dict[int, float] | None:
         """`form` without x_j for oldest ≤ j < i, but for j = keep; None if that cannot be."""
         terms = {symbol: value for symbol, value in form.terms.items() if value != 0}
         for j in range(oldest, i):
@@ -145,9 +161,10 @@ class Draft:
             factor /= row.a
             nearer = _KINDS * (j + 1) + _X
             terms[nearer] = terms.get(nearer, 0.0) + factor
-            for k, value in row.b.items():
-                m = _KINDS * k + _M
-                terms[m] = terms.get(m, 0.0) - factor * value
+            for kind, weights in ((_M, row.b), (_GAP, row.b_without)):
+                for k, value in weights.items():
+                    symbol = _KINDS * k + kind
+                    terms[symbol] = terms.get(symbol, 0.0) - factor * value
             if row.c:
                 noise = _KINDS * row.z + _Z
                 terms[noise] = terms.get(noise, 0.0) - factor * row.c
@@ -157,13 +174,13 @@ class Draft:
         noises = [s // _KINDS for s in terms if s % _KINDS == _Z]
         return None if len(noises) > 1 or self.drawn.intersection(noises) else terms
 
-    def settle(self, node: Node) -> None:
+    def rewrite_kept(self, node: Node) -> None:
         """Write what the rule kept on `node` in terms of the next row's x: it stays as short as the history."""
         for name, form in node.kept.items():
-            old = [s // _KINDS for s in form.terms if s % _KINDS == _X] if isinstance(form, Form) else []
-            found = self._eliminated(form, min(old), len(self.rows), None) if old else None
-            if found is not None:
-                node.keep(**{name: Form(found)})
+            old = [s // _KINDS for s in form.terms if s % _KINDS == _X] if isinstance(form, LinearForm) else []
+            reduced = self._eliminate(form, min(old), len(self.rows), None) if old else None
+            if reduced is not None:
+                node.keep(**{name: LinearForm(reduced)})
 
     def jump(self, now: Point, to: Point) -> None:
         """An upward interval: the forward process from `now` to `to`, folded into the newest row.
@@ -176,19 +193,21 @@ class Draft:
         row.a, row.a_saved, row.c = scale * row.a, scale * row.a_saved, hypot(scale * row.c, added)
         row.b_raw, row.c_low = scale * row.b_raw, hypot(scale * row.c_low, added)
         row.b = {j: scale * value for j, value in row.b.items()}
+        row.b_without = {j: scale * value for j, value in row.b_without.items()}
         if row.z < 0:
             row.z = len(self.rows) - 1
         self.drawn.add(row.z)
 
-    def _grows(self, to: Point) -> CompileError:
+    def _make_growth_error(self, to: Point) -> CompileError:
         now = self.rows[-1].point
         return CompileError(
             f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it depends on network calls more than "
-            f"{LONGEST} intervals ago: what it keeps grows at every step, and n steps would make a table of n² numbers",
+            f"{MAX_LOOKBACK} intervals ago: what it keeps grows at every step, "
+            "and n steps would make a table of n² numbers",
             "end the sum after a few nodes: follow now.before so many times and no further; or name the right basis",
         )
 
-    def _error(self, what: str, to: Point) -> CompileError:
+    def _make_error(self, what: str, to: Point) -> CompileError:
         now = self.rows[-1].point
         return CompileError(
             f"{self.rule.token}, from λ={now.lam:.4g} to λ={to.lam:.4g}: it {what}",

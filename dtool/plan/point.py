@@ -10,7 +10,7 @@ from typing import Any
 
 from dtool.errors import CompileError, UsageError
 from dtool.schedulers.schedule import Schedule
-from dtool.schedulers.spacing import Spacing
+from dtool.spacings.spacing import Spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,9 @@ class Point:
 
     `lam` = log(alpha/sigma): +∞ for the image itself, -∞ where there is no signal. `schedule`: the one that `t` counts
     on, None if it is not known; a rule may look up another time on it.
+
+    >>> dtool.Point(alpha=0.6, sigma=0.3).v
+    0.5
     """
 
     alpha: float
@@ -49,17 +52,24 @@ class Node:
 
     `x`, `x0`, `eps`, `z` are symbols while a plan is compiled, and arrays `(B, *)` when the rule is run step by step.
     At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε.
+
+    >>> now = dtool.plan.Node(dtool.Point(0.6, 0.8), x=1.0, eps=0.5)
+    >>> round(now.x0, 3)
+    1.0
     """
 
-    __slots__ = ("_eps", "_kept", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
+    __slots__ = ("_eps", "_kept", "_without", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
 
-    def __init__(self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None) -> None:
+    def __init__(
+        self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None, without: Node | None = None
+    ) -> None:
         self.point = point
         self.alpha, self.sigma, self.lam = point.alpha, point.sigma, point.lam
         self.x, self._x0, self._eps, self.z = x, x0, eps, z
         self.before: Node | None = None
         self.spread: float = 1.0
         self._kept: dict[str, Any] | None = None
+        self._without = without
 
     @property
     def x0(self) -> Any:
@@ -76,6 +86,14 @@ class Node:
         return self._eps
 
     @property
+    def without(self) -> Node:
+        """The node as the network sees it without the conditions: `x0`, `eps`; `x0` and `eps` here are guided.
+
+        The node itself where there is no guidance.
+        """
+        return self if self._without is None else self._without
+
+    @property
     def raw_eps(self) -> Any:
         """The noise that the network's output predicts before its image is clipped; `eps` follows from the clipped."""
         return self.eps
@@ -84,7 +102,7 @@ class Node:
         """z with a standard deviation that the network chooses, number by number: low^(1-f)·high^f, 0 ≤ f ≤ 1.
 
         f is the second half of a network's output that predicts a variance too (`NetworkSpec.learned_variance`), from
-        [-1, 1]; run step by step on arrays, where there is none, f is 1.
+        [-1, 1]; run step by step on arrays, without such an output, f is 1.
         """
         self.spread = low / high if high else 1.0
         return high * self.z
@@ -110,7 +128,12 @@ class Node:
 
 
 def points_on(schedule: Schedule, times: Sequence[float], end: Point | float | None = None) -> tuple[Point, ...]:
-    """The grid at these times, and then `end`: the clean image (None), a time, or a point of your own."""
+    """The grid at these times, and then `end`: the clean image (None), a time, or a point of your own.
+
+    >>> points = dtool.plan.points_on(dtool.get_scheduler("linear"), [999, 500, 0])
+    >>> [round(point.alpha, 3) for point in points]
+    [0.006, 0.279, 1.0, 1.0]
+    """
     alpha, sigma = schedule.level(times)
     grid = [Point(float(a), float(s), float(t), schedule) for a, s, t in zip(alpha, sigma, times, strict=True)]
     if end is None:
@@ -121,16 +144,20 @@ def points_on(schedule: Schedule, times: Sequence[float], end: Point | float | N
 
 
 def grid(schedule: Schedule, spacing: Spacing, steps: int) -> tuple[Point, ...]:
-    """The points of a spacing on a schedule, then its end (the clean image unless it says otherwise).
+    """The points of a spacing on a schedule, then its end (the clean image unless the spacing has another).
 
     These are steps + 1 points, or more if the spacing goes up again.
+
+    >>> points = dtool.plan.grid(dtool.get_scheduler("linear"), dtool.get_spacing("trailing"), 2)
+    >>> [(point.t, round(point.sigma, 3)) for point in points]
+    [(999.0, 1.0), (499.0, 0.96), (nan, 0.0)]
     """
-    times, told, end = spacing.walk(schedule, steps)
+    times, network_times, end = spacing.place_times(schedule, steps)
     points = points_on(schedule, [float(t) for t in times], end)
-    return (*(replace(p, t=float(t)) for p, t in zip(points, told, strict=False)), points[-1])
+    return (*(replace(p, t=float(t)) for p, t in zip(points, network_times, strict=False)), points[-1])
 
 
-def walked(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]:
+def order_points(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]:
     """The grid in the order in which a rule walks it: an inverse one goes from image to noise, however it is listed.
 
     Raises CompileError for a grid that cannot be walked so.

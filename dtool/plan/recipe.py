@@ -1,4 +1,4 @@
-"""A recipe in one token: SAMPLER[:k=v,…][@SCHEDULER[:k=v,…]][/SPACING[:k=v,…]]."""
+"""A recipe in one token: SAMPLER[:k=v,…][@SCHEDULER[:k=v,…]][/SPACING[:k=v,…]][~GUIDANCE]."""
 
 from __future__ import annotations
 
@@ -6,27 +6,38 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dtool.containment import contained
-from dtool.errors import DtoolError, PluginError, UsageError, shown
-from dtool.options import parsed
-from dtool.plugins.registry import registry
-from dtool.samplers import sampler
+from dtool.errors import DtoolError, PluginError, UsageError, format_value
+from dtool.guidances import get_guidance
+from dtool.guidances.guidance import Guidance
+from dtool.plugins.registry import get_registry
+from dtool.samplers import get_sampler
 from dtool.samplers.rule import Rule
-from dtool.schedulers import schedule, spacing
+from dtool.schedulers import get_scheduler
 from dtool.schedulers.schedule import UNNAMED, Schedule
-from dtool.schedulers.spacing import Spacing
+from dtool.spacings import get_spacing
+from dtool.spacings.spacing import Spacing
+from dtool.util.file_references import contain_names
+from dtool.util.options import parse_token
 
 DEFAULT_SPACING = "trailing"
+FORM = "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]"
+_UNGUIDED = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^~"])*')
 _PIECE = re.compile(r'[@/]?(?:"(?:[^"\\]|\\.)*"|[^@/"])+')
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A sampler, the schedule to run it on (None: the one that the network was trained on), and a spacing."""
+    """A sampler, the schedule to run it on (None: the one that the network was trained on), a spacing, and guidance.
+
+    >>> recipe = dtool.Recipe.parse("ddim:eta=0.5@cosine/karras:rho=5")
+    >>> recipe.rule.token, recipe.scheduler.T, str(recipe)
+    ('ddim:eta=0.5', 1000, 'ddim:eta=0.5@cosine/karras:rho=5.0')
+    """
 
     rule: Rule
     scheduler: Schedule | None = None
     spacing: Spacing | None = None
+    guidance: Guidance | None = None
 
     @classmethod
     def parse(cls, token: str) -> Recipe:
@@ -35,91 +46,114 @@ class Recipe:
         SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler.
         """
         if not isinstance(token, str):
-            raise UsageError(f"{shown(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
-        first, at, slash = _split(token)
-        recipe = _known_as(first)
+            raise UsageError(f"{format_value(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
+        first, at, slash, guided = _split_token(token)
+        recipe = _find_named_recipe(first)
         if recipe is None:
-            registry().samplers.entry(parsed(first)[0], recipes=True)  # which knows what else could have been meant
-            recipe = cls(sampler(first))
-        return recipe.where(at or None, slash or None)
+            get_registry().samplers.entry(
+                parse_token(first)[0], recipes=True
+            )  # which knows what else could have been meant
+            recipe = cls(get_sampler(first))
+        return recipe.complete(at or None, slash or None).add_guidance(guided or None)
 
-    def where(self, scheduler: str | Schedule | None, place: str | Spacing | None, **options: Any) -> Recipe:
-        """This recipe with what it leaves open filled in; raises UsageError if something is said twice."""
+    def complete(self, scheduler: str | Schedule | None, place: str | Spacing | None, **options: Any) -> Recipe:
+        """This recipe with what it leaves open filled in; raises UsageError if something is specified twice."""
         changed = self
         if scheduler is not None:
             if self.scheduler is not None:
                 raise UsageError(f"{self} names its schedule already", "leave out @… or scheduler=")
-            changed = replace(changed, scheduler=schedule(scheduler) if isinstance(scheduler, str) else scheduler)
+            changed = replace(changed, scheduler=get_scheduler(scheduler) if isinstance(scheduler, str) else scheduler)
         if place is not None:
             if self.spacing is not None:
                 raise UsageError(f"{self} names its spacing already", "leave out /… or spacing=")
-            changed = replace(changed, spacing=spacing(place) if isinstance(place, str) else place)
+            changed = replace(changed, spacing=get_spacing(place) if isinstance(place, str) else place)
         if options:
             changed = replace(changed, rule=changed.rule.bind(**{**dict(self.rule.options), **options}))
         return changed
 
+    def add_guidance(self, guidance: str | Guidance | None) -> Recipe:
+        """This recipe with guidance, e.g. "3@-1.3:0.3"; raises UsageError if it names another already."""
+        if guidance is None:
+            return self
+        if self.guidance is not None:
+            raise UsageError(f"{self} names its guidance already", "leave out ~… or guidance=")
+        return replace(self, guidance=get_guidance(guidance) if isinstance(guidance, str) else guidance)
+
     def __str__(self) -> str:
         at = f"@{self.scheduler.token or UNNAMED}" if self.scheduler else ""
         slash = f"/{self.spacing.token}" if self.spacing and self.spacing.token != DEFAULT_SPACING else ""
-        return self.rule.token + at + slash
+        tilde = f"~{self.guidance.token}" if self.guidance else ""
+        return self.rule.token + at + slash + tilde
 
 
-def recipe_of_file(token: str, source: str) -> Recipe:
+def parse_recipe_of_file(token: str, source: str) -> Recipe:
     """The recipe that the file `source` holds; raises UsageError as `Recipe.parse`, and if it names another file."""
-    with contained(source):
+    with contain_names(source):
         return Recipe.parse(token)
 
 
-def _known_as(first: str) -> Recipe | None:
+def split_guidance(token: str) -> tuple[str, str]:
+    """(the recipe without its guidance, the guidance or "") of a token, as text."""
+    unguided = _UNGUIDED.match(token)
+    head = unguided.group() if unguided else ""
+    return head, token[len(head) :].removeprefix("~")
+
+
+def _find_named_recipe(first: str) -> Recipe | None:
     """The recipe that people know by the name in `first`, with the options there; None if there is none."""
-    known = registry()
-    name, options = parsed(first)
-    if known.samplers.knows(name):
+    registry = get_registry()
+    name, options = parse_token(first)
+    if registry.samplers.knows(name):
         return None
-    if known.recipes.get(name) is None:
-        known.load_installed()
-    found = known.recipes.get(name)
-    if found is None or known.samplers.knows(name):
+    if registry.recipes.get(name) is None:
+        registry.load_installed()
+    entry = registry.recipes.get(name)
+    if entry is None or registry.samplers.knows(name):
         return None
     try:
-        head, at, slash = _split(found.token)
-        whole = Recipe(sampler(head)).where(at or None, slash or None)
+        head, at, slash, guided = _split_token(entry.token)
+        whole = Recipe(get_sampler(head)).complete(at or None, slash or None).add_guidance(guided or None)
     except DtoolError as error:
-        if found.provider.name == "dtool":
+        if entry.provider.name == "dtool":
             raise
-        who = f"{found.provider.name} {found.provider.version}"
-        cause = f"recipe {found.name!r} of {who} is {found.token!r}, which cannot be had ({error})"
-        raise PluginError(cause, f"upgrade or uninstall {found.provider.name}, or tell its authors") from error
-    return whole.where(None, None, **options)
+        who = f"{entry.provider.name} {entry.provider.version}"
+        cause = f"recipe {entry.name!r} of {who} is {entry.token!r}, which cannot be had ({error})"
+        raise PluginError(cause, f"upgrade or uninstall {entry.provider.name}, or tell its authors") from error
+    return whole.complete(None, None, **options)
 
 
-def _split(token: str) -> tuple[str, str, str]:
-    """(sampler, scheduler, spacing) of a token, as text; `package/name` stays together."""
-    pieces = _PIECE.findall(token)
-    if "".join(pieces) != token or not pieces or pieces[0][0] in "@/":
-        raise UsageError(f"cannot read the recipe {token!r}", "write SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]]")
+def _split_token(token: str) -> tuple[str, str, str, str]:
+    """(sampler, scheduler, spacing, guidance) of a token, as text; `package/name` stays together."""
+    unguided = _UNGUIDED.match(token)
+    head = unguided.group() if unguided else ""
+    guided = token[len(head) :]
+    pieces = _PIECE.findall(head)
+    if "".join(pieces) != head or not pieces or pieces[0][0] in "@/" or (guided and not guided.strip("~")):
+        raise UsageError(f"cannot read the recipe {token!r}", f"write {FORM}")
     joined = pieces[:1]
     for piece in pieces[1:]:
         if piece[0] == "/" and _is_package(joined[-1], piece):
             joined[-1] += piece
         else:
             joined.append(piece)
-    found = {"": joined[0]}
+    parts = {"": joined[0]}
     for piece in joined[1:]:
-        if piece[0] in found or (piece[0] == "@" and "/" in found):
-            raise UsageError(f"cannot read the recipe {token!r}", "the order is SAMPLER@SCHEDULER/SPACING, each once")
-        found[piece[0]] = piece[1:]
-    return found[""], found.get("@", ""), found.get("/", "")
+        if piece[0] in parts or (piece[0] == "@" and "/" in parts):
+            raise UsageError(f"cannot read the recipe {token!r}", f"each comes once, in this order: {FORM}")
+        parts[piece[0]] = piece[1:]
+    return parts[""], parts.get("@", ""), parts.get("/", ""), guided.removeprefix("~")
 
 
 def _is_package(head: str, name: str) -> bool:
     """Whether `head` is the package in a `package/name`. Other packages are loaded only for a head that is unknown."""
-    known = registry()
-    catalogue = {"@": known.schedulers, "/": known.spacings}.get(head[0], known.samplers)
+    registry = get_registry()
+    catalogue = {"@": registry.schedulers, "/": registry.spacings}.get(head[0], registry.samplers)
     head = head.lstrip("@/")
     whole = head + name.partition(":")[0]
     if ":" in head:
         return False
     if not (catalogue.knows(whole) or catalogue.knows(head)):
-        known.load_installed()
-    return catalogue.knows(whole) or (head in {plugin.name for plugin in known.plugins} and not catalogue.knows(head))
+        registry.load_installed()
+    return catalogue.knows(whole) or (
+        head in {plugin.name for plugin in registry.plugins} and not catalogue.knows(head)
+    )

@@ -8,15 +8,15 @@ from dtool.errors import CompileError
 from dtool.plan.point import Point
 from dtool.samplers.rule import Rule
 
-MOST = 256  # network calls in one interval, if the rule does not state more
+MAX_STAGES = 256  # network calls in one interval, if the rule does not state more
 
 
-def stages_of(rule: Rule) -> int:
+def get_max_stages(rule: Rule) -> int:
     """The most stages that an interval of the rule may have, before it is taken for one that never ends."""
-    return max(MOST, 2 * rule.calls, 2 * rule.startup_calls)
+    return max(MAX_STAGES, 2 * rule.calls, 2 * rule.startup_calls)
 
 
-def stage_asked(asked: object) -> tuple[Any, Point]:
+def parse_stage(asked: object) -> tuple[Any, Point]:
     """(guess, point) as the rule yielded them; raises CompileError for anything else."""
     if isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[1], Point):
         return asked
@@ -25,10 +25,10 @@ def stage_asked(asked: object) -> tuple[Any, Point]:
     raise CompileError(f"it yielded {what}, not a guess of x and a point", "write: mid = yield guess, point")
 
 
-def endless(rule: Rule) -> CompileError:
-    """What to say of a rule that goes on asking."""
+def make_endless_error(rule: Rule) -> CompileError:
+    """The error of a rule that never stops asking for network calls."""
     return CompileError(
-        f"{rule.token} asks for more than {stages_of(rule)} network calls in one interval: it never returns"
-        + ("" if rule.origin is None or rule.origin.ours else f" ({rule.origin})"),
+        f"{rule.token} asks for more than {get_max_stages(rule)} network calls in one interval: it never returns"
+        + ("" if rule.origin is None or rule.origin.is_builtin else f" ({rule.origin})"),
         "end the loop with return x; a rule that needs more states them as calls=",
     )

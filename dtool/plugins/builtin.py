@@ -1,9 +1,9 @@
-"""dtool's own schedules, spacings, samplers and metrics, registered as any plugin registers its own."""
+"""What dtool brings itself, registered as any plugin registers its own."""
 
 from __future__ import annotations
 
 from dtool.plugins.hookspecs import hookimpl
-from dtool.plugins.names import RECIPES
+from dtool.plugins.known_recipes import RECIPES
 from dtool.plugins.registrar import Registrar
 
 
@@ -37,7 +37,7 @@ def register_schedulers(register: Registrar) -> None:
 @hookimpl
 def register_spacings(register: Registrar) -> None:
     """The built-in spacings."""
-    by_time, by_noise = "dtool.schedulers.by_time", "dtool.schedulers.by_noise"
+    by_time, by_noise = "dtool.spacings.by_time", "dtool.spacings.by_noise"
     register("linspace", f"{by_time}:linspace")
     register("leading", f"{by_time}:leading")
     register("trailing", f"{by_time}:trailing")
@@ -45,18 +45,19 @@ def register_spacings(register: Registrar) -> None:
     register("logsnr", f"{by_noise}:logsnr", aliases=("exponential", "lu"))
     register("karras", f"{by_noise}:karras")
     register("polyexponential", f"{by_noise}:polyexponential")
-    register("beta", "dtool.schedulers.beta:beta")
+    register("beta", "dtool.spacings.beta:beta")
     register("kl-optimal", f"{by_noise}:kl_optimal", aliases=("kl_optimal",))
     register("linear-quadratic", f"{by_noise}:linear_quadratic", aliases=("linear_quadratic",))
     register("normal", f"{by_time}:normal")
     register("simple", f"{by_time}:simple")
     register("sgm-uniform", f"{by_time}:sgm_uniform", aliases=("sgm_uniform",))
+    register("flow-sigmas", "dtool.spacings.flow_sigmas:flow_sigmas", aliases=("flow_sigmas",))
     register("ddim-uniform", f"{by_time}:ddim_uniform", aliases=("ddim_uniform",))
-    register("sections", "dtool.schedulers.sections:sections")
-    register("ays", "dtool.schedulers.align_your_steps:ays", aliases=("align-your-steps",))
+    register("sections", "dtool.spacings.sections:sections")
+    register("ays", "dtool.spacings.align_your_steps:ays", aliases=("align-your-steps",))
     register("lcm", f"{by_time}:lcm", aliases=("tcd",))
-    register("restart", "dtool.schedulers.restart:restart")
-    register("repaint", "dtool.schedulers.repaint:repaint")
+    register("restart", "dtool.spacings.restart:restart")
+    register("repaint", "dtool.spacings.repaint:repaint")
     register("list", f"{by_time}:explicit")
     register("file", f"{by_time}:file")
 
@@ -85,6 +86,9 @@ def register_samplers(register: Registrar) -> None:
     register(
         "dpmpp-2s-ancestral", "dtool.samplers.dpmpp_2s:dpmpp_2s_ancestral", aliases=("dpmpp_2s_ancestral", "dpmpp_2s_a")
     )
+    register("dpmpp-2m-cfgpp", "dtool.samplers.cfgpp:dpmpp_2m_cfgpp")
+    register("dpmpp-2s-ancestral-cfgpp", "dtool.samplers.cfgpp:dpmpp_2s_ancestral_cfgpp")
+    register("res-multistep-cfgpp", "dtool.samplers.cfgpp:res_multistep_cfgpp")
     register("dpmpp-singlestep", "dtool.samplers.dpm_fast:dpmpp_singlestep", aliases=("dpmsolversinglestep",))
     register("dpmpp-sde", "dtool.samplers.dpmpp_sde:dpmpp_sde", aliases=("dpmpp_sde", "dpm++sde"))
     register("seeds-2", "dtool.samplers.seeds:seeds_2", aliases=("seeds_2",))
@@ -120,6 +124,15 @@ def register_samplers(register: Registrar) -> None:
 
 
 @hookimpl
+def register_guidances(register: Registrar) -> None:
+    """Classifier-free guidance and its kin."""
+    register("cfg", "dtool.guidances.cfg:cfg")
+    register("cfgpp", "dtool.guidances.cfgpp:cfgpp", aliases=("cfg++", "cfg_pp"))
+    register("cfg-linear", "dtool.guidances.weight_schedulers:cfg_linear")
+    register("cfg-cosine", "dtool.guidances.weight_schedulers:cfg_cosine")
+
+
+@hookimpl
 def register_metrics(register: Registrar) -> None:
     """The built-in metrics, and those of torch-fidelity, which is imported when they are used."""
     register("mmd", "dtool.metrics.two_sample:mmd")
@@ -136,3 +149,35 @@ def register_metrics(register: Registrar) -> None:
     register("kid", "dtool.metrics.fidelity:kid")
     register("fd-dinov2", "dtool.metrics.fidelity:fd_dinov2", aliases=("fd_dinov2",))
     register("cmmd", "dtool.metrics.fidelity:cmmd", aliases=("clip-mmd",))
+
+
+@hookimpl
+def register_readers(register: Registrar) -> None:
+    """The built-in readers of other libraries' networks."""
+    readers = "dtool.models.readers"
+    register("dtool-folder", f"{readers}.exported_folder:exported_folder", summary="a pipeline that dtool export wrote")
+    # Before diffusers, whose index such a folder has, too.
+    register(
+        "onnx-folder", f"{readers}.onnx_folder:onnx_folder", summary="a folder of ONNX files, as optimum writes it"
+    )
+    register("diffusers", f"{readers}.diffusers_folder:diffusers_folder", summary="a folder or pipeline of diffusers")
+    register(
+        "denoising-diffusion-pytorch",
+        f"{readers}.denoising_diffusion_pytorch:denoising_diffusion_pytorch",
+        summary="a checkpoint of denoising-diffusion-pytorch (.pt)",
+    )
+    register(
+        "k-diffusion", f"{readers}.k_diffusion:k_diffusion", summary="a network of k-diffusion, with its configuration"
+    )
+    register("adm", f"{readers}.adm:adm", summary="weights of OpenAI's guided-diffusion, with its scripts' flags")
+    register("edm", f"{readers}.edm:edm", summary="a network of NVlabs' EDM, as an object; its pickles are refused")
+    register("azula", f"{readers}.azula:azula", summary="a denoiser of azula, as an object")
+
+
+@hookimpl
+def register_conditioners(register: Registrar) -> None:
+    """The built-in ways from words to conditions."""
+    register("number", "dtool.data.conditioners:number")
+    register("npy", "dtool.data.conditioners:npy")
+    register("image", "dtool.data.conditioners:image")
+    register("resize", "dtool.data.conditioners:resize")

@@ -1,4 +1,4 @@
-"""The hooks by which schedules, spacings, samplers and metrics enter dtool: built-in ones and a stranger's alike."""
+"""The hooks by which everything that can be added enters dtool: what is built in, and a stranger's alike."""
 
 from __future__ import annotations
 
@@ -32,5 +32,20 @@ def register_samplers(register: Registrar) -> None:
 
 
 @hookspec
+def register_guidances(register: Registrar) -> None:
+    """Register ways of guidance, e.g. `register("late", "mypackage.guidance:late")`."""
+
+
+@hookspec
 def register_metrics(register: Registrar) -> None:
     """Register metrics of samples against data, e.g. `register("spectrum", "mypackage.spectrum:spectrum")`."""
+
+
+@hookspec
+def register_readers(register: Registrar) -> None:
+    """Register readers of networks, e.g. `register("mylab", "mypackage.reader:mylab")`."""
+
+
+@hookspec
+def register_conditioners(register: Registrar) -> None:
+    """Register what makes conditions from words, e.g. `register("glove", "mypackage.words:glove")`."""

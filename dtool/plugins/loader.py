@@ -7,7 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from types import ModuleType
 from typing import Any, Literal
@@ -15,21 +15,21 @@ from typing import Any, Literal
 import pluggy
 
 from dtool.errors import DtoolError, PluginError
-from dtool.plain import line, reason
 from dtool.plugins import hookspecs
-from dtool.plugins.guard import IMPORTING, Origin, guarded
+from dtool.plugins.isolation import IMPORT_SECONDS, Origin, guard_code
 from dtool.plugins.registrar import Entry, NamedRecipe, Provider, Registrar
+from dtool.util.text import format_exception, to_line
 from dtool.version import __version__
 
 GROUP = "dtool"
-KINDS = ("schedulers", "spacings", "samplers", "metrics")
+KINDS = ("schedulers", "spacings", "samplers", "guidances", "metrics", "readers", "conditioners")
 
 
 class PluginWarning(UserWarning):
     """A plugin, or something that it offers, could not be loaded."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Plugin:
     """One loaded, broken or disabled plugin, as `dtool plugins` shows it. `seconds` is what importing it took.
 
@@ -57,8 +57,11 @@ def load_builtins() -> Plugin:
     """dtool's own entries, through the same door as everyone's."""
     from dtool.plugins import builtin
 
-    found = _registered(builtin, Provider("dtool", __version__))
-    return Plugin("dtool", __version__, "builtin", "ok", entries=found.entries, recipes=found.recipes)
+    registrations = _collect_registrations(builtin, Provider("dtool", __version__))
+    return Plugin(
+        name="dtool", version=__version__, entry_point="builtin", status="ok",
+        entries=registrations.entries, recipes=registrations.recipes,
+    )  # fmt: skip
 
 
 def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
@@ -67,24 +70,24 @@ def load_installed(environment: Mapping[str, str]) -> Iterator[Plugin]:
     `environment` holds the switches: DTOOL_NO_PLUGINS (any value: none is imported), DTOOL_DISABLE_PLUGINS (names of
     packages or entry points, with commas) and DTOOL_STRICT_PLUGINS (raise instead of warn).
     """
-    disabled = {_normal(name) for name in environment.get("DTOOL_DISABLE_PLUGINS", "").split(",")}
-    for point in sorted(_points(), key=lambda p: (_owner(p).name, p.name)):
-        owner, where = _owner(point), line(point.value)
-        if environment.get("DTOOL_NO_PLUGINS") or {_normal(owner.name), _normal(point.name)} & disabled:
-            yield Plugin(owner.name, owner.version, where, "disabled")
+    disabled = {_normalize_name(name) for name in environment.get("DTOOL_DISABLE_PLUGINS", "").split(",")}
+    for point in sorted(_find_entry_points(), key=lambda p: (_identify_owner(p).name, p.name)):
+        owner, where = _identify_owner(point), to_line(point.value)
+        plugin = Plugin(name=owner.name, version=owner.version, entry_point=where, status="ok")
+        if environment.get("DTOOL_NO_PLUGINS") or {_normalize_name(owner.name), _normalize_name(point.name)} & disabled:
+            yield replace(plugin, status="disabled")
             continue
         started = perf_counter()
         try:
-            found = _loaded(point, owner)
+            registrations = _import_plugin(point, owner)
         except DtoolError as error:
             why = str(error)
             complain(owner, f"is skipped ({why})", environment, f"cannot be loaded ({why})")
-            yield Plugin(owner.name, owner.version, where, "broken", why, perf_counter() - started)
+            yield replace(plugin, status="broken", error=why, seconds=perf_counter() - started)
             continue
-        plugin = Plugin(
-            owner.name, owner.version, where, "ok", "", perf_counter() - started, found.entries, found.recipes
-        )
-        for fault in found.faults:
+        plugin.seconds = perf_counter() - started
+        plugin.entries, plugin.recipes = registrations.entries, registrations.recipes
+        for fault in registrations.faults:
             plugin.blame(fault)
             complain(owner, f"is at fault: {fault}", environment)
         yield plugin
@@ -98,24 +101,26 @@ def complain(owner: Provider, what: str, environment: Mapping[str, str], strictl
     warnings.warn(f"{who} {what}", PluginWarning, stacklevel=3)
 
 
-def _points() -> Sequence[importlib.metadata.EntryPoint]:
+def _find_entry_points() -> Sequence[importlib.metadata.EntryPoint]:
     """The entry points of the group; those of a package whose list of them cannot be read are left out."""
     try:
         return tuple(importlib.metadata.entry_points(group=GROUP))
     except Exception:
-        found: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
+        points: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
     for distribution in importlib.metadata.distributions():
         try:
             for point in distribution.entry_points.select(group=GROUP):
-                found.setdefault((str(distribution.name), point.name), point)
+                points.setdefault((str(distribution.name), point.name), point)
         except Exception as error:
-            name = line(getattr(distribution, "_path", "?"))
-            warnings.warn(f"the entry points of {name} cannot be read ({reason(error)})", PluginWarning, stacklevel=2)
-    return tuple(found.values())
+            name = to_line(getattr(distribution, "_path", "?"))
+            warnings.warn(
+                f"the entry points of {name} cannot be read ({format_exception(error)})", PluginWarning, stacklevel=2
+            )
+    return tuple(points.values())
 
 
 @dataclass
-class _Registered:
+class _Registrations:
     """What one plugin has registered."""
 
     entries: dict[str, list[Entry]] = field(default_factory=dict)
@@ -123,56 +128,56 @@ class _Registered:
     faults: list[str] = field(default_factory=list)
 
 
-def _loaded(point: importlib.metadata.EntryPoint, owner: Provider) -> _Registered:
+def _import_plugin(point: importlib.metadata.EntryPoint, owner: Provider) -> _Registrations:
     """Import a plugin and ask it what it has; raises PluginError, whose text is the reason alone."""
-    if _normal(owner.name) == "dtool":
+    if _normalize_name(owner.name) == "dtool":
         raise PluginError("another package that calls itself dtool")
     try:
-        with guarded(Origin("plugin", point.name, owner.name, owner.version), seconds=IMPORTING):
+        with guard_code(Origin("plugin", point.name, owner.name, owner.version), seconds=IMPORT_SECONDS):
             plugin = point.load()
-            found = _registered(plugin, owner)
+            registrations = _collect_registrations(plugin, owner)
     except PluginError as error:
-        raise PluginError(str(error) if error.__cause__ is None else reason(error.__cause__)) from error
+        raise PluginError(str(error) if error.__cause__ is None else format_exception(error.__cause__)) from error
     except DtoolError as error:
-        raise PluginError(reason(error)) from error
-    if not (any(found.entries.values()) or found.recipes or found.faults):
-        raise PluginError(_why_nothing(plugin))
-    return found
+        raise PluginError(format_exception(error)) from error
+    if not (any(registrations.entries.values()) or registrations.recipes or registrations.faults):
+        raise PluginError(_explain_empty(plugin))
+    return registrations
 
 
-def _registered(plugin: ModuleType | Any, provider: Provider) -> _Registered:
+def _collect_registrations(plugin: ModuleType | Any, provider: Provider) -> _Registrations:
     """What `plugin` registers, by kind, and its recipes; in a manager of its own, so that its errors stay its own."""
     manager = pluggy.PluginManager("dtool")
     manager.add_hookspecs(hookspecs)
     manager.register(plugin)
     manager.check_pending()
-    found = _Registered()
+    registrations = _Registrations()
     for kind in KINDS:
         registrar = Registrar(kind.removesuffix("s"), provider)
         results = getattr(manager.hook, f"register_{kind}")(register=registrar)
         if unrun := [one for one in results if inspect.isgenerator(one) or inspect.iscoroutine(one)]:
             unrun[0].close()
             raise PluginError(f"register_{kind} is a generator or a coroutine, so nothing in it has run")
-        found.entries[kind] = registrar.entries
-        found.recipes += registrar.recipes
-        found.faults += registrar.faults
-    return found
+        registrations.entries[kind] = registrar.entries
+        registrations.recipes += registrar.recipes
+        registrations.faults += registrar.faults
+    return registrations
 
 
-def _why_nothing(plugin: object) -> str:
+def _explain_empty(plugin: object) -> str:
     unmarked = [kind for kind in KINDS if hasattr(plugin, f"register_{kind}")]
     if unmarked:
         return f"register_{unmarked[0]} registers nothing, or is not marked with @dtool.hookimpl"
     return f"it registers nothing: it has no register_{', register_'.join(KINDS)} marked with @dtool.hookimpl"
 
 
-def _owner(point: importlib.metadata.EntryPoint) -> Provider:
+def _identify_owner(point: importlib.metadata.EntryPoint) -> Provider:
     distribution = point.dist
     name = getattr(distribution, "name", None) or point.value.partition(":")[0]
-    return Provider(line(name), line(getattr(distribution, "version", None) or "?"))
+    return Provider(to_line(name), to_line(getattr(distribution, "version", None) or "?"))
 
 
-def _normal(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return name.strip().lower().replace("_", "-").replace(".", "-")
 
 
@@ -182,4 +187,4 @@ def disable_all() -> None:
 
     os.environ["DTOOL_NO_PLUGINS"] = "1"
     if "dtool.plugins.registry" in sys.modules:
-        sys.modules["dtool.plugins.registry"].registry.cache_clear()
+        sys.modules["dtool.plugins.registry"].get_registry.cache_clear()

@@ -8,21 +8,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dtool.errors import DtoolError, PluginError, UsageError
-from dtool.options import check_defaults
-from dtool.plain import line, printable
-from dtool.plugins.guard import IMPORTING, Origin, guarded
+from dtool.plugins.isolation import IMPORT_SECONDS, Origin, guard_code
+from dtool.util.options import check_defaults
+from dtool.util.text import escape_controls, to_line
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9+_-]{,99}", re.IGNORECASE | re.ASCII)
 _RECIPE = re.compile(r"[a-z0-9][a-z0-9+_. ()-]{,99}", re.IGNORECASE | re.ASCII)
 _ANY = re.compile(r".*", re.DOTALL)
-MOST = 1000  # names of one kind that a plugin may register
+MAX_ENTRIES = 1000  # names of one kind that a plugin may register
 
 # What a target must be, by its class's own name, so that nothing is imported to tell; and what makes it.
-_MADE = {
+_REQUIRED_TYPES = {
     "sampler": ("dtool.samplers.rule.Rule", "sampler"),
-    "scheduler": ("dtool.schedulers.schedule.ScheduleMaker", "scheduler"),
-    "spacing": ("dtool.schedulers.spacing.Spacing", "spacing"),
-    "metric": ("dtool.metrics.metric.Metric", "metric"),
+    "scheduler": ("dtool.schedulers.scheduler.ScheduleMaker", "scheduler"),
+    "spacing": ("dtool.spacings.spacing.Spacing", "spacing"),
+    "guidance": ("dtool.guidances.guidance.Guidance", "guidance"),
+    "metric": ("dtool.metrics.definition.Metric", "metric"),
+    "reader": ("dtool.models.reader.Reader", "reader"),
+    "conditioner": ("dtool.models.conditioner.Conditioner", "conditioner"),
 }
 
 
@@ -34,7 +37,7 @@ class Provider:
     version: str
 
 
-@dataclass(eq=False)
+@dataclass(kw_only=True, eq=False)
 class Entry:
     """One registered name. `target` is the object, or "module:attribute", imported when it is first used.
 
@@ -61,7 +64,7 @@ class Entry:
         """The object, called as it is registered; raises PluginError, naming the package, if it cannot be had."""
         if self._loaded is None and not self.fault:
             try:
-                self._loaded = self._made()
+                self._loaded = self._import_target()
             except DtoolError as error:
                 self.fault = str(error)
                 raise PluginError(self.fault, self.origin.remedy) from error
@@ -69,38 +72,39 @@ class Entry:
             raise PluginError(self.fault, self.origin.remedy)
         return self._loaded
 
-    def _made(self) -> Any:
-        with guarded(self.origin, "cannot be loaded", seconds=IMPORTING):
-            found = self.target
-            if isinstance(found, str):
-                module, _, attribute = found.partition(":")
-                found = getattr(importlib.import_module(module), attribute)
-        if wrong := unfit(self.kind, found):
+    def _import_target(self) -> Any:
+        with guard_code(self.origin, "cannot be loaded", seconds=IMPORT_SECONDS):
+            target = self.target
+            if isinstance(target, str):
+                module, _, attribute = target.partition(":")
+                target = getattr(importlib.import_module(module), attribute)
+        if wrong := explain_misfit(self.kind, target):
             raise PluginError(f"{self.origin} {wrong}")
-        if self.origin.ours:
-            object.__setattr__(found, "origin", self.origin)
-            return found
-        with guarded(self.origin, "cannot be used"):
-            check_defaults(found.model)  # type: ignore[attr-defined]
-            return replace(found, name=self.spelling or self.name, origin=self.origin)  # type: ignore[type-var]
+        if self.origin.is_builtin:
+            object.__setattr__(target, "origin", self.origin)
+            return target
+        with guard_code(self.origin, "cannot be used"):
+            if hasattr(target, "model"):
+                check_defaults(target.model)
+            return replace(target, name=self.spelling or self.name, origin=self.origin)  # type: ignore[type-var]
 
 
-def unfit(kind: str, target: object) -> str:
+def explain_misfit(kind: str, target: object) -> str:
     """Why `target` cannot be registered as one of this kind; "" if it can."""
-    wanted, decorator = _MADE.get(kind, ("", ""))
+    required, decorator = _REQUIRED_TYPES.get(kind, ("", ""))
     names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(target).__mro__]
-    if not wanted or wanted in names:
+    if not required or required in names:
         return ""
-    made = [maker for other, maker in _MADE.values() if other in names]
-    if made:
-        return f"is made by @{made[0]}, not by @{decorator}"
-    what = "a function" if callable(target) and hasattr(target, "__code__") else f"a {line(type(target).__name__)}"
+    decorators = [maker for other, maker in _REQUIRED_TYPES.values() if other in names]
+    if decorators:
+        return f"is made by @{decorators[0]}, not by @{decorator}"
+    what = "a function" if callable(target) and hasattr(target, "__code__") else f"a {to_line(type(target).__name__)}"
     return f"is {what} that @{decorator}(…) has not been put on"
 
 
-def _is(given: object, pattern: re.Pattern[str]) -> bool:
+def _matches(value: object, pattern: re.Pattern[str]) -> bool:
     """Whether it is text of this form."""
-    return isinstance(given, str) and pattern.fullmatch(given) is not None
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -133,41 +137,43 @@ class Registrar:
         A target that is not what the decorator makes is listed as broken. Whatever name its decorator was given, it is
         called as it is registered.
         """
-        aliases, summary, fault = self._read(aliases, summary)
-        for given in (name, *aliases):
-            if not _is(given, _NAME):
+        aliases, summary, fault = self._check_labels(aliases, summary)
+        for label in (name, *aliases):
+            if not _matches(label, _NAME):
                 what = "use letters, digits, '-', '_' and '+', at most 100"
-                raise UsageError(f"{printable(repr(given))[:120]} is no name for a {self.kind}", what)
+                raise UsageError(f"{escape_controls(repr(label))[:120]} is no name for a {self.kind}", what)
         if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
             raise UsageError(
-                f"target {printable(repr(target))} of {name} is not of the form package.module:attribute",
+                f"target {escape_controls(repr(target))} of {name} is not of the form package.module:attribute",
                 "mend the plugin",
             )
         if not fault and not isinstance(target, str):
-            fault = unfit(self.kind, target)
-        entry = Entry(name, target, self.provider, aliases, summary, self.kind)
+            fault = explain_misfit(self.kind, target)
+        entry = Entry(
+            name=name, target=target, provider=self.provider, aliases=aliases, summary=summary, kind=self.kind
+        )
         if fault:
             entry.fault = f"{entry.origin} {fault}"
             self.faults.append(entry.fault)
-        if len(self.entries) < MOST:
+        if len(self.entries) < MAX_ENTRIES:
             self.entries.append(entry)
         elif not any("names at most" in one for one in self.faults):
             self.faults.append(
-                f"it may register {MOST} names at most of one kind; {name!r} and what follows is left out"
+                f"it may register {MAX_ENTRIES} names at most of one kind; {name!r} and what follows is left out"
             )
 
     @staticmethod
-    def _read(aliases: Any, summary: Any) -> tuple[tuple[str, ...], str, str]:
+    def _check_labels(aliases: Any, summary: Any) -> tuple[tuple[str, ...], str, str]:
         """The aliases, the summary, and what is wrong with them."""
         if isinstance(aliases, str):
             return (), "", f"has as aliases the text {aliases!r}: write aliases=({aliases!r},)"
         try:
-            given = tuple(aliases)
+            others = tuple(aliases)
         except TypeError:
-            return (), "", f"has aliases that are a {line(type(aliases).__name__)}, not a tuple of names"
+            return (), "", f"has aliases that are a {to_line(type(aliases).__name__)}, not a tuple of names"
         if not isinstance(summary, str):
-            return given, "", f"has a summary that is a {line(type(summary).__name__)}, not text"
-        return given, line(summary), ""
+            return others, "", f"has a summary that is a {to_line(type(summary).__name__)}, not text"
+        return others, to_line(summary), ""
 
     def recipe(self, name: str, token: str) -> None:
         """Give the recipe `token` a name that people know it by, e.g. `recipe("DPM++ 2M Karras", "dpmpp-2m/karras")`.
@@ -177,10 +183,12 @@ class Registrar:
         """
         if self.kind != "sampler":
             raise UsageError(f"recipe {name!r} is registered as a {self.kind}", "do it in register_samplers")
-        if not _is(name, _RECIPE):
+        if not _matches(name, _RECIPE):
             what = "use letters, digits, spaces and + - _ . ( ), at most 100"
-            raise UsageError(f"{printable(repr(name))[:120]} is no name for a recipe", what)
-        if not _is(token, _ANY):
-            raise UsageError(f"recipe {name!r} is a {line(type(token).__name__)}, not text", "write e.g. 'ddim/karras'")
-        if len(self.recipes) < MOST:
+            raise UsageError(f"{escape_controls(repr(name))[:120]} is no name for a recipe", what)
+        if not _matches(token, _ANY):
+            raise UsageError(
+                f"recipe {name!r} is a {to_line(type(token).__name__)}, not text", "write e.g. 'ddim/karras'"
+            )
+        if len(self.recipes) < MAX_ENTRIES:
             self.recipes.append(NamedRecipe(name, token, self.provider))

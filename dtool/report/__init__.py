@@ -1,5 +1,5 @@
-"""A comparison as one HTML page that works offline: `page(document, images, traces)`."""
+"""A comparison as one HTML page that works offline: `render_page(document, images, traces)`."""
 
-from dtool.report.page import page, require_packages
+from dtool.report.html_page import render_page, require_packages
 
-__all__ = ["page", "require_packages"]
+__all__ = ["render_page", "require_packages"]

@@ -1,10 +1,10 @@
-"""Samples and their way there as sprites: one picture a recipe, a row an image, a column a step."""
+"""Samples and their way there as sprites: one picture per recipe, one row per image, one column per step."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 Floats = NDArray[np.floating[Any]]
+Decode = Callable[[NDArray[Any]], NDArray[Any]]
 Bytes = NDArray[np.uint8]
 
-IMAGES, FRAMES, SIDE = 16, 21, 128  # at most so many images and steps, and pixels a side
+IMAGES, FRAMES, SIDE = 16, 21, 128  # at most so many images and steps, and pixels per side
 BUDGET = 8_000_000  # values of all sprites together, of which a page becomes about half as many bytes
 LEVELS = {"x": (12, 32), "x0": (32, 64)}  # of a run's first and second half; its end has all 256, and no eye can tell
 
 
 @dataclass(frozen=True)
-class Room:
+class SpriteLayout:
     """How much is shown: `images` of each recipe, `frames` of its run (0: the end only), every `shrink`-th pixel."""
 
     images: int
@@ -35,7 +36,7 @@ def is_picture(shape: Sequence[int]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
 
 
-def room(rows: int, images: int, frames: int, shape: Sequence[int], budget: int = BUDGET) -> Room:
+def fit_layout(rows: int, images: int, frames: int, shape: Sequence[int], budget: int = BUDGET) -> SpriteLayout:
     """What fits: fewer steps first, down to 8, then fewer images, down to 4, then both, and at last no steps.
 
     rows: how many recipes; images, frames: how many there are; shape: of a sample, (H, W) or (C, H, W).
@@ -50,31 +51,35 @@ def room(rows: int, images: int, frames: int, shape: Sequence[int], budget: int 
             k -= 1
         else:
             f = 0
-    return Room(k, f, shrink)
+    return SpriteLayout(k, f, shrink)
 
 
-def chosen(states: int, frames: int) -> list[int]:
+def choose_states(states: int, frames: int) -> list[int]:
     """`frames` of the states 0 … states-1, evenly, the first and the last among them; all if there are fewer."""
     if states <= frames:
         return list(range(states))
     return [round(i * (states - 1) / (frames - 1)) for i in range(frames)] if frames > 1 else [states - 1]
 
 
-def sprites(
-    document: dict[str, Any], images: Floats, traces: Sequence[Any] | None, budget: int = BUDGET
+def make_sprites(
+    document: dict[str, Any],
+    images: Floats,
+    traces: Sequence[Any] | None,
+    budget: int = BUDGET,
+    decode: Decode | None = None,
 ) -> dict[str, Any]:
-    """The pictures of a page, as JSON can hold them; `rows` has one entry a recipe, in the document's order.
+    """The pictures of a page, as JSON can hold them; `rows` has one entry per recipe, in the document's order.
 
     images: (rows, k, *shape) in the document's data range. traces: None, or for each row None or a mapping with `x`
-    (steps+1, k, *shape) and `x0` (steps, k, *shape).
+    (steps+1, k, *shape) and `x0` (steps, k, *shape). decode: of traces of latents, what makes pictures of some of them.
     """
     count, shape = images.shape[1], images.shape[2:]
-    known = list(traces) if traces is not None else []
-    runs = [_run(known[i] if i < len(known) else None) for i in range(len(images))]
+    given_traces = list(traces) if traces is not None else []
+    runs = [_unpack_trace(given_traces[i] if i < len(given_traces) else None) for i in range(len(images))]
     most = max((len(run[0]) for run in runs if run), default=0)
-    fits = room(len(images), count, most, shape, budget)
+    fits = fit_layout(len(images), count, most, shape, budget)
     low, high = document.get("data_range") or (-1.0, 1.0)
-    rows = [_row(images[i], runs[i], fits, (float(low), float(high))) for i in range(len(images))]
+    rows = [_make_row(images[i], runs[i], fits, (float(low), float(high)), decode) for i in range(len(images))]
     return {
         "width": ceil(shape[-1] / fits.shrink),
         "height": ceil(shape[-2] / fits.shrink),
@@ -88,7 +93,7 @@ def sprites(
     }
 
 
-def _run(trace: Any) -> tuple[Floats, Floats] | None:
+def _unpack_trace(trace: Any) -> tuple[Floats, Floats] | None:
     """`x` and `x0` of a trace, a mapping or an object; None if there is none."""
     if trace is None:
         return None
@@ -97,24 +102,35 @@ def _run(trace: Any) -> tuple[Floats, Floats] | None:
     return (x, x0) if len(x) > 1 and len(x0) else None
 
 
-def _row(final: Floats, run: tuple[Floats, Floats] | None, fits: Room, limits: tuple[float, float]) -> dict[str, Any]:
+def _make_row(
+    final: Floats,
+    run: tuple[Floats, Floats] | None,
+    fits: SpriteLayout,
+    limits: tuple[float, float],
+    decode: Decode | None,
+) -> dict[str, Any]:
     """The sprites of one recipe: of its run, or of its images alone. `at`: the states shown, 0 … `steps`."""
-    ends = _levels(_small(final[None, : fits.images], fits.shrink), limits)
+    ends = _quantise(_shrink(final[None, : fits.images], fits.shrink), limits)
     if run is None or fits.frames == 0:
-        return {"steps": None, "at": [0], "final": data_uri(ends), "x": None, "x0": None}
+        return {"steps": None, "at": [0], "final": encode_data_uri(ends), "x": None, "x0": None}
     x, x0 = (part[:, : fits.images] for part in run)
-    at = chosen(len(x), fits.frames)
-    states = _small(np.stack([x[i] for i in at]), fits.shrink)
-    guesses = _small(np.stack([x0[min(i, len(x0) - 1)] for i in at]), fits.shrink)
-    noisy, clean = _run_levels(_within(states, limits), limits, "x"), _run_levels(guesses, limits, "x0")
+    at = choose_states(len(x), fits.frames)
+    states = np.stack([_decode_frame(x[i], fits, decode) for i in at])
+    guesses = np.stack([_decode_frame(x0[min(i, len(x0) - 1)], fits, decode) for i in at])
+    noisy, clean = _quantise_run(_limit_spread(states, limits), limits, "x"), _quantise_run(guesses, limits, "x0")
     noisy[-1] = clean[-1] = ends[0]
     return {
         "steps": len(x) - 1, "at": at,
-        "final": None, "x": data_uri(noisy), "x0": data_uri(clean),
+        "final": None, "x": encode_data_uri(noisy), "x0": encode_data_uri(clean),
     }  # fmt: skip
 
 
-def _within(states: Floats, limits: tuple[float, float]) -> Floats:
+def _decode_frame(values: Floats, fits: SpriteLayout, decode: Decode | None) -> Floats:
+    """One state of a run (k, *shape) as pictures, no larger than they are shown: one frame is decoded at a time."""
+    return _shrink(values if decode is None else decode(values), fits.shrink)
+
+
+def _limit_spread(states: Floats, limits: tuple[float, float]) -> Floats:
     """States (frames, k, *shape), those scaled down whose spread is beyond the data's: a variance that explodes."""
     middle, half = (limits[0] + limits[1]) / 2, (limits[1] - limits[0]) / 2
     axes = tuple(range(1, states.ndim))
@@ -122,7 +138,7 @@ def _within(states: Floats, limits: tuple[float, float]) -> Floats:
     return np.asarray(middle + (states - middle) / np.maximum(1.0, spread / half))
 
 
-def _small(values: Floats, shrink: int) -> Floats:
+def _shrink(values: Floats, shrink: int) -> Floats:
     """Values (…, H, W), averaged over squares of `shrink` pixels; the last ones may be narrower."""
     if shrink == 1:
         return values
@@ -135,7 +151,7 @@ def _small(values: Floats, shrink: int) -> Floats:
     return values
 
 
-def _levels(values: Floats, limits: tuple[float, float], levels: int = 256) -> Bytes:
+def _quantise(values: Floats, limits: tuple[float, float], levels: int = 256) -> Bytes:
     """Values (frames, k, [C,] H, W) as bytes; beyond the range they are cut off, what is not a number is the middle."""
     low, high = limits
     share = np.nan_to_num((np.asarray(values, np.float32) - low) / (high - low), nan=0.5, posinf=1.0, neginf=0.0)
@@ -143,15 +159,15 @@ def _levels(values: Floats, limits: tuple[float, float], levels: int = 256) -> B
     return np.asarray(np.rint(steps * (255 / (levels - 1)))).astype(np.uint8)
 
 
-def _run_levels(values: Floats, limits: tuple[float, float], kind: str) -> Bytes:
+def _quantise_run(values: Floats, limits: tuple[float, float], kind: str) -> Bytes:
     """A run's values as bytes, of fewer levels while there is noise that hides them: a third of the size."""
     half = len(values) // 2
     first, second = LEVELS[kind]
-    return np.concatenate([_levels(values[:half], limits, first), _levels(values[half:], limits, second)])
+    return np.concatenate([_quantise(values[:half], limits, first), _quantise(values[half:], limits, second)])
 
 
-def data_uri(tiles: Bytes) -> str:
-    """Tiles (frames, k, [C,] H, W) as one picture, a column a frame and a row an image, as a data: URI.
+def encode_data_uri(tiles: Bytes) -> str:
+    """Tiles (frames, k, [C,] H, W) as one picture, one column per frame and one row per image, as a data: URI.
 
     Lossless WebP, a sixth smaller than PNG for noise; PNG where Pillow was built without it.
     """

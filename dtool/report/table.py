@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dtool.report.values import DASH, finite, number, seconds, span
+from dtool.compare.entry_identity import describe_guidance
+from dtool.report.values import DASH, format_number, format_seconds, format_span, to_finite
 
-Entry = dict[str, Any]
+EntryDict = dict[str, Any]
+SOLVER_PARTS = ("rmse", "low", "high", "judged")
 
 
 @dataclass(frozen=True)
@@ -21,119 +23,168 @@ class Cell:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Column:
+@dataclass(frozen=True, kw_only=True)
+class ReportColumn:
     """One column: `exports` are the flat names and values of CSV, one or more for each column that is seen."""
 
     key: str
     title: str
     group: str
-    cell: Callable[[Entry], Cell]
-    exports: tuple[tuple[str, Callable[[Entry], Any]], ...]
+    cell: Callable[[EntryDict], Cell]
+    exports: tuple[tuple[str, Callable[[EntryDict], Any]], ...]
     words: bool = False
     hint: str = ""
 
 
-def columns(document: dict[str, Any]) -> list[Column]:
-    """The columns that this document has something for."""
-    found = [_words("name", "Recipe", ""), _words("recipe", "In full", ""), _count("steps", "Steps"),
-             _count("calls", "Calls")]  # fmt: skip
-    found += _solver() + [_metric(metric) for metric in document.get("metrics") or []] + _times() + _timing()
-    found.append(_words("plan", "Plan", ""))
+def make_columns(document: dict[str, Any]) -> list[ReportColumn]:
+    """The columns for which this document has values."""
+    columns = [_make_text_column("name", "Recipe", ""), _make_text_column("recipe", "In full", ""),
+             _make_guidance_column(), _make_count_column("steps", "Steps"), _make_count_column("calls", "Calls"),
+             _make_count_column("evaluations", "Evaluations")]  # fmt: skip
+    columns += (
+        _make_solver_columns()
+        + [_make_metric_column(metric) for metric in document.get("metrics") or []]
+        + _make_time_columns()
+        + _make_split_columns()
+    )
+    columns.append(_make_text_column("plan", "Plan", ""))
     entries = document["entries"]
-    return [one for one in found if any(not _empty(one.cell(entry)) for entry in entries)]
+    return [one for one in columns if any(not _is_empty(one.cell(entry)) for entry in entries)]
 
 
-def exported(document: dict[str, Any], shown: list[Column]) -> dict[str, Any]:
-    """What CSV is made of: flat names, and a row of values an entry."""
+def export_rows(document: dict[str, Any], shown: list[ReportColumn]) -> dict[str, Any]:
+    """What CSV is made of: flat names, and one row of values per entry."""
     flat = [export for column in shown for export in column.exports]
     rows = [[read(entry) for _, read in flat] for entry in document["entries"]]
     return {"names": [name for name, _ in flat], "rows": rows}
 
 
-def _empty(cell: Cell) -> bool:
+def _is_empty(cell: Cell) -> bool:
     return cell.value is None or cell.value == ""
 
 
-def _words(key: str, title: str, group: str) -> Column:
-    def read(entry: Entry) -> str:
+def _make_text_column(key: str, title: str, group: str) -> ReportColumn:
+    def read(entry: EntryDict) -> str:
         return str(entry.get(key) or "")
 
-    return Column(key, title, group, lambda e: Cell(read(e) or DASH, read(e)), ((key, read),), words=True)
+    return ReportColumn(
+        key=key,
+        title=title,
+        group=group,
+        cell=lambda e: Cell(read(e) or DASH, read(e)),
+        exports=((key, read),),
+        words=True,
+    )
 
 
-def _count(key: str, title: str) -> Column:
-    return Column(key, title, "", lambda e: Cell(number(e.get(key)), finite(e.get(key))), ((key, _get(key)),))
+def _make_guidance_column() -> ReportColumn:
+    """How each recipe is guided: its token and its scale are two values of CSV."""
+
+    def read(entry: EntryDict) -> str:
+        scale = to_finite(entry.get("scale"))
+        return "" if scale is None else describe_guidance(str(entry.get("guidance") or ""), scale)
+
+    return ReportColumn(
+        key="guidance", title="Guidance", group="", cell=lambda e: Cell(read(e) or DASH, read(e)), words=True,
+        exports=(("guidance", _make_reader("guidance")), ("scale", _make_reader("scale"))),
+    )  # fmt: skip
 
 
-def _solver() -> list[Column]:
-    def rmse(entry: Entry) -> Cell:
-        found = entry.get("solver")
-        if not found:
+def _make_count_column(key: str, title: str) -> ReportColumn:
+    return ReportColumn(
+        key=key,
+        title=title,
+        group="",
+        cell=lambda e: Cell(format_number(e.get(key)), to_finite(e.get(key))),
+        exports=((key, _make_reader(key)),),
+    )
+
+
+def _make_solver_columns() -> list[ReportColumn]:
+    def rmse(entry: EntryDict) -> Cell:
+        error = entry.get("solver")
+        if not error:
             return Cell(DASH, None, why=str(entry.get("why_no_solver") or "not measured"))
-        note = span(found.get("low"), found.get("high"))
-        if found.get("judged") is False:
-            return Cell(number(found.get("rmse")), finite(found.get("rmse")), ("cannot be judged",),
+        note = format_span(error.get("low"), error.get("high"))
+        if error.get("judged") is False:
+            return Cell(format_number(error.get("rmse")), to_finite(error.get("rmse")), ("cannot be judged",),
                         "the reference's own error is not ten times smaller")  # fmt: skip
-        return Cell(number(found.get("rmse")), finite(found.get("rmse")), (note,))
+        return Cell(format_number(error.get("rmse")), to_finite(error.get("rmse")), (note,))
 
-    def psnr(entry: Entry) -> Cell:
+    def psnr(entry: EntryDict) -> Cell:
         value = (entry.get("solver") or {}).get("psnr")
-        return Cell(number(value), finite(value), why="" if entry.get("solver") else "see RMSE")
+        return Cell(format_number(value), to_finite(value), why="" if entry.get("solver") else "see RMSE")
 
     group = "Solver error"
     return [
-        Column("solver_rmse", "RMSE", group, rmse, tuple((f"solver_{part}", _get("solver", part))
-               for part in ("rmse", "low", "high", "judged")), hint="lower is better"),
-        Column("solver_psnr", "PSNR, dB", group, psnr, (("solver_psnr", _get("solver", "psnr")),),
-               hint="higher is better"),
+        ReportColumn(
+            key="solver_rmse", title="RMSE", group=group, cell=rmse, hint="lower is better",
+            exports=tuple((f"solver_{part}", _make_reader("solver", part)) for part in SOLVER_PARTS),
+        ),
+        ReportColumn(
+            key="solver_psnr", title="PSNR, dB", group=group, cell=psnr, hint="higher is better",
+            exports=(("solver_psnr", _make_reader("solver", "psnr")),),
+        ),
     ]  # fmt: skip
 
 
-def _metric(metric: dict[str, Any]) -> Column:
+def _make_metric_column(metric: dict[str, Any]) -> ReportColumn:
     name = str(metric["name"])
 
-    def cell(entry: Entry) -> Cell:
-        found = (entry.get("figures") or {}).get(name) or {}
-        parts = [f"{mark} {number(found.get(key), 2)}" for mark, key in (("z", "z"), ("p", "p"))
-                  if finite(found.get(key)) is not None]  # fmt: skip
-        why = "" if finite(found.get("value")) is not None else "not measured"
-        return Cell(number(found.get("value")), finite(found.get("value")),
-                    (span(found.get("low"), found.get("high")), " · ".join(parts)), why)  # fmt: skip
+    def cell(entry: EntryDict) -> Cell:
+        figure = (entry.get("figures") or {}).get(name) or {}
+        parts = [f"{mark} {format_number(figure.get(key), 2)}" for mark, key in (("z", "z"), ("p", "p"))
+                  if to_finite(figure.get(key)) is not None]  # fmt: skip
+        why = "" if to_finite(figure.get("value")) is not None else "not measured"
+        return Cell(format_number(figure.get("value")), to_finite(figure.get("value")),
+                    (format_span(figure.get("low"), figure.get("high")), " · ".join(parts)), why)  # fmt: skip
 
-    exports = tuple((name if part == "value" else f"{name}_{part}", _get("figures", name, part))
+    exports = tuple((name if part == "value" else f"{name}_{part}", _make_reader("figures", name, part))
                     for part in ("value", "low", "high", "z", "p"))  # fmt: skip
     title, better = str(metric.get("title") or name), metric.get("better")
-    return Column(f"metric:{name}", title, "Law error", cell, exports, hint=f"{better} is better" if better else "")
+    return ReportColumn(
+        key=f"metric:{name}",
+        title=title,
+        group="Law error",
+        cell=cell,
+        exports=exports,
+        hint=f"{better} is better" if better else "",
+    )
 
 
-def _times() -> list[Column]:
-    def took(entry: Entry) -> Cell:
-        low, high = (finite(entry.get(f"seconds_{end}")) for end in ("low", "high"))
-        note = f"{seconds(low)} … {seconds(high)}" if low is not None and high is not None else ""
-        return Cell(seconds(entry.get("seconds")), finite(entry.get("seconds")), (note,))
+def _make_time_columns() -> list[ReportColumn]:
+    def seconds(entry: EntryDict) -> Cell:
+        low, high = (to_finite(entry.get(f"seconds_{end}")) for end in ("low", "high"))
+        note = f"{format_seconds(low)} … {format_seconds(high)}" if low is not None and high is not None else ""
+        return Cell(format_seconds(entry.get("seconds")), to_finite(entry.get("seconds")), (note,))
 
-    exports = tuple((key, _get(key)) for key in ("seconds", "seconds_low", "seconds_high"))
-    rate = Column("images_per_second", "Images/s", "Time", lambda e: Cell(number(e.get("images_per_second")),
-                  finite(e.get("images_per_second"))), (("images_per_second", _get("images_per_second")),),
-                  hint="higher is better")  # fmt: skip
-    return [Column("seconds", "All images", "Time", took, exports, hint="lower is better"), rate]
+    exports = tuple((key, _make_reader(key)) for key in ("seconds", "seconds_low", "seconds_high"))
+    rate = ReportColumn(
+        key="images_per_second", title="Images/s", group="Time",
+        cell=lambda e: Cell(format_number(e.get("images_per_second")), to_finite(e.get("images_per_second"))),
+        exports=(("images_per_second", _make_reader("images_per_second")),), hint="higher is better",
+    )  # fmt: skip
+    total = ReportColumn(
+        key="seconds", title="All images", group="Time", cell=seconds, exports=exports, hint="lower is better"
+    )
+    return [total, rate]
 
 
-def _timing() -> list[Column]:
-    def column(part: str) -> Column:
-        read = _get("timing", part)
-        return Column(f"timing_{part}", part.capitalize(), "Of which",
-                      lambda e: Cell(seconds(read(e)), finite(read(e)), why="" if read(e) else "not measured"),
-                      ((f"timing_{part}", read),))  # fmt: skip
+def _make_split_columns() -> list[ReportColumn]:
+    def column(part: str) -> ReportColumn:
+        read = _make_reader("timing", part)
+        return ReportColumn(key=f"timing_{part}", title=part.capitalize(), group="Of which",
+                      cell=lambda e: Cell(format_seconds(read(e)), to_finite(read(e)),
+                                     why="" if read(e) else "not measured"),
+                      exports=((f"timing_{part}", read),))  # fmt: skip
 
     return [column(part) for part in ("network", "rule", "noise", "copies")]
 
 
-def _get(*path: str) -> Callable[[Entry], Any]:
+def _make_reader(*path: str) -> Callable[[EntryDict], Any]:
     """A reader of `entry[path[0]][path[1]]…`, None where there is nothing."""
 
-    def read(entry: Entry) -> Any:
+    def read(entry: EntryDict) -> Any:
         value: Any = entry
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None

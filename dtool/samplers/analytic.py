@@ -6,24 +6,25 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dtool.containment import NamesFile
-from dtool.samplers.one_step import posterior_noise
+from dtool.samplers.claims import Breaks
+from dtool.samplers.engines.one_step import posterior_noise
+from dtool.samplers.engines.variance_statistics import posterior_variance
 from dtool.samplers.rule import sampler
-from dtool.samplers.statistics import variance_of
+from dtool.util.file_references import FileNameMarker
 
 Statistics = Annotated[
     str,
-    NamesFile(words=("unit",)),
+    FileNameMarker(words=("unit",)),
     Field(description="a file of dtool.measure_variance, or unit: the closed form for data N(0, I)"),
 ]
-Pixels = Annotated[
+NoiseLimit = Annotated[
     float, Field(ge=0, description="largest noise of a step to the first level, in pixel values of 0-255")
 ]
 
-_MARGINALS = "the noise stands for what the network does not know of x0, and of an x0 held constant it knows all"
+_CAVEAT = Breaks("the noise stands for what the network does not know of x0, and of an x0 held constant it knows all")
 
 
-def _analytic(eta: float) -> Callable[..., Any]:
+def _make_step(eta: float) -> Callable[..., Any]:
     """The step whose mean is DDIM's with a part `eta` of DDPM's noise."""
 
     def step(now: Any, to: Any, z: Any, stats: str, clip: float) -> Any:
@@ -33,7 +34,7 @@ def _analytic(eta: float) -> Callable[..., Any]:
         if to.sigma == 0:
             return mean
         gain = to.alpha - kept * now.alpha / now.sigma  # of x0 in the mean of q(x' | x, x0)
-        noise = hypot(own, gain * sqrt(variance_of(stats, now.lam)))
+        noise = hypot(own, gain * sqrt(posterior_variance(stats, now.lam)))
         if to.t == 0:
             noise = min(noise, to.alpha * clip * 2 / 255 * sqrt(pi / 2))
         return mean + noise * z
@@ -41,20 +42,14 @@ def _analytic(eta: float) -> Callable[..., Any]:
     return step
 
 
-_DDPM, _DDIM = _analytic(1.0), _analytic(0.0)
+_DDPM, _DDIM = _make_step(1.0), _make_step(0.0)
 
 
-@sampler(
-    "analytic-ddpm",
-    order=1,
-    cite="arXiv:2201.06503, theorem 1",
-    family="stochastic",
-    breaks={"": _MARGINALS},
-)
-def analytic_ddpm(now, to, z, *, stats: Statistics = "unit", clip: Pixels = 2.0):
+@sampler("analytic-ddpm", order=1, cite="arXiv:2201.06503, theorem 1", family="stochastic", breaks=_CAVEAT)
+def analytic_ddpm(now, to, z, *, stats: Statistics = "unit", clip: NoiseLimit = 2.0):
     """DDPM's mean, with the variance that is optimal: β̃ and the part of x0 that the network cannot know.
 
-    One network call a step, order 1; for 10 to 100 steps, where β̃ is too narrow and β too wide. That part,
+    One network call per step, order 1; for 10 to 100 steps, where β̃ is too narrow and β too wide. That part,
     Var[x0 | x] = (σ/α)²·(1 - E‖ε‖²/d), is measured once from the network and data (`dtool.measure_variance`) and read
     from a file; on Gaussian data every step is then exact, however long. A step to the schedule's first level adds no
     more noise than the eye bears; the last step, to the image, none.
@@ -62,17 +57,11 @@ def analytic_ddpm(now, to, z, *, stats: Statistics = "unit", clip: Pixels = 2.0)
     return _DDPM(now, to, z, stats, clip)
 
 
-@sampler(
-    "analytic-ddim",
-    order=1,
-    cite="arXiv:2201.06503, theorem 1 with λ = 0",
-    family="stochastic",
-    breaks={"": _MARGINALS},
-)
-def analytic_ddim(now, to, z, *, stats: Statistics = "unit", clip: Pixels = 1.0):
+@sampler("analytic-ddim", order=1, cite="arXiv:2201.06503, theorem 1 with λ = 0", family="stochastic", breaks=_CAVEAT)
+def analytic_ddim(now, to, z, *, stats: Statistics = "unit", clip: NoiseLimit = 1.0):
     """DDIM's mean (η = 0), with the variance that is optimal: the part of x0 that the network cannot know.
 
-    One network call a step, order 1; the noise vanishes faster than the steps, so many of them are ddim. See
+    One network call per step, order 1; the noise vanishes faster than the steps, so many of them are ddim. See
     analytic-ddpm for what is measured, and for the ends.
     """
     return _DDIM(now, to, z, stats, clip)

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dtool.samplers.euler_ancestral import LOUDER, NoiseScale
-from dtool.samplers.one_step import noise_above, one_step
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.one_step import noise_above, one_step
+from dtool.samplers.engines.options import SCALED_NOISE, NoiseScale
+from dtool.samplers.engines.runge_kutta import noisy_two_stage_step, point_at
 from dtool.samplers.rule import sampler
-from dtool.samplers.runge_kutta import down, ended, level, two_stages
 
 Churn = Annotated[float, Field(ge=0, description="how far a step of length h in λ is done over: γ = e^{churn·h} - 1")]
 Gamma = Annotated[
@@ -23,8 +24,8 @@ High = Annotated[float, Field(ge=0, description="S_max: no churn at levels σ/α
     order=1,
     cite="arXiv:2206.00364, algorithm 2 without its second-order correction",
     family="stochastic",
-    same={"euler": "churn=0,gamma=0"},
-    breaks=LOUDER,
+    same=Same("euler", when={"churn": 0, "gamma": 0}),
+    breaks=SCALED_NOISE,
 )
 def edm_euler(
     now,
@@ -39,11 +40,11 @@ def edm_euler(
 ):
     """Euler's method with EDM's churn: each step goes below its end by the factor 1 + γ, and noise leads up to it.
 
-    One network call a step, order 1. The levels of the grid are those at which the network is called, EDM's t̂: the
+    One network call per step, order 1. The levels of the grid are those at which the network is called, EDM's t̂: the
     churn of a step is drawn at the end of the one before, and a grid of EDM's levels times 1 + γ gives EDM's steps.
     γ is at most √2 - 1. While it is not that large, churn = 1 is DDPM.
     """
-    return one_step(now, to, s_noise * z, _fresh(now, to, churn, gamma, s_min, s_max))
+    return one_step(now, to, s_noise * z, _churn_noise(now, to, churn, gamma, s_min, s_max))
 
 
 @sampler(
@@ -52,8 +53,8 @@ def edm_euler(
     calls=2,
     cite="arXiv:2206.00364, algorithm 2",
     family="stochastic",
-    same={"heun": "churn=0,gamma=0"},
-    breaks=LOUDER,
+    same=Same("heun", when={"churn": 0, "gamma": 0}),
+    breaks=SCALED_NOISE,
 )
 def edm_heun(
     now,
@@ -68,20 +69,20 @@ def edm_heun(
 ):
     """Heun's method with EDM's churn: each step goes below its end by the factor 1 + γ, and noise leads up to it.
 
-    Two network calls a step, and weak order 2; one call in the last step, to σ = 0, and in a first step from α = 0.
+    Two network calls per step, and weak order 2; one call in the last step, to σ = 0, and in a first step from α = 0.
     The levels of the grid are those at which a step begins, EDM's t̂, as in `edm-euler`. Its S_churn over n steps is
     gamma=S_churn/n, which has to fall as n grows: with the same γ in ever more steps there is no convergence. A churn
     of S_churn/ln(v_first/v_last) adds about as much, whatever n. γ is at most √2 - 1.
     """
-    noise = _fresh(now, to, churn, gamma, s_min, s_max)
-    if ended(now, to):
-        return one_step(now, to, s_noise * z, noise)
-    low = down(to, noise)
-    x, mid = yield from two_stages(now, low, level(now, to, low.lam) if noise else to, 0.5)
-    return x + s_noise * noise * mid.z
+    noise = _churn_noise(now, to, churn, gamma, s_min, s_max)
+
+    def middle(low):
+        return point_at(now, to, low.lam) if noise else to
+
+    return (yield from noisy_two_stage_step(now, to, z, noise, s_noise=s_noise, middle=middle, weight=0.5))
 
 
-def _fresh(now: Any, to: Any, churn: float, gamma: float, s_min: float, s_max: float) -> float:
+def _churn_noise(now: Any, to: Any, churn: float, gamma: float, s_min: float, s_max: float) -> float:
     """The standard deviation of the noise that leads up to `to`, from σ/α less by the factor 1 + γ."""
     if to.sigma == 0 or churn + gamma == 0:
         return 0.0

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dtool.samplers.lcm import RENOISED
-from dtool.samplers.one_step import noise_above
+from dtool.samplers.claims import Breaks, Same
+from dtool.samplers.engines.one_step import noise_above
+from dtool.samplers.engines.options import RENOISING_CAVEAT
 from dtool.samplers.rule import sampler
 
 
@@ -14,8 +15,8 @@ from dtool.samplers.rule import sampler
     order=1,
     cite="arXiv:2303.01469, algorithm 1",
     family="distilled",
-    same={"lcm:scaling=0": "sigma_min=0"},
-    breaks={"": f"{RENOISED}, and the noise is less by that of σ_min"},
+    same=Same("lcm:scaling=0", when={"sigma_min": 0}),
+    breaks=Breaks(f"{RENOISING_CAVEAT}, and the noise is less by that of σ_min"),
 )
 def consistency(
     now,
@@ -26,7 +27,7 @@ def consistency(
 ):
     """Multistep consistency sampling: the image that the network predicts, then noise up to the next level.
 
-    One network call a step, for consistency models, in 1 to 4 steps; with an ordinary network the samples stay too
+    One network call per step, for consistency models, in 1 to 4 steps; with an ordinary network the samples stay too
     smooth. A consistency model predicts the image at its least noise σ_min, not at none, so √(v'² - σ_min²) is added
     (v = σ/α) and the last step, to the image, is its prediction as it stands.
     """

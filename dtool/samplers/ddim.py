@@ -4,8 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dtool.samplers.one_step import one_step, posterior_noise
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.one_step import one_step, posterior_noise
 from dtool.samplers.rule import sampler
+
+FreshPart = Annotated[float, Field(ge=0, le=1, description="0: deterministic, 1: DDPM")]
+UseClipped = Annotated[bool, Field(description="with clipping, whether ε too follows from the clipped image")]
 
 
 @sampler(
@@ -13,21 +17,12 @@ from dtool.samplers.rule import sampler
     order=1,
     cite="arXiv:2010.02502, eq. 12 and 16",
     family="one step",
-    same={"euler": "eta=0", "ddpm": "eta=1"},
+    same=(Same("euler", when={"eta": 0}), Same("ddpm", when={"eta": 1})),
 )
-def ddim(
-    now,
-    to,
-    z,
-    *,
-    eta: Annotated[float, Field(ge=0, le=1, description="0: deterministic, 1: DDPM")] = 0.0,
-    use_clipped: Annotated[
-        bool, Field(description="with clipping, whether ε too follows from the clipped image")
-    ] = True,
-):
+def ddim(now, to, z, *, eta: FreshPart = 0.0, use_clipped: UseClipped = True):
     """DDIM: to the predicted image and back out to the next level, with a part η of DDPM's noise.
 
-    One network call a step, order 1. η = 0 is Euler's method for the probability-flow ODE; η = 1 is ddpm:sigma=tilde.
+    One network call per step, order 1. η = 0 is Euler's method for the probability-flow ODE; η = 1 is ddpm:sigma=tilde.
     Where the predicted image is clipped, ε follows from it; with use_clipped=false it is the network's own, and x
     leaves the marginal a little there (diffusers' default). Without clipping the two are one.
     """

@@ -20,11 +20,11 @@ def ddim_inversion(
     now,
     to,
     *,
-    rounds: Annotated[int, Field(ge=0, le=20, description="network calls more a step, each solving it better")] = 0,
+    rounds: Annotated[int, Field(ge=0, le=20, description="more network calls per step, each solving it better")] = 0,
 ):
     """DDIM's deterministic step upwards, from a user's own image to noise: give `dtool.sample(net, plan, x=image)`.
 
-    1 + rounds network calls a step, order 1. The grid is that of `ddim` walked backwards, so that ddim on the same
+    1 + rounds network calls per step, order 1. The grid is that of `ddim` walked backwards, so that ddim on the same
     grid leads back. It should hold ε at the end of each step, where ddim will ask for it; not known yet, that at its
     beginning is taken instead, and the way back misses by order 1. Each round asks for it at the end just found: a
     fixed-point iteration, by which the way back becomes exact. The image itself has no noise level of the network's,

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dtool.samplers.one_step import posterior_noise
+from dtool.samplers.claims import Breaks, Same
+from dtool.samplers.engines.one_step import posterior_noise
 from dtool.samplers.rule import sampler
 
 
@@ -14,12 +15,17 @@ from dtool.samplers.rule import sampler
     order=1,
     cite="arXiv:2006.11239, Algorithm 2; sigma=learned: arXiv:2102.09672, eq. 15",
     family="one step",
-    same={"ddim:eta=1": "sigma=tilde"},
-    breaks={
-        "sigma=beta": "σ² = β is the posterior's variance for data N(0, I); for other data it is too wide",
-        "sigma=none": "the noiseless ablation: each step takes the posterior's mean, so the variance shrinks",
-        "sigma=learned": "the network chooses σ² between β̃ and β; examined here is its upper end, β",
-    },
+    same=Same("ddim:eta=1", when={"sigma": "tilde"}),
+    breaks=(
+        Breaks(
+            "σ² = β is the posterior's variance for data N(0, I); for other data it is too wide", when={"sigma": "beta"}
+        ),
+        Breaks(
+            "the noiseless ablation: each step takes the posterior's mean, so the variance shrinks",
+            when={"sigma": "none"},
+        ),
+        Breaks("the network chooses σ² between β̃ and β; examined here is its upper end, β", when={"sigma": "learned"}),
+    ),
 )
 def ddpm(
     now,
@@ -33,7 +39,7 @@ def ddpm(
 ):
     """DDPM's reverse step: the posterior mean of q(x_{t-1} | x_t, x0), plus noise of variance β̃_t or β_t.
 
-    One network call a step, order 1. β_t is that of the step really taken, τ = 1 - ᾱ_t/ᾱ_prev in a shortened chain,
+    One network call per step, order 1. β_t is that of the step really taken, τ = 1 - ᾱ_t/ᾱ_prev in a shortened chain,
     and β̃_t = (1-ᾱ_prev)/(1-ᾱ_t)·β_t. The last step, to the image, adds no noise. `learned` is improved DDPM's
     β_t^f·β̃_t^(1-f), with f the second half of the output of a network that predicts it, number by number.
     """

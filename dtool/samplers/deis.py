@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dtool.samplers.adams import chain, lagrange, lam_weights, nodes_of, noise_step, v_weights
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import (
+    lagrange_weights,
+    lam_weights,
+    noise_step,
+    select_eps_nodes,
+    select_nodes,
+    v_weights,
+)
 from dtool.samplers.rule import sampler
 
 BETA_MIN, BETA_GROWTH = 0.1, 19.9  # of the variance-preserving SDE whose time is "t"
@@ -31,7 +39,11 @@ GAUSS = tuple(
     basis="eps",
     cite="arXiv:2204.13902, eq. 14-15",
     family="multistep",
-    same={"lms": "variable=rho,order=4", "dpm-solver": "variable=logrho,order=3", "ddim": "order=1"},
+    same=(
+        Same("lms", when={"variable": "rho", "order": 4}),
+        Same("dpm-solver", when={"variable": "logrho", "order": 3}),
+        Same("ddim", when={"order": 1}),
+    ),
 )
 def deis(
     now,
@@ -44,15 +56,15 @@ def deis(
 ):
     """DEIS: ε as a polynomial in time through its last values, integrated against dρ, ρ = σ/α.
 
-    One network call a step, order p with p values of ε once the history is long enough; from its own start, of order
+    One network call per step, order p with p values of ε once the history is long enough; from its own start, of order
     1 and then higher, the whole is of order 2. The time t is that of the paper's variance-preserving SDE (β from 0.1
     to 20), on whatever schedule one samples: a function of ρ, so that the step needs nothing but noise levels.
     Polynomials in ρ hold at σ = 0 too; the others are of order 1 there, as all are from α = 0.
     """
     if variable == "rho":
-        nodes = chain(now, order)
+        nodes = select_eps_nodes(now, order)
         return noise_step(now, to, nodes, v_weights(nodes, now, to))
-    nodes = nodes_of(now, to, order)
+    nodes = select_nodes(now, to, order)
     weights = lam_weights if variable == "logrho" or len(nodes) == 1 else _time_weights
     return noise_step(now, to, nodes, weights(nodes, now, to))
 
@@ -71,7 +83,7 @@ def _time_weights(nodes: Sequence[Any], now: Any, to: Any) -> list[float]:
             for j in range(len(nodes)):
                 moments[j] += value
                 value *= s
-    return lagrange([(_time(node.lam) - start) / step for node in nodes], moments)
+    return lagrange_weights([(_time(node.lam) - start) / step for node in nodes], moments)
 
 
 def _time(lam: float) -> float:

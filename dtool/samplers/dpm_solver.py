@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dtool.samplers.adams import lam_weights, nodes_of, noise_step
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import lam_weights, noise_step, select_nodes
 from dtool.samplers.rule import sampler
 
 
@@ -16,7 +17,7 @@ from dtool.samplers.rule import sampler
     basis="eps",
     cite="arXiv:2206.00927, eq. 3.4, with ε's derivatives from earlier steps as in arXiv:2211.01095, appendix B",
     family="multistep",
-    same={"deis:variable=logrho": "order=3,variant=heun", "ddim": "order=1"},
+    same=(Same("deis:variable=logrho", when={"order": 3, "variant": "heun"}), Same("ddim", when={"order": 1})),
 )
 def dpm_solver(
     now,
@@ -30,10 +31,10 @@ def dpm_solver(
 ):
     """DPM-Solver, multistep: ε as a polynomial in λ through its last values, integrated exactly.
 
-    One network call a step, order p with p values of ε once the history is long enough; from its own start, of order
+    One network call per step, order p with p values of ε once the history is long enough; from its own start, of order
     1 and then higher, the whole is of order 2. At infinite λ, and so in the last step to σ = 0, it is of order 1.
     """
-    nodes = nodes_of(now, to, order)
+    nodes = select_nodes(now, to, order)
     weights = lam_weights(nodes if len(nodes) != 2 or variant == "heun" else nodes[:1], now, to)
     if len(nodes) == 2 and variant == "midpoint":
         beyond = weights[0] * (to.lam - now.lam) / (2 * (now.lam - nodes[1].lam))

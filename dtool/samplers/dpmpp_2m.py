@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dtool.samplers.adams import data_step, data_weights, midpoint_weights, nodes_of
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import data_step, data_weights, midpoint_weights, select_nodes
+from dtool.samplers.engines.options import SdeStrength
 from dtool.samplers.rule import sampler
 
 Variant = Annotated[
@@ -19,19 +21,19 @@ Variant = Annotated[
     startup_order=1,
     cite="arXiv:2211.01095, algorithm 2",
     family="multistep",
-    same={
-        "dpmpp-2m-sde:eta=0": "variant=midpoint",
-        "unipc:order=2,corrector=false": "variant=midpoint",
-        "res-multistep": "variant=heun",
-    },
+    same=(
+        Same("dpmpp-2m-sde:eta=0", when={"variant": "midpoint"}),
+        Same("unipc:order=2,corrector=false", when={"variant": "midpoint"}),
+        Same("res-multistep", when={"variant": "heun"}),
+    ),
 )
 def dpmpp_2m(now, to, *, variant: Variant = "midpoint"):
     """DPM-Solver++(2M): x0 extrapolated to the middle of the step from its last two values.
 
-    One network call a step, order 2. The first step, a step from or to a level with infinite λ, and so the last step
+    One network call per step, order 2. The first step, a step from or to a level with infinite λ, and so the last step
     to σ = 0, are of order 1, where no slope of x0 in λ can be had. variant=heun is the exponential Adams method.
     """
-    nodes = nodes_of(now, to, 2)
+    nodes = select_nodes(now, to, 2)
     weights = midpoint_weights if variant == "midpoint" else data_weights
     return data_step(now, to, nodes, weights(nodes, now, to))
 
@@ -42,22 +44,18 @@ def dpmpp_2m(now, to, *, variant: Variant = "midpoint"):
     startup_order=1,
     cite="arXiv:2211.01095, appendix E",
     family="stochastic",
-    same={"dpmpp-2m": "eta=0", "sa-solver:predictor=2,corrector=0": "variant=heun,eta=1"},
+    same=(
+        Same("dpmpp-2m", when={"eta": 0}),
+        Same("sa-solver:predictor=2,corrector=0", when={"variant": "heun", "eta": 1}),
+    ),
 )
-def dpmpp_2m_sde(
-    now,
-    to,
-    z,
-    *,
-    variant: Variant = "midpoint",
-    eta: Annotated[float, Field(ge=0, le=1, description="0: the ODE, 1: the reverse SDE of DDPM")] = 1.0,
-):
+def dpmpp_2m_sde(now, to, z, *, variant: Variant = "midpoint", eta: SdeStrength = 1.0):
     """DPM-Solver++(2M) for the reverse SDE: the same extrapolation of x0, with fresh noise in every step.
 
-    One network call a step, weak order 2 as measured on Gaussian data. It needs more steps than dpmpp-2m for the same
+    One network call per step, weak order 2 as measured on Gaussian data. It needs more steps than dpmpp-2m for the same
     error of the solver, and forgets the network's errors. First and last steps are of order 1, as in dpmpp-2m, and
     the step to σ = 0 adds no noise.
     """
-    nodes = nodes_of(now, to, 2)
+    nodes = select_nodes(now, to, 2)
     weights = midpoint_weights if variant == "midpoint" else data_weights
     return data_step(now, to, nodes, weights(nodes, now, to, eta), z, eta)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from dtool.samplers.one_step import noise_above, one_step
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.one_step import noise_above, one_step
 from dtool.samplers.rule import sampler
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -21,7 +22,7 @@ def _orders(order: int, phi: str) -> tuple[int, int]:
     order=1,
     cite="arXiv:2309.06169, ER-SDE-Solver-1 to 3",
     family="stochastic",
-    same={"ddim": "order=1,phi=ode", "ddpm": "order=1,phi=sde"},
+    same=(Same("ddim", when={"order": 1, "phi": "ode"}), Same("ddpm", when={"order": 1, "phi": "sde"})),
     orders=_orders,
 )
 def er_sde(
@@ -37,7 +38,7 @@ def er_sde(
 ):
     """ER-SDE: x/α is carried by r = φ(v')/φ(v), v = σ/α, and x0 is integrated exactly against φ as a polynomial in v.
 
-    One network call a step; of the order chosen with phi=ode, where there is no noise, and of weak order 2 at most
+    One network call per step; of the order chosen with phi=ode, where there is no noise, and of weak order 2 at most
     with it, however small the published φ makes what is missing. The first steps have fewer predictions; a step to
     σ = 0 and one from α = 0 are of order 1. The weights are those of the polynomial through the predictions: the
     authors' third order leaves out a part of its first derivative.
@@ -48,7 +49,7 @@ def er_sde(
     x = to.alpha * (ratio / now.alpha * now.x + (1 - ratio) * now.x0)
     nodes = _history(now, order)
     for k in range(1, len(nodes)):
-        x = x + to.alpha * _moment(now, to, phi, [node.v for node in nodes[:k]]) * _difference(nodes[: k + 1])
+        x = x + to.alpha * _moment(now, to, phi, [node.v for node in nodes[:k]]) * _divided_difference(nodes[: k + 1])
     return x if phi == "ode" else x + noise_above(to, ratio * now.v) * z
 
 
@@ -67,11 +68,11 @@ def _history(now, order: int) -> list[Any]:
     return nodes
 
 
-def _difference(nodes: list[Any]):
+def _divided_difference(nodes: list[Any]):
     """Newton's divided difference of x0 over v."""
     if len(nodes) == 1:
         return nodes[0].x0
-    return (_difference(nodes[:-1]) - _difference(nodes[1:])) / (nodes[0].v - nodes[-1].v)
+    return (_divided_difference(nodes[:-1]) - _divided_difference(nodes[1:])) / (nodes[0].v - nodes[-1].v)
 
 
 def _moment(now, to, phi: str, places: list[float]) -> float:

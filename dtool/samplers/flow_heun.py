@@ -1,6 +1,6 @@
 """Heun's method along a rectified flow."""
 
-from dtool.samplers.one_step import one_step
+from dtool.samplers.engines.one_step import one_step
 from dtool.samplers.rule import sampler
 
 
@@ -8,7 +8,7 @@ from dtool.samplers.rule import sampler
 def flow_heun(now, to):
     """Heun's method (the trapezoid rule) in x/(α+σ) against the flow's time s = σ/(α+σ), where the slope is ε - x0.
 
-    Two network calls a step, order 2; one call in the last step to σ = 0. The flow's slope is finite at both ends, so
+    Two network calls per step, order 2; one call in the last step to σ = 0. The flow's slope is finite at both ends, so
     a start from pure noise takes both calls. `heun` is the same rule in x/α against σ/α, another method; of Euler's
     method there is only one.
     """

@@ -5,12 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dtool.samplers.one_step import noise_above, one_step
+from dtool.samplers.claims import Breaks, Same
+from dtool.samplers.engines.one_step import noise_above, one_step
+from dtool.samplers.engines.options import RENOISING_CAVEAT
 from dtool.samplers.rule import sampler
-
-RENOISED = (
-    "x0 is taken for a sample, as a distilled network's is; the mean that an ordinary network gives is too narrow"
-)
 
 
 @sampler(
@@ -18,8 +16,8 @@ RENOISED = (
     order=1,
     cite="arXiv:2310.04378, multistep sampling",
     family="distilled",
-    same={"consistency:sigma_min=0": "scaling=0"},
-    breaks={"": RENOISED},
+    same=Same("consistency:sigma_min=0", when={"scaling": 0}),
+    breaks=Breaks(RENOISING_CAVEAT),
 )
 def lcm(
     now,
@@ -32,8 +30,8 @@ def lcm(
 ):
     """LCM: the image that the network predicts, then noise up to the next level, all of it fresh.
 
-    One network call a step, for networks distilled to jump, in 1 to 8 steps; with an ordinary network the samples stay
-    too smooth at any number of steps. `scaling` s mixes in x as the paper's boundary condition does, with
+    One network call per step, for networks distilled to jump, in 1 to 8 steps; with an ordinary network the samples
+    stay too smooth at any number of steps. `scaling` s mixes in x as the paper's boundary condition does, with
     c_skip = σ_d²/((s·t)² + σ_d²), c_out = s·t/√((s·t)² + σ_d²), σ_d = ½: of note at the lowest levels only, and not
     at all where a level has no time. The last step, to the image, adds no noise.
     """

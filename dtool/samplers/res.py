@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dtool.samplers.adams import data_step, data_weights, nodes_of
-from dtool.samplers.one_step import ancestral_noise
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import data_step, data_weights, select_nodes
+from dtool.samplers.engines.one_step import ancestral_noise
+from dtool.samplers.engines.runge_kutta import point_below
 from dtool.samplers.rule import sampler
-from dtool.samplers.runge_kutta import down
 
 
 @sampler(
@@ -17,7 +18,7 @@ from dtool.samplers.runge_kutta import down
     orders=lambda eta: (2, 1) if eta == 0 else (1, 1),
     cite="arXiv:2308.02157, eq. 10 and table 2",
     family="multistep",
-    same={"dpmpp-2m:variant=heun": "eta=0"},
+    same=Same("dpmpp-2m:variant=heun", when={"eta": 0}),
 )
 def res_multistep(
     now,
@@ -28,11 +29,11 @@ def res_multistep(
 ):
     """RES, multistep: x0 linear in λ through its last two values, integrated exactly.
 
-    One network call a step, order 2; with η > 0 each step goes further down and back up with fresh noise, as
+    One network call per step, order 2; with η > 0 each step goes further down and back up with fresh noise, as
     Euler's ancestral method does. The first step, and those at infinite λ, are of order 1.
     """
     noise = ancestral_noise(now, to, eta) if eta else 0.0
-    low = down(to, noise) if noise else to
-    nodes = nodes_of(now, low, 2)
-    stepped = data_step(now, low, nodes, data_weights(nodes, now, low))
-    return stepped + noise * z if noise else stepped
+    low = point_below(to, noise) if noise else to
+    nodes = select_nodes(now, low, 2)
+    x_low = data_step(now, low, nodes, data_weights(nodes, now, low))
+    return x_low + noise * z if noise else x_low

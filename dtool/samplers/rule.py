@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, get_args
@@ -11,15 +11,16 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from dtool.errors import UsageError
-from dtool.options import checked, options_of, written
-from dtool.plugins.guard import Origin, guarded
-from dtool.samplers.claims import condition_of, holds, require_claims
+from dtool.plugins.isolation import Origin, guard_code
+from dtool.samplers.claims import Breaks, Same, validate_breaks, validate_same
+from dtool.util.options import build_options_model, check_options, format_token
 
 Basis = Literal["x0", "eps"]
-Prediction = Literal["eps", "x0", "v", "flow"]
+BasicPrediction = Literal["eps", "x0", "v", "flow"]
+Prediction = str  # a basic one, or edm:sigma_data=0.5; see `dtool.plan.parametrization`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """A registered sampler with its options bound: a pure function `(now, to[, z], *, options)` of one interval.
 
@@ -29,11 +30,11 @@ class Rule:
     returns x at `to`; a further network call inside the interval is `mid = yield guess, point`.
 
     `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps;
-    where both depend on options, `orders(**options)` gives them. `calls`: network calls an interval, a function of
+    where both depend on options, `orders(**options)` gives them. `calls`: network calls per interval, a function of
     the options if it depends on them, and `startup_calls` those of the first interval if they are more. `basis`:
     which prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the
-    same method, each with the condition ("" for always). `breaks`: options (`option=value`, `option!=value`) under
-    which the rule leaves the forward process's marginals on purpose, each with the reason; "" for always. `inverse`:
+    same method, each under its condition. `breaks`: why the rule leaves the forward process's marginals on purpose,
+    and with which options; the first reason whose condition holds is the one given. `inverse`:
     the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x. `corrects`:
     x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of one order
     less than those of a rule that does not; a function of the options if it depends on them.
@@ -49,8 +50,8 @@ class Rule:
     stochastic: bool
     model: type[BaseModel] = field(repr=False)
     family: str = ""
-    same: Mapping[str, str] = field(default_factory=dict, hash=False)
-    breaks: Mapping[str, str] = field(default_factory=dict, hash=False)
+    same: tuple[Same, ...] = ()
+    breaks: tuple[Breaks, ...] = ()
     orders: Callable[..., tuple[int, int]] | None = field(default=None, repr=False)
     inverse: bool = False
     startup_calls: int = 0
@@ -64,7 +65,7 @@ class Rule:
         object.__setattr__(self, "_bound", partial(self.step, **chosen))
         if not set(self.model.model_fields) <= set(chosen):
             return  # what depends on an option that has no value yet is not known
-        with guarded(self.origin, "cannot say its order or its calls"):
+        with guard_code(self.origin, "cannot say its order or its calls"):
             if self.orders is not None:
                 order, startup_order = self.orders(**chosen)
                 object.__setattr__(self, "order", order)
@@ -74,7 +75,7 @@ class Rule:
         _require_counts(self)
 
     @property
-    def later(self) -> bool:
+    def has_corrector(self) -> bool:
         """Whether x is corrected one call later, with these options."""
         return bool(self.corrects(**dict(self.options)) if callable(self.corrects) else self.corrects)
 
@@ -86,21 +87,17 @@ class Rule:
     @property
     def token(self) -> str:
         """The rule as it is written in a recipe, e.g. ddim:eta=0.5."""
-        return written(self.name, self.model, dict(self.options))
+        return format_token(self.name, self.model, dict(self.options))
 
     @property
-    def exception(self) -> str | None:
+    def marginals_caveat(self) -> str | None:
         """Why this rule, with these options, does not keep the marginals; None if it does."""
         chosen = dict(self.options)
-        for condition, reason in self.breaks.items():
-            option, differs, value = condition_of(condition)
-            if not condition or (option in chosen and holds(self.model, option, value, chosen[option]) != differs):
-                return reason
-        return None
+        return next((claim.why for claim in self.breaks if claim.holds(chosen)), None)
 
     def bind(self, **options: Any) -> Rule:
         """The same rule with these options; raises UsageError for what it does not have."""
-        values = checked(self.name, self.model, options)
+        values = check_options(self.name, self.model, options)
         return replace(self, options=tuple(values.items()))
 
     def __call__(self, now: Any, to: Any, z: Any = None) -> Any:
@@ -110,7 +107,7 @@ class Rule:
 
 
 def _require_counts(rule: Rule) -> None:
-    """Raise UsageError for orders and numbers of calls that are none."""
+    """Raise UsageError for an order or a number of calls that is not a whole number, or too small."""
     counts = {"order": (rule.order, 0), "startup_order": (rule.startup_order, 0), "calls": (rule.calls, 1),
               "startup_calls": (rule.startup_calls, 0)}  # fmt: skip
     for name, (value, least) in counts.items():
@@ -128,13 +125,20 @@ def sampler(
     basis: Basis = "x0",
     cite: str = "",
     family: str = "",
-    same: Mapping[str, str] | None = None,
+    same: Same | Iterable[Same] = (),
     orders: Callable[..., tuple[int, int]] | None = None,
-    breaks: Mapping[str, str] | None = None,
+    breaks: Breaks | Iterable[Breaks] = (),
     inverse: bool = False,
     corrects: bool | Callable[..., bool] = False,
 ) -> Callable[[Callable[..., Any]], Rule]:
-    """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`."""
+    """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`.
+
+    >>> @dtool.sampler("straight", order=1)
+    ... def straight(now, to):
+    ...     return to.alpha * now.x0 + to.sigma * now.eps
+    >>> dtool.plan(dtool.Recipe(straight), steps=5).rows
+    5
+    """
 
     def wrap(function: Callable[..., Any]) -> Rule:
         parameters = inspect.signature(function).parameters
@@ -144,18 +148,32 @@ def sampler(
                 f"sampler {name}: its function takes ({', '.join(positional)})",
                 "write def rule(now, to) or def rule(now, to, z), then * and the options",
             )
-        model = options_of(function)
-        require_claims(name, model, same or {}, breaks or {})
+        model = build_options_model(function)
+        claims = validate_same(name, model, same)
+        caveats = validate_breaks(name, model, breaks)
         if basis not in get_args(Basis):
             raise UsageError(f"sampler {name}: basis is {basis!r:.40}", "write 'x0' or 'eps'")
         defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
         start = order if startup_order is None else startup_order
-        stochastic = "z" in parameters
-        fixed, calls_of = (1, calls) if callable(calls) else (calls, None)
         return Rule(
-            name, function, order, start, fixed, basis, cite, stochastic, model,
-            family, same or {}, breaks or {}, orders, inverse, startup_calls, calls_of, defaults,
-            corrects,
-        )  # fmt: skip
+            name=name,
+            step=function,
+            order=order,
+            startup_order=start,
+            calls=1 if callable(calls) else calls,
+            calls_of=calls if callable(calls) else None,
+            startup_calls=startup_calls,
+            basis=basis,
+            cite=cite,
+            stochastic="z" in parameters,
+            model=model,
+            family=family,
+            same=claims,
+            breaks=caveats,
+            orders=orders,
+            inverse=inverse,
+            options=defaults,
+            corrects=corrects,
+        )
 
     return wrap

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dtool.samplers.adams import combined, data_step, data_weights, nodes_of
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import data_step, data_weights, select_nodes, weighted_sum
 from dtool.samplers.rule import sampler
 
 
@@ -21,11 +22,11 @@ def _orders(tau: float, predictor: int, corrector: int) -> tuple[int, int]:
     cite="arXiv:2309.05019, section 5 and algorithm 1",
     family="predictor-corrector",
     corrects=lambda corrector, **_: corrector > 0,
-    same={
-        "dpmpp-2m-sde:variant=heun": "predictor=2,corrector=0,tau=1",
-        "dpmpp-3m-sde": "predictor=3,corrector=0,tau=1",
-        "dpmpp-3m": "predictor=3,corrector=0,tau=0",
-    },
+    same=(
+        Same("dpmpp-2m-sde:variant=heun", when={"predictor": 2, "corrector": 0, "tau": 1}),
+        Same("dpmpp-3m-sde", when={"predictor": 3, "corrector": 0, "tau": 1}),
+        Same("dpmpp-3m", when={"predictor": 3, "corrector": 0, "tau": 0}),
+    ),
 )
 def sa_solver(
     now,
@@ -38,26 +39,26 @@ def sa_solver(
 ):
     """SA-Solver: x0 as a polynomial in λ, integrated exactly in the SDE of strength τ²; corrected at the next call.
 
-    One network call a step. With noise the weak order is 2, as measured on Gaussian data, and 1 where a single node
+    One network call per step. With noise the weak order is 2, as measured on Gaussian data, and 1 where a single node
     is all that the predictor without a corrector, or the corrector, has; for τ = 0 it is the corrector's number of
     nodes, and at most one more than the predictor's. Steps at infinite λ, and so the last one to σ = 0, are of order
     1 and are not corrected.
     """
     eta = tau * tau
-    x = _corrected(now, corrector, eta)
-    nodes = nodes_of(now, to, predictor)
+    x = _correct(now, corrector, eta)
+    nodes = select_nodes(now, to, predictor)
     weights = data_weights(nodes, now, to, eta)
     if corrector:
         now.keep(nodes=nodes, weights=weights)
     return data_step(now, to, nodes, weights, z, eta, x)
 
 
-def _corrected(now: Any, corrector: int, eta: float) -> Any:
+def _correct(now: Any, corrector: int, eta: float) -> Any:
     """x at `now`, with the corrector's weights in place of the predictor's; the noise of the step is the same."""
     last = now.before
     if not corrector or last is None or last.alpha == 0:
         return now.x
-    nodes = [now, *nodes_of(last, now, corrector - 1)][:corrector]
+    nodes = [now, *select_nodes(last, now, corrector - 1)][:corrector]
     better = data_weights(nodes, last, now, eta)
-    x = now.x + combined(nodes, better)
-    return x - combined(last.kept["nodes"], last.kept["weights"])
+    x = now.x + weighted_sum(nodes, better)
+    return x - weighted_sum(last.kept["nodes"], last.kept["weights"])

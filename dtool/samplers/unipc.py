@@ -1,4 +1,4 @@
-"""UniPC: the unified predictor-corrector, with one network call a step."""
+"""UniPC: the unified predictor-corrector, with one network call per step."""
 
 from collections.abc import Sequence
 from math import expm1
@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dtool.samplers.adams import combined, data_step, data_weights, midpoint_weights, nodes_of
+from dtool.samplers.claims import Same
+from dtool.samplers.engines.adams import data_step, data_weights, midpoint_weights, select_nodes, weighted_sum
 from dtool.samplers.rule import sampler
 
 
@@ -18,10 +19,10 @@ from dtool.samplers.rule import sampler
     cite="arXiv:2302.04867, algorithms 5-8",
     family="predictor-corrector",
     corrects=lambda corrector, **_: corrector,
-    same={
-        "dpmpp-2m": "order=2,corrector=false,variant=bh2",
-        "ddim": "order=1,corrector=false",
-    },
+    same=(
+        Same("dpmpp-2m", when={"order": 2, "corrector": False, "variant": "bh2"}),
+        Same("ddim", when={"order": 1, "corrector": False}),
+    ),
 )
 def unipc(
     now,
@@ -33,20 +34,24 @@ def unipc(
 ):
     """UniPC: each step is corrected at the next, with the prediction that is made there anyway.
 
-    One network call a step, order p + 1 with the corrector and p without. The paper's coefficients are those of the
+    One network call per step, order p + 1 with the corrector and p without. The paper's coefficients are those of the
     exponential Adams method through the same nodes; B(h) matters only where it divides by it with the weight 1/2 set
     beforehand: in the predictor of order 2 and in the corrector after the first step. Steps at infinite λ, and so the
     last one to σ = 0, are of order 1 and are not corrected.
     """
-    x = _corrected(now, variant) if corrector else now.x
-    nodes = nodes_of(now, to, order)
-    weights = data_weights(nodes, now, to) if order == 3 and len(nodes) != 2 else _halved(nodes, now, to, variant)
+    x = _correct(now, variant) if corrector else now.x
+    nodes = select_nodes(now, to, order)
+    weights = (
+        data_weights(nodes, now, to)
+        if order == 3 and len(nodes) != 2
+        else _second_order_weights(nodes, now, to, variant)
+    )
     if corrector:
         now.keep(nodes=nodes, weights=weights)
     return data_step(now, to, nodes, weights, x=x)
 
 
-def _halved(nodes: Sequence[Any], now: Any, to: Any, variant: str) -> list[float]:
+def _second_order_weights(nodes: Sequence[Any], now: Any, to: Any, variant: str) -> list[float]:
     """The predictor's weights at order 2, and at order 1: ½·B(h) times the difference of x0 a step away."""
     weights = midpoint_weights(nodes, now, to)
     if variant == "bh1" and len(nodes) == 2:
@@ -56,7 +61,7 @@ def _halved(nodes: Sequence[Any], now: Any, to: Any, variant: str) -> list[float
     return weights
 
 
-def _corrected(now: Any, variant: str) -> Any:
+def _correct(now: Any, variant: str) -> Any:
     """x at `now` as it would be, had its own x0 been known in the step that led here."""
     last = now.before
     if last is None or last.alpha == 0:
@@ -67,4 +72,4 @@ def _corrected(now: Any, variant: str) -> Any:
         change = now.alpha * (h if variant == "bh1" else -expm1(-h)) / 2
         return now.x + change * (now.x0 - last.x0)
     better = data_weights([now, *nodes], last, now)
-    return now.x + combined([now, *nodes], [better[0], *(b - w for b, w in zip(better[1:], weights, strict=True))])
+    return now.x + weighted_sum([now, *nodes], [better[0], *(b - w for b, w in zip(better[1:], weights, strict=True))])

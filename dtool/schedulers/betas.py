@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dtool.containment import FileName
-from dtool.schedulers.from_file import read_numbers
-from dtool.schedulers.schedule import Schedule, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, from_betas
+from dtool.schedulers.scheduler import scheduler
+from dtool.util.file_references import FileName
+from dtool.util.number_files import read_numbers
 
 
 @scheduler("betas")

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("edm", cite="arXiv:2206.00364, table 1 and eq. 5")

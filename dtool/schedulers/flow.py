@@ -6,7 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps
+from dtool.schedulers.scheduler import scheduler
 
 # Flux's line: the log of the shift at 256 and at 4096 tokens.
 _TOKENS, _SHIFTS = (256.0, 4096.0), (0.5, 1.15)

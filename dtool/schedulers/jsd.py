@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("jsd", cite="arXiv:1503.03585, section 2.4.1")

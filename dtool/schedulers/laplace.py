@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_lam
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("laplace", cite="arXiv:2407.03297, section 2.3")

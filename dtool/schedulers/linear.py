@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("linear", cite="arXiv:2006.11239, section 4", scales_beta=True)

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("scaled-linear", cite="arXiv:2112.10752, code", scales_beta=True)

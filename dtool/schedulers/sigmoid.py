@@ -6,7 +6,9 @@ import numpy as np
 from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.schedulers.schedule import Array, Schedule, TrainingSteps, from_alpha_bar, scheduler
+from dtool.schedulers.schedule import MaxBeta, Schedule, TrainingSteps, from_alpha_bar
+from dtool.schedulers.scheduler import scheduler
+from dtool.util.arrays import Array
 
 
 @scheduler("sigmoid", cite="arXiv:2212.11972, algorithm 1")
@@ -16,7 +18,7 @@ def sigmoid(
     start: Annotated[float, Field(description="where on the sigmoid the clean end lies")] = -3.0,
     end: Annotated[float, Field(description="where on the sigmoid the noisy end lies")] = 3.0,
     tau: Annotated[float, Field(gt=0, description="temperature: smaller is steeper")] = 1.0,
-    max_beta: Annotated[float, Field(gt=0, le=1, description="cap on β; it acts on the last step only")] = 0.999,
+    max_beta: MaxBeta = 0.999,
 ) -> Schedule:
     """Chen's schedule: ᾱ(u) falls as a sigmoid from 1 to 0 between `start` and `end`.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps, from_betas
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("sigmoid-beta", cite="arXiv:2203.02923, code", scales_beta=True)

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_alpha_bar, scheduler
+from dtool.schedulers.schedule import MaxBeta, Schedule, TrainingSteps, from_alpha_bar
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("sqrt", cite="arXiv:2205.14217, appendix A")
@@ -13,7 +14,7 @@ def sqrt(
     *,
     T: TrainingSteps = 1000,  # noqa: N803
     s: Annotated[float, Field(ge=0, lt=1, description="sets the noise at the start: variance √s")] = 1e-4,
-    max_beta: Annotated[float, Field(gt=0, le=1, description="cap on β; it acts on the last step only")] = 0.999,
+    max_beta: MaxBeta = 0.999,
 ) -> Schedule:
     """Diffusion-LM's schedule for embedded words: ᾱ(u) = 1 - √(u+s), noisy from the first step on.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("sub-vp", cite="arXiv:2011.13456, eq. 27-29")

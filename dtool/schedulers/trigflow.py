@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, scheduler
+from dtool.schedulers.schedule import Schedule, TrainingSteps
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("trigflow", cite="arXiv:2410.11081, section 3")

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dtool.schedulers.schedule import Schedule, TrainingSteps, from_alpha_bar, from_lam, scheduler
+from dtool.schedulers.schedule import MaxBeta, Schedule, TrainingSteps, from_alpha_bar, from_lam
+from dtool.schedulers.scheduler import scheduler
 
 
 @scheduler("vdm-linear", cite="arXiv:2107.00630")
@@ -20,7 +21,7 @@ def vdm_cosine(
     *,
     T: TrainingSteps = 1000,  # noqa: N803
     s: Annotated[float, Field(ge=0, description="offset: the noise at u = 0")] = 0.008,
-    max_beta: Annotated[float, Field(gt=0, le=1, description="cap on β; it acts on the last step only")] = 0.999,
+    max_beta: MaxBeta = 0.999,
 ) -> Schedule:
     """ᾱ(u) = cos²((u+s)/(1+s)·π/2), as `cosine` but not divided by its value at 0: noisier at the clean end."""
     return from_alpha_bar(lambda u: np.where(u == 0, 1.0, np.cos((u + s) / (1 + s) * np.pi / 2) ** 2), T, max_beta)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from math import lgamma, log, pi
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from dtool.util.arrays import Array
 
-_LEAST = 90  # the order from which on Debye's expansion is used
+_DEBYE_ORDER = 90  # the order from which on Debye's expansion is used
 
 # DLMF 10.41.10: U_k(p) as coefficients of ascending powers of p.
 _U = (
@@ -31,7 +31,7 @@ def bessel(order: float, k: ArrayLike) -> tuple[Array, Array]:
     Neither is singular: at k = 0 they are 1/(2(ν+1)) and 0; for large k the first goes as 1/k. Errors of about 1e-12.
     """
     k = np.asarray(k, dtype=np.float64)
-    above = max(30, _LEAST - int(order))
+    above = max(30, _DEBYE_ORDER - int(order))
     top = order + above
     start, next_one = _debye(top, k), _debye(top + 1, k)
     ratio = np.exp(next_one - start) / (2 * (top + 1))

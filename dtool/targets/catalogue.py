@@ -12,18 +12,19 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from dtool.errors import UsageError, did_you_mean
-from dtool.options import checked, options_of, parsed, written
+from dtool.targets.closed_form import Target
 from dtool.targets.mixture import Gaussian, GaussianMixture, TwoDiracs
 from dtool.targets.sphere import Sphere
-from dtool.targets.target import Array, Target
+from dtool.util.arrays import Array
+from dtool.util.options import build_options_model, check_options, format_token, parse_token
 
-MOST = 1024
-Dimension = Annotated[int, Field(ge=1, le=MOST, description="dimension: one sample is of shape (d,)")]
+MAX_DIMENSION = 1024
+Dimension = Annotated[int, Field(ge=1, le=MAX_DIMENSION, description="dimension: one sample is of shape (d,)")]
 
 
 @dataclass(frozen=True)
 class TargetMaker:
-    """A closed form by name: the function that makes it, its options, and what it is in a line."""
+    """A closed form by name: the function that makes it, its options, and a summary."""
 
     name: str
     make: Callable[..., Target]
@@ -35,11 +36,11 @@ class TargetMaker:
         return (self.make.__doc__ or "").strip().partition("\n")[0]
 
     def __call__(self, **options: Any) -> Target:
-        """The target with these options; raises UsageError for what it does not have."""
-        values = checked(self.name, self.model, options)
-        made = self.make(**values)
-        made.token = written(self.name, self.model, values)
-        return made
+        """The target with these options; raises UsageError for options that it does not have."""
+        values = check_options(self.name, self.model, options)
+        target = self.make(**values)
+        target.token = format_token(self.name, self.model, values)
+        return target
 
 
 _MAKERS: dict[str, TargetMaker] = {}
@@ -47,19 +48,27 @@ _MAKERS: dict[str, TargetMaker] = {}
 
 def _closed_form(name: str) -> Callable[[Callable[..., Target]], TargetMaker]:
     def wrap(function: Callable[..., Target]) -> TargetMaker:
-        _MAKERS[name] = TargetMaker(name, function, options_of(function))
+        _MAKERS[name] = TargetMaker(name, function, build_options_model(function))
         return _MAKERS[name]
 
     return wrap
 
 
-def targets() -> tuple[TargetMaker, ...]:
-    """All closed-form targets, for listings."""
+def list_targets() -> tuple[TargetMaker, ...]:
+    """All closed-form targets, for listings.
+
+    >>> [maker.name for maker in dtool.targets.list_targets()]
+    ['gaussian', 'gmm', 'two-diracs', 'sphere', 'digits-gmm']
+    """
     return tuple(_MAKERS.values())
 
 
 def is_target(word: str) -> bool:
-    """Whether `word`, without its options, names a closed-form target."""
+    """Whether `word`, without its options, names a closed-form target.
+
+    >>> dtool.targets.is_target("gmm:d=2"), dtool.targets.is_target("model.pt")
+    (True, False)
+    """
     return word.partition(":")[0] in _MAKERS
 
 
@@ -67,8 +76,12 @@ def target(token: str) -> Target:
     """The closed form of `NAME[:key=value,…]`, e.g. "gaussian:d=16,var=0.25".
 
     Raises UsageError for an unknown name, an unknown option, or a value out of range.
+
+    >>> law = dtool.targets.target("gmm:d=2,k=3")
+    >>> law.shape, law.sample(5, seed=0).shape
+    ((2,), (5, 2))
     """
-    name, options = parsed(token)
+    name, options = parse_token(token)
     if name not in _MAKERS:
         raise UsageError(f"there is no target {name!r}", did_you_mean(name, _MAKERS))
     return _MAKERS[name](**options)
@@ -86,7 +99,7 @@ def gaussian(
 ) -> Target:
     """A Gaussian: exact ODE, exact density, every sampler a product of scalars along each axis."""
     if d == 1 and condition > 1:
-        raise UsageError("gaussian: on a line there is one variance alone", "leave out condition, or give d=2 or more")
+        raise UsageError("gaussian: on a line there is only one variance", "leave out condition, or give d=2 or more")
     axes = np.eye(d) if condition == 1 else np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))[0]
     variances = var * np.geomspace(1, 1 / condition, d) if d > 1 else np.full(1, var)
     return Gaussian((d,), mean, variances, axes)
@@ -102,10 +115,10 @@ def gmm(
     seed: Annotated[int, Field(ge=0, description="where they lie, from d=3 on")] = 0,
 ) -> Target:
     """A mixture of Gaussians: evenly on a line, on a circle, or on a sphere at random; on a line with exact ODE."""
-    return GaussianMixture((d,), np.ones(k), radius * _places(d, k, seed), np.full(k, std**2))
+    return GaussianMixture((d,), np.ones(k), radius * _place_means(d, k, seed), np.full(k, std**2))
 
 
-def _places(d: int, k: int, seed: int) -> Array:
+def _place_means(d: int, k: int, seed: int) -> Array:
     """k places `(k, d)`: evenly from -1 to 1, evenly on the circle, or at random on the unit sphere."""
     if d == 1:
         return np.linspace(-1, 1, k)[:, None] if k > 1 else np.zeros((1, 1))
@@ -130,7 +143,7 @@ def two_diracs(
 @_closed_form("sphere")
 def sphere(
     *,
-    d: Annotated[int, Field(ge=2, le=MOST, description="dimension: one sample is of shape (d,)")] = 3,
+    d: Annotated[int, Field(ge=2, le=MAX_DIMENSION, description="dimension: one sample is of shape (d,)")] = 3,
     radius: Annotated[float, Field(gt=0, description="of the sphere")] = 1.0,
 ) -> Target:
     """A sphere's surface: data on a manifold; the ODE's end is known exactly."""
@@ -139,13 +152,13 @@ def sphere(
 
 @_closed_form("digits-gmm")
 def digits_gmm(
-    *, conditional: Annotated[bool, Field(description="whether the network is told the digit")] = True
+    *, conditional: Annotated[bool, Field(description="whether the network gets the digit")] = True
 ) -> Target:
-    """Handwritten digits of 8×8 as a mixture of 30 Gaussians, three a digit: an image law whose network is exact."""
-    with as_file(files("dtool.targets") / "digits_gmm.npz") as path, np.load(path) as read:
-        part = {name: read[name].astype(np.float64) for name in ("weights", "means", "rest", "axes", "spread")}
-        of_class = read["of_class"].tolist()
-    part["axes"] = np.stack([np.linalg.qr(rows.T)[0].T for rows in part["axes"]])  # stored with few digits
-    made = GaussianMixture((1, 8, 8), **part, of_class=of_class if conditional else None)
-    made.class_names = tuple("0123456789") if conditional else ()
-    return made
+    """Handwritten digits of 8×8 as a mixture of 30 Gaussians, three per digit: images with an exact network."""
+    with as_file(files("dtool.targets") / "digits_gmm.npz") as path, np.load(path) as arrays:
+        parts = {name: arrays[name].astype(np.float64) for name in ("weights", "means", "rest", "axes", "spread")}
+        of_class = arrays["of_class"].tolist()
+    parts["axes"] = np.stack([np.linalg.qr(rows.T)[0].T for rows in parts["axes"]])  # they are stored with few digits
+    mixture = GaussianMixture((1, 8, 8), **parts, of_class=of_class if conditional else None)
+    mixture.class_names = tuple("0123456789") if conditional else ()
+    return mixture

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dtool.plan.point import CLEAN, Point
-
-Array = NDArray[np.float64]
+from dtool.util.arrays import Array
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture1D:
     """A mixture of Gaussians in one dimension: `weights` (they sum to 1), `means` and standard deviations `stds`.
 
     At a noise level x = α·x0 + σ·ε it is the mixture of N(α·m, V), V = α²·s² + σ². One component is the Gaussian, and
@@ -30,15 +29,15 @@ class Mixture:
     stds: tuple[float, ...]
 
     def x0(self, x: Array, at: Point) -> Array:
-        """E[x0 | x] at the level `at`: what the optimal x0 network says; the shape of `x`."""
-        off, scale = self._standard(x, at)
+        """E[x0 | x] at the level `at`: the output of the optimal x0 network; the shape of `x`."""
+        off, scale = self._standardize(x, at)
         inner = self._m + at.alpha * self._s**2 / scale * off
-        return np.asarray((self._share(off, scale) * inner).sum(axis=-1))
+        return np.asarray((self._posterior(off, scale) * inner).sum(axis=-1))
 
     def eps(self, x: Array, at: Point) -> Array:
-        """E[ε | x] at the level `at`: what the optimal eps network says, -σ times the score; the shape of `x`."""
-        off, scale = self._standard(x, at)
-        return np.asarray((self._share(off, scale) * off * (at.sigma / scale)).sum(axis=-1))
+        """E[ε | x] at the level `at`: the output of the optimal eps network, -σ times the score; the shape of `x`."""
+        off, scale = self._standardize(x, at)
+        return np.asarray((self._posterior(off, scale) * off * (at.sigma / scale)).sum(axis=-1))
 
     def std(self, at: Point) -> float:
         """The standard deviation of x at the level `at`."""
@@ -52,8 +51,8 @@ class Mixture:
         the equation is solved by bisection, and polished by Newton's method.
         """
         below = self._tail(x, start, 1.0) < 0.5
-        wanted = np.where(below, self._tail(x, start, 1.0), self._tail(x, start, -1.0))
-        return self._solved(wanted, np.where(below, 1.0, -1.0), to)
+        tail = np.where(below, self._tail(x, start, 1.0), self._tail(x, start, -1.0))
+        return self._solve(tail, np.where(below, 1.0, -1.0), to)
 
     def cdf(self, x: ArrayLike, at: Point = CLEAN) -> Array:
         """P(X ≤ x) at the level `at`; the shape of `x`."""
@@ -63,28 +62,28 @@ class Mixture:
         """x with P(X ≤ x) = u at the level `at`, 0 < u < 1, to machine precision; where V > 0 for every component."""
         values = np.asarray(u, dtype=np.float64)
         below = values < 0.5
-        return self._solved(np.where(below, values, 1 - values), np.where(below, 1.0, -1.0), at)
+        return self._solve(np.where(below, values, 1 - values), np.where(below, 1.0, -1.0), at)
 
-    def partial(self, x: ArrayLike, at: Point = CLEAN) -> Array:
+    def partial_expectation(self, x: ArrayLike, at: Point = CLEAN) -> Array:
         """E[X; X ≤ x] at the level `at`: Σ w_k (α·m_k Φ(z_k) - √V_k φ(z_k)), z_k = (x - α·m_k)/√V_k."""
-        off, scale = self._standard(np.asarray(x, dtype=np.float64), at)
+        off, scale = self._standardize(np.asarray(x, dtype=np.float64), at)
         below = _erfc(-off / math.sqrt(2)) / 2
         return np.asarray(
             (at.alpha * self._m * below - scale * np.exp(-(off**2) / 2) / math.sqrt(2 * math.pi)) @ self._w
         )
 
     @property
-    def second(self) -> float:
+    def second_moment(self) -> float:
         """E[X²] of the law itself."""
         return float(self._w @ (self._s**2 + self._m**2))
 
     @property
-    def ends(self) -> tuple[float, float]:
+    def support(self) -> tuple[float, float]:
         """Places beyond which nothing of the law itself lies that a float64 can tell."""
         reach = 9 * max(self.stds)
         return min(self.means) - reach, max(self.means) + reach
 
-    def _solved(self, wanted: Array, sign: Array, to: Point) -> Array:
+    def _solve(self, wanted: Array, sign: Array, to: Point) -> Array:
         """x at which the tail on the side of `sign` is `wanted`."""
         reach = 12 * max(self.stds) * to.alpha + 12 * to.sigma
         low = np.full_like(wanted, to.alpha * min(self.means) - reach)
@@ -110,12 +109,12 @@ class Mixture:
     def _s(self) -> Array:
         return np.array(self.stds)
 
-    def _standard(self, x: Array, at: Point) -> tuple[Array, Array]:
+    def _standardize(self, x: Array, at: Point) -> tuple[Array, Array]:
         """(x in standard deviations from each component `(…, K)`, √V of each component `(K,)`)."""
         scale = np.sqrt((at.alpha * self._s) ** 2 + at.sigma**2)
         return (x[..., None] - at.alpha * self._m) / scale, scale
 
-    def _share(self, off: Array, scale: Array) -> Array:
+    def _posterior(self, off: Array, scale: Array) -> Array:
         """The posterior shares of the components at each x, `(…, K)`."""
         if scale.size == 1:
             return np.ones(1)
@@ -125,9 +124,9 @@ class Mixture:
 
     def _tail(self, x: Array, at: Point, sign: Array | float) -> Array:
         """P(X ≤ x) where `sign` is 1, P(X > x) where it is -1."""
-        off, _ = self._standard(x, at)
+        off, _ = self._standardize(x, at)
         return np.asarray(_erfc(-np.asarray(sign)[..., None] * off / math.sqrt(2)) @ self._w / 2)
 
     def _density(self, x: Array, at: Point) -> Array:
-        off, scale = self._standard(x, at)
+        off, scale = self._standardize(x, at)
         return np.asarray((np.exp(-(off**2) / 2) / (scale * math.sqrt(2 * math.pi))) @ self._w)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import UsageError
+from dtool.measure.frechet import fit_gaussian
 from dtool.plan.point import Point
 from dtool.targets import wasserstein
-from dtool.targets.line import Mixture
-from dtool.targets.target import Array, Target
+from dtool.targets.closed_form import Target
+from dtool.targets.line import Mixture1D
+from dtool.util.arrays import Array
 
 _TINY = 1e-60  # the least variance that is divided by: σ = 0 on a law of points
 
@@ -40,7 +42,7 @@ class GaussianMixture(Target):
         self.spread = np.zeros((count, 0)) if spread is None else np.asarray(spread, dtype=np.float64)
         self.of_class = None if of_class is None else np.asarray(of_class)
         self.classes = 0 if of_class is None else int(max(of_class)) + 1
-        self.solved = self.size == 1 and bool((self.rest > 0).all())
+        self.has_exact_map = self.size == 1 and bool((self.rest > 0).all())
 
     @property
     def mean(self) -> Array:
@@ -55,13 +57,13 @@ class GaussianMixture(Target):
         off = self.means - self.mean
         return np.asarray(within + (self.weights @ self.rest) * np.eye(self.size) + (self.weights * off.T) @ off)
 
-    def projected(self, way: Array) -> Mixture:
+    def project(self, way: Array) -> Mixture1D:
         """The law of ⟨way, x0⟩ for a unit vector `(d,)`: a mixture on a line."""
         along = ((self.axes @ way) ** 2 * (self.spread - self.rest[:, None])).sum(axis=1)
         stds = np.sqrt(self.rest * (way @ way) + along)
-        return Mixture(*(tuple(map(float, part)) for part in (self.weights, self.means @ way, stds)))
+        return Mixture1D(*(tuple(map(float, part)) for part in (self.weights, self.means @ way, stds)))
 
-    def _standard(
+    def _standardize(
         self, x: Array, alpha: Array, sigma: Array, label: NDArray[np.int64] | None
     ) -> tuple[Array, Array, Array, Array, Array]:
         """(log of the joint density `(K, B)`, x - α·m_k `(K, B, d)`, its place along the axes `(K, B, r)`, V, V_r)."""
@@ -84,7 +86,7 @@ class GaussianMixture(Target):
         return joint, off, along, across, own
 
     def _predict(self, x: Array, alpha: Array, sigma: Array, label: NDArray[np.int64] | None) -> tuple[Array, Array]:
-        joint, off, along, across, own = self._standard(x, alpha, sigma, label)
+        joint, off, along, across, own = self._standardize(x, alpha, sigma, label)
         share = np.exp(joint - joint.max(axis=0))
         share /= share.sum(axis=0)
         # V⁻¹(x - α·m) and C V⁻¹(x - α·m), each as a part of x - α·m and a part along the axes
@@ -100,7 +102,7 @@ class GaussianMixture(Target):
         if at.sigma == 0 and ((self.rest == 0).any() or (self.spread == 0).any()):
             raise UsageError(f"{self.token} has no density without noise", "give a level with σ > 0")
         level = np.full(len(x), at.alpha), np.full(len(x), at.sigma)
-        joint = self._standard(x, *level, label)[0]
+        joint = self._standardize(x, *level, label)[0]
         most = joint.max(axis=0)
         return np.asarray(most + np.log(np.exp(joint - most).sum(axis=0)))
 
@@ -116,18 +118,18 @@ class GaussianMixture(Target):
         bent = np.einsum("nrd,nr->nd", self.axes[which], along * (np.sqrt(self.spread[which]) - rest))
         return np.asarray(self.means[which] + rest * z + bent)
 
-    def _mapped(self, x: Array, start: Point, to: Point) -> Array:
-        return self.projected(np.ones(1)).transport(x, start, to)
+    def _transport(self, x: Array, start: Point, to: Point) -> Array:
+        return self.project(np.ones(1)).transport(x, start, to)
 
     def _w2(self, samples: Array) -> tuple[float, bool, str]:
         if self.size == 1:
-            law = self.projected(np.ones(1))
-            return wasserstein.line(samples, law), True, "quantile to quantile, exact"
-        return self._sliced(samples), False, self._sliced.how
+            law = self.project(np.ones(1))
+            return wasserstein.line_w2(samples, law), True, "quantile to quantile, exact"
+        return self._sliced_w2(samples), False, self._sliced_w2.how
 
     @cached_property
-    def _sliced(self) -> wasserstein.Sliced:
-        return wasserstein.Sliced(self.size, self.projected)
+    def _sliced_w2(self) -> wasserstein.SlicedW2:
+        return wasserstein.SlicedW2(self.size, self.project)
 
 
 class Gaussian(GaussianMixture):
@@ -138,9 +140,9 @@ class Gaussian(GaussianMixture):
         super().__init__(
             shape, np.ones(1), np.full((1, d), mean), np.array([float(np.mean(variances))]), axes[None], variances[None]
         )
-        self.solved = True
+        self.has_exact_map = True
 
-    def _mapped(self, x: Array, start: Point, to: Point) -> Array:
+    def _transport(self, x: Array, start: Point, to: Point) -> Array:
         """Along each axis x - α·m in units of its standard deviation stays what it is."""
         axes, own = self.axes[0], self.spread[0]
         growth = np.sqrt((to.alpha**2 * own + to.sigma**2) / (start.alpha**2 * own + start.sigma**2))
@@ -149,7 +151,7 @@ class Gaussian(GaussianMixture):
     def _w2(self, samples: Array) -> tuple[float, bool, str]:
         if self.size == 1:
             return super()._w2(samples)
-        value = wasserstein.gaussians(*wasserstein.fitted(samples), self.mean, self.covariance)
+        value = wasserstein.gaussian_w2(*fit_gaussian(samples), self.mean, self.covariance)
         how = "of the Gaussian with the samples' mean and covariance: exact if they are Gaussian, or else W2 is more"
         return value, False, how
 
@@ -160,7 +162,7 @@ class TwoDiracs(GaussianMixture):
     def __init__(self, shape: tuple[int, ...], at: float, share: float) -> None:
         d = int(np.prod(shape))
         super().__init__(shape, np.array([1 - share, share]), np.stack([np.full(d, -at), np.full(d, at)]), np.zeros(2))
-        self.solved = True
+        self.has_exact_map = True
 
     def _predict(self, x: Array, alpha: Array, sigma: Array, label: NDArray[np.int64] | None) -> tuple[Array, Array]:
         """ε from x0: where σ = 0, x is a point of the law, and has no noise in it."""
@@ -168,10 +170,10 @@ class TwoDiracs(GaussianMixture):
         noise = (x - alpha[:, None] * image) / np.where(sigma > 0, sigma, 1.0)[:, None]
         return image, np.where(sigma[:, None] > 0, noise, 0.0)
 
-    def _mapped(self, x: Array, start: Point, to: Point) -> Array:
+    def _transport(self, x: Array, start: Point, to: Point) -> Array:
         """Along the line through both points quantile to quantile; across it, all is noise, and x/σ stays."""
         way = np.full(self.size, self.size**-0.5)
-        law = self.projected(way)
+        law = self.project(way)
         place = x @ way
         across = x - place[:, None] * way
         if to.sigma > 0:
@@ -180,5 +182,5 @@ class TwoDiracs(GaussianMixture):
         return np.asarray(to.alpha * self.means[upper.astype(int)])
 
     def _w2(self, samples: Array) -> tuple[float, bool, str]:
-        value = wasserstein.two_points(samples, self.means, float(self.weights[1]))
+        value = wasserstein.two_point_w2(samples, self.means, float(self.weights[1]))
         return value, True, "each sample to the point that the best coupling gives it, exact"

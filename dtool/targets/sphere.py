@@ -13,7 +13,8 @@ from dtool.errors import UsageError
 from dtool.plan.point import Point
 from dtool.targets import wasserstein
 from dtool.targets.bessel import bessel
-from dtool.targets.target import Array, Target
+from dtool.targets.closed_form import Target
+from dtool.util.arrays import Array
 
 
 class Sphere(Target):
@@ -23,7 +24,7 @@ class Sphere(Target):
     Jupp, Directional Statistics, 9.3.7).
     """
 
-    solved = True
+    has_exact_map = True
 
     def __init__(self, shape: tuple[int, ...], radius: float) -> None:
         super().__init__(shape)
@@ -65,53 +66,53 @@ class Sphere(Target):
         square = (length - radius) ** 2 / (2 * at.sigma**2)
         return np.asarray(averaged - square - self.size * log(2 * pi * at.sigma**2) / 2)
 
-    def _mapped(self, x: Array, start: Point, to: Point) -> Array:
+    def _transport(self, x: Array, start: Point, to: Point) -> Array:
         """By symmetry x keeps its direction, and its end is on the sphere."""
         del start
         if to.sigma > 0:
-            raise UsageError(f"the ODE of {self.token} is solved in closed form to the image alone", "leave out to=")
+            raise UsageError(f"the ODE of {self.token} has a closed form only down to the image", "leave out to=")
         return np.asarray(to.alpha * self.radius * x / np.linalg.norm(x, axis=1, keepdims=True))
 
     def _w2(self, samples: Array) -> tuple[float, bool, str]:
-        return self._sliced(samples), False, self._sliced.how
+        return self._sliced_w2(samples), False, self._sliced_w2.how
 
     @cached_property
-    def _sliced(self) -> wasserstein.Sliced:
-        return wasserstein.Sliced(self.size, lambda _: Shadow(self.size, self.radius))
+    def _sliced_w2(self) -> wasserstein.SlicedW2:
+        return wasserstein.SlicedW2(self.size, lambda _: SphereMarginal(self.size, self.radius))
 
 
 @dataclass(frozen=True)
-class Shadow:
+class SphereMarginal:
     """The law of one coordinate of a sphere's points: t = R·sin φ, φ with a density that goes as cos^{d-2} φ."""
 
     d: int
     radius: float
 
     @property
-    def second(self) -> float:
+    def second_moment(self) -> float:
         """E[t²] = R²/d."""
         return self.radius**2 / self.d
 
     @property
-    def ends(self) -> tuple[float, float]:
+    def support(self) -> tuple[float, float]:
         """±R."""
         return -self.radius, self.radius
 
     def cdf(self, x: ArrayLike) -> Array:
         """P(t ≤ x)."""
-        whole = _cosines(self.d - 2, np.array(pi / 2))
-        return np.asarray((1 + _cosines(self.d - 2, self._angle(x)) / whole) / 2)
+        whole = _cosine_integral(self.d - 2, np.array(pi / 2))
+        return np.asarray((1 + _cosine_integral(self.d - 2, self._angle(x)) / whole) / 2)
 
-    def partial(self, x: ArrayLike) -> Array:
+    def partial_expectation(self, x: ArrayLike) -> Array:
         """E[t; t ≤ x] = -R·cos^{d-1} φ / ((d-1)·2∫cos^{d-2})."""
-        whole = _cosines(self.d - 2, np.array(pi / 2))
+        whole = _cosine_integral(self.d - 2, np.array(pi / 2))
         return np.asarray(-self.radius * np.cos(self._angle(x)) ** (self.d - 1) / ((self.d - 1) * 2 * whole))
 
     def _angle(self, x: ArrayLike) -> Array:
         return np.asarray(np.arcsin(np.clip(np.asarray(x, dtype=np.float64) / self.radius, -1, 1)))
 
 
-def _cosines(power: int, angle: Array) -> Array:
+def _cosine_integral(power: int, angle: Array) -> Array:
     """∫ cos^power from 0 to `angle`, by parts."""
     value, first = (np.sin(angle), 1) if power % 2 else (angle, 0)
     for n in range(first + 2, power + 1, 2):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dtool.errors import UsageError
-from dtool.options import complaint
-from dtool.samplers.rule import Prediction
-from dtool.training.loss import Weighting
+from dtool.samplers.rule import BasicPrediction
+from dtool.training.loss_weights import GAMMA, Weighting
+from dtool.training.times import TimeKind
+from dtool.util.options import describe_mistake
 
 
 class TrainConfig(BaseModel):
@@ -27,10 +28,21 @@ class TrainConfig(BaseModel):
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     label_dropout: float = Field(0.1, ge=0, lt=1, description="share of labels replaced by no class")
     ema: float = Field(0.999, ge=0, lt=1)
+    second_ema: float | None = Field(None, ge=0, lt=1, description="of an average of another length, kept beside it")
     seed: int = Field(0, ge=0)
     schedule: str = "linear"
-    prediction: Prediction = "eps"
+    prediction: BasicPrediction = "eps"
     loss: Weighting = "simple"
+    loss_gamma: float | None = Field(None, gt=0, allow_inf_nan=False, description="γ of min-SNR (5) or P2 (1)")
+    times: TimeKind = "uniform"
+    time_mean: float = Field(0.0, ge=-20, le=20, description="of the normal number behind logit-normal times")
+    time_std: float = Field(1.0, gt=0, le=20)
+    accumulate: int = Field(1, gt=0, description="parts that the images of a step are computed in")
+    gradient_checkpointing: bool = False
+    task: str | None = Field(None, description="what the network is told: see `dtool.training.tasks.parse_task`")
+    augment: float | None = Field(None, ge=0, lt=1, description="largest level of noise on an upscaler's `low`")
+    flip: bool = Field(False, description="half of the images, mirrored")
+    validation: float = Field(0.0, ge=0, le=0.5, description="share of the images that is held out")
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
 
     @classmethod
@@ -40,6 +52,16 @@ class TrainConfig(BaseModel):
             return cls(**settings)
         except ValidationError as error:
             raise option_error(error) from error
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"--accumulate {self.accumulate} parts of --batch-size {self.batch_size} images")
+        if self.loss_gamma is not None and self.loss not in GAMMA:
+            raise ValueError(f"--loss-gamma is of --loss min-snr or p2, not of {self.loss}")
+        if self.times == "uniform" and (self.time_mean, self.time_std) != (0.0, 1.0):
+            raise ValueError("--time-mean and --time-std are of --times logit-normal, not of uniform ones")
+        return self
 
     def lr_at(self, step: int) -> float:
         """The learning rate of step 0 … steps-1: linear warm-up, then constant or half a cosine down to 0."""
@@ -54,6 +76,7 @@ def option_error(error: ValidationError) -> UsageError:
     first = error.errors()[0]
     hint = "dtool train --help lists the options"
     if not first["loc"]:  # two options that do not go together
-        return UsageError(f"the network: {complaint(first)}", hint)
+        cause = describe_mistake(first)
+        return UsageError(cause if cause.startswith("--") else f"the network: {cause}", hint)
     option = "--" + str(first["loc"][0]).replace("_", "-")
-    return UsageError(f"{option}: {complaint(first)}, not {first['input']!r}", hint)
+    return UsageError(f"{option}: {describe_mistake(first)}, not {first['input']!r}", hint)

@@ -9,7 +9,7 @@ from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from dtool.errors import DtoolError, UsageError
 
 
-def accelerator(device: str, mixed_precision: str) -> Accelerator:
+def make_accelerator(device: str, mixed_precision: str) -> Accelerator:
     """An Accelerator on `auto`, `cpu` or `cuda`; raises `DtoolError` where that device or precision can't be had."""
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device {device}: no such device", "one of auto, cpu, cuda")
@@ -24,11 +24,11 @@ def accelerator(device: str, mixed_precision: str) -> Accelerator:
     # accelerate keeps the first choice for the whole process; a second run in it may choose differently
     AcceleratorState._reset_state(reset_partial_state=True)
     try:
-        made = Accelerator(cpu=device == "cpu", mixed_precision=mixed_precision)
+        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed_precision)
     except ValueError as error:
         raise UsageError(f"--mixed-precision {mixed_precision}: {error}", "use --mixed-precision no") from error
-    if made.num_processes > 1:
+    if accelerator.num_processes > 1:
         raise UsageError("training runs in one process", "start it without `accelerate launch`")
-    if mixed_precision == "fp16" and made.device.type == "cpu":
+    if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed-precision fp16 needs a GPU", "use bf16 or no on the CPU")
-    return made
+    return accelerator

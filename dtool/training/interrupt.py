@@ -16,7 +16,7 @@ class Interrupt:
 
 
 @contextmanager
-def deferred() -> Iterator[Interrupt]:
+def defer_signals() -> Iterator[Interrupt]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a flag; the second Ctrl-C interrupts at once.
 
     SIGHUP is that of a terminal that is closed; one that is ignored, as under nohup, stays so.
@@ -31,10 +31,10 @@ def deferred() -> Iterator[Interrupt]:
             raise KeyboardInterrupt
         interrupt.requested = True
 
-    heard = [signal.SIGINT, signal.SIGTERM]
+    numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        heard.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in heard}
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield interrupt
     finally:

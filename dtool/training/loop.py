@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from torch import Tensor
 
 from dtool.data.images import Images
 from dtool.errors import DtoolError
-from dtool.networks.unet import UNet, UNetConfig
+from dtool.models.unet import UNet, UNetConfig, UNetLevel
 from dtool.schedulers.schedule import Schedule
+from dtool.training.batch import Batch, make_batch
 from dtool.training.config import TrainConfig
-from dtool.training.draw import Stream, draw, seed_of
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
+from dtool.training.random_numbers import Stream, derive_seed
+from dtool.training.tasks import Task
+from dtool.training.times import TimeDistribution
+from dtool.training.validation import LevelLoss, measure
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,23 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, network: UNetConfig, images: Images, schedule: Schedule, accelerator: Accelerator
+        self,
+        config: TrainConfig,
+        network: UNetConfig,
+        images: Images,
+        schedule: Schedule,
+        accelerator: Accelerator,
+        task: Task | None = None,
     ) -> None:
-        self.config, self.images, self.accelerator = config, images, accelerator
-        self.step = 0
-        self.times = len(schedule.alpha)
+        self.config, self.images, self.accelerator, self.task = config, images, accelerator, task
+        self.schedule, self.step = schedule, 0
+        self.times = TimeDistribution(len(schedule.alpha), config.times, config.time_mean, config.time_std)
         with torch.random.fork_rng():
-            torch.manual_seed(seed_of(config.seed, Stream.WEIGHTS))
+            torch.manual_seed(derive_seed(config.seed, Stream.WEIGHTS))
             self.network = UNet(network)
+        for level in self.network.modules():
+            if isinstance(level, UNetLevel):
+                level.recompute = config.gradient_checkpointing
         # channels_last: up to twice as fast, on CPUs and GPUs alike
         self.network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         fused = accelerator.device.type in ("cpu", "cuda")
@@ -55,59 +69,75 @@ class Trainer:
         )
         self._model, self.optimizer = accelerator.prepare(self.network, optimizer)
         self.ema = EMA(self.network, config.ema)
-        self.loss = Loss(schedule, config.prediction, config.loss).to(accelerator.device)
+        self.second_ema = None if config.second_ema is None else EMA(self.network, config.second_ema)
+        self.loss = Loss(schedule, config.prediction, config.loss, config.loss_gamma).to(accelerator.device)
 
     def run(self) -> Iterator[Progress]:
         """Train until `config.steps`; yields after every step, where the caller may look, save, or stop."""
         began, first = time.monotonic(), self.step
         smooth: Tensor | None = None
         while self.step < self.config.steps:
-            loss = self._one_step()
+            loss = self._run_step()
             smooth = loss if smooth is None else smooth.lerp(loss, max(0.01, 1 / (self.step - first)))
             seconds = max(time.monotonic() - began, 1e-9) / (self.step - first)
-            yield Progress(self.step, self._finite(smooth), self.config.batch_size / seconds, seconds)
+            yield Progress(self.step, self._require_finite(smooth), self.config.batch_size / seconds, seconds)
 
-    def _one_step(self) -> Tensor:
-        config, device = self.config, self.accelerator.device
-        picked = draw(config.seed, self.step, config.batch_size, len(self.images), self.images.shape, self.times)
-        x0 = torch.from_numpy(self.images.take(picked.index.numpy())).to(device)
-        t, eps = picked.t.to(device), picked.noise.to(device)
+    def _run_step(self) -> Tensor:
+        config = self.config
+        batch = make_batch(config, self.images, self.task, self.step, self.times).to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
-        output = self._forward(self.loss.noisy(x0, eps, t), t, self._labels(picked.index, picked.uniform))
-        loss = self.loss(output, x0, eps, t)
-        self.accelerator.backward(loss)
+        losses = [self._add_gradient(part, i, len(batch)) for i, part in enumerate(batch.split(config.accumulate))]
         self.accelerator.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.update(self.network, self.step)
+        for ema in self.averages:
+            ema.update(self.network, self.step)
         self.step += 1
+        return torch.stack(losses).sum()
+
+    def _add_gradient(self, part: Batch, index: int, whole: int) -> Tensor:
+        """The loss of part `index` of a batch of `whole` images, in its share of theirs; its gradient is added."""
+        output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, index)
+        loss = self.loss(output, part.x0, part.eps, part.t) * (len(part) / whole)
+        self.accelerator.backward(loss)
         return loss.detach()
 
-    def _forward(self, x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+    def _forward(self, x: Tensor, part: Batch, index: int) -> Tensor:
         if not self.network.config.dropout:
-            return self._call(x, t, label)
+            return self._call(x, part)
         # Dropout knows only the global generator: lend it one of this step's own.
         with torch.random.fork_rng():
-            torch.manual_seed(seed_of(self.config.seed, Stream.DROPOUT, self.step))
-            return self._call(x, t, label)
+            position = self.step * self.config.accumulate + index
+            torch.manual_seed(derive_seed(self.config.seed, Stream.DROPOUT, position))
+            return self._call(x, part)
 
-    def _call(self, x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+    def _call(self, x: Tensor, part: Batch) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
         with self.accelerator.autocast():
-            output: Tensor = self._model(x, t.float(), label)
+            output: Tensor = self._model(x, part.t.float(), part.label, **part.told)
         return output
 
-    def _labels(self, index: Tensor, uniform: Tensor) -> Tensor | None:
-        """The labels (B,), some replaced by "no class" (classifier-free guidance, arXiv:2207.12598, algorithm 1)."""
-        classes = self.network.config.classes
-        if not classes or self.images.labels is None:
-            return None
-        kept = torch.from_numpy(self.images.labels[index.numpy()])
-        dropped = torch.where(uniform < self.config.label_dropout, classes, kept)
-        return dropped.to(self.accelerator.device)
+    @property
+    def averages(self) -> list[EMA]:
+        """The averages of the weights: that which the model has, and the second if there is one."""
+        return [self.ema] if self.second_ema is None else [self.ema, self.second_ema]
 
-    def _finite(self, loss: Tensor) -> float:
+    def validate(self, images: Images) -> dict[str, list[LevelLoss]]:
+        """The losses by level on images that are held out, of each average of the weights, by its name."""
+        plain = Loss(self.schedule, self.config.prediction).to(self.accelerator.device)
+        network, results = copy.deepcopy(self.network).eval(), {}
+        for name, ema in zip(("validation", "validation of the second average"), self.averages, strict=False):
+            network.load_state_dict(ema.average)
+
+            def call(x: Tensor, batch: Batch) -> Tensor:
+                output: Tensor = network(x, batch.t.float(), batch.label, **batch.told)
+                return output
+
+            results[name] = measure(call, images, plain, self.task, times=self.times.count, seed=self.config.seed)
+        return results
+
+    def _require_finite(self, loss: Tensor) -> float:
         value = float(loss)
         if value != value or value in (float("inf"), float("-inf")):
             raise DtoolError(f"the loss is {value} after step {self.step}: training diverged", "use a lower --lr")
@@ -123,6 +153,7 @@ class Trainer:
             "network": {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()},
             "optimizer": self.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},
+            "second_average": {} if self.second_ema is None else self.second_ema.average,
         }
 
     def load(self, state: dict[str, Any], average: dict[str, Tensor]) -> None:
@@ -132,4 +163,6 @@ class Trainer:
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.ema.load(average)
+        if self.second_ema is not None:
+            self.second_ema.load(state["second_average"])
         self.step = state["step"]

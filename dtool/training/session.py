@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import re
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,86 +13,88 @@ from pydantic import ValidationError
 from torch import nn
 
 from dtool.data.images import Images, load
+from dtool.data.masks import load_masked
 from dtool.errors import DtoolError, UsageError
-from dtool.files import WriteError, require_apart, require_writable
-from dtool.networks import checkpoint
-from dtool.networks.spec import NetworkSpec, described_schedule
-from dtool.networks.unet import UNetConfig
+from dtool.models import checkpoint
+from dtool.models.spec import NetworkSpec, describe_schedule
+from dtool.models.unet import UNetConfig
+from dtool.schedulers.schedule import Schedule
 from dtool.training.config import TrainConfig, option_error
-from dtool.training.device import accelerator
-from dtool.training.interrupt import deferred
+from dtool.training.device import make_accelerator
+from dtool.training.event_log import EventLog
+from dtool.training.interrupt import defer_signals
 from dtool.training.loop import Progress, Trainer
+from dtool.training.period import FIVE_MINUTES, Period, Repeated
 from dtool.training.preview import write as write_preview
+from dtool.training.resume import continue_from
+from dtool.training.tasks import Task, describe_conditions, make_example_conditions, parse_task
+from dtool.training.validation import LevelLoss, hold_out
+from dtool.util.allocator import keep_large_blocks
+from dtool.util.files import WriteError, require_distinct_files, require_writable
 
 
-@dataclass(frozen=True)
-class Every:
-    """`500` steps, or `300s`, `5m` of time."""
-
-    steps: int = 0
-    seconds: float = 0.0
-
-    @classmethod
-    def parse(cls, text: str) -> Every:
-        """Raises `UsageError` for anything but a positive number with s, m, h or nothing behind it."""
-        match = re.fullmatch(r"(\d{1,18})([smh]?)", text.strip())
-        if not match or not int(match[1]):
-            raise UsageError(f"{text!r} is not an interval", "give a number of steps, or a time such as 90s or 5m")
-        number, unit = int(match[1]), match[2]
-        return cls(seconds=number * {"s": 1, "m": 60, "h": 3600}[unit]) if unit else cls(steps=number)
-
-    def due(self, step: int, seconds: float) -> bool:
-        """Whether it is time, at `step`, `seconds` after the last one."""
-        return step % self.steps == 0 if self.steps else seconds >= self.seconds
-
-
-FIVE_MINUTES = Every(seconds=300)
-
-
-@dataclass
+@dataclass(kw_only=True)
 class Session:
     """A trainer, the file it writes, and what is done now and then while it runs.
 
+    `held_out`: images on which the averages of the weights are looked at, now and then and at the end; `report` is told
+    the name of the average and its losses by level. `log`: where curves are written.
     `interrupted` tells, after `run`, that someone asked to stop before the last step.
     """
 
     trainer: Trainer
     spec: NetworkSpec
     output: Path
-    save_every: Every = FIVE_MINUTES
-    preview_every: Every = FIVE_MINUTES
+    save_every: Period = FIVE_MINUTES
+    preview_every: Period = FIVE_MINUTES
     preview: Callable[[nn.Module], None] | None = None
+    held_out: Images | None = None
+    validate_every: Period = FIVE_MINUTES
+    report: Callable[[str, list[LevelLoss]], None] | None = None
+    log: EventLog | None = None
     interrupted: bool = False
 
     def run(self) -> Iterator[Progress]:
         """Train to the end; yields after every step. The file is whole at all times, and up to date after the last."""
-        saved = looked = time.monotonic()
-        with deferred() as interrupt:
+        now_and_then = [Repeated(self.save_every, self._try_save), Repeated(self.preview_every, self._try_preview)]
+        now_and_then.append(Repeated(self.validate_every, self.validate))
+        with defer_signals() as interrupt, keep_large_blocks():
             for progress in self.trainer.run():
+                if self.log:
+                    self.log.add_progress(progress, self.trainer.config.lr_at(progress.step - 1))
                 yield progress
                 if progress.step == self.trainer.config.steps:
                     break
                 if interrupt.requested:
                     self.interrupted = True
                     break
-                if self.save_every.due(progress.step, time.monotonic() - saved):
-                    self._save_on_the_way()
-                    saved = time.monotonic()
-                if self.preview and self.preview_every.due(progress.step, time.monotonic() - looked):
-                    self._look()
-                    looked = time.monotonic()
+                for each in now_and_then:
+                    each.run_if_due(progress.step)
             self.save()
         if not self.interrupted:
-            self._look()
+            self._try_preview()
+            self.validate()
+        if self.log:
+            self.log.close()
 
-    def _save_on_the_way(self) -> None:
+    def validate(self) -> None:
+        """Report and log the losses on the images held out, if there are any, of each average of the weights."""
+        if self.held_out is None:
+            return
+        for name, levels in self.trainer.validate(self.held_out).items():
+            if self.report:
+                self.report(name, levels)
+            if self.log:
+                self.log.add_validation(f"loss/{name}", levels, self.trainer.step)
+
+    def _try_save(self) -> None:
         """Write the checkpoint. If that fails, it is said, and training goes on: the next time there may be room."""
         try:
             self.save()
         except WriteError as error:
             warnings.warn(f"after {self.trainer.step} steps, {error}; training goes on, {error.hint}", stacklevel=2)
 
-    def _look(self) -> None:
+    def _try_preview(self) -> None:
         """Write the preview. If that fails, it is said, and the training goes on: nobody loses hours to a picture."""
         if self.preview:
             try:
@@ -121,11 +121,19 @@ class Session:
         return network.eval()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it."""
         trainer = self.trainer
-        config, average = trainer.network.config, trainer.ema.average
+        config = trainer.network.config
+        if trainer.second_ema is not None:
+            second = name_second(self.output)
+            checkpoint.save(second, spec=self.spec, config=config, state_dict=trainer.second_ema.average)
         training = trainer.state() if self.output.suffix == ".pt" else None
-        checkpoint.save(self.output, spec=self.spec, config=config, state_dict=average, training=training)
+        checkpoint.save(self.output, spec=self.spec, config=config, state_dict=trainer.ema.average, training=training)
+
+
+def name_second(output: Path) -> Path:
+    """Where the second average of the weights is written: `model.pt` → `model-ema2.pt`."""
+    return output.with_name(f"{output.stem}-ema2{output.suffix}")
 
 
 def start(
@@ -139,89 +147,89 @@ def start(
     guidance: float = 1.0,
     device: str = "auto",
     resume: bool = False,
-    save_every: Every = FIVE_MINUTES,
+    save_every: Period = FIVE_MINUTES,
     preview: Path | None = None,
-    preview_every: Every = FIVE_MINUTES,
+    preview_every: Period = FIVE_MINUTES,
+    masks: str | None = None,
+    validate_every: Period = FIVE_MINUTES,
+    log: Path | None = None,
 ) -> Session:
     """Check everything, read the data, build the network: a run that is ready to begin, or to go on.
 
     `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. Raises `DtoolError`.
     """
-    from dtool.schedulers import schedule
+    from dtool.schedulers import get_scheduler
 
     if guidance != 1 and config.label_dropout == 0:
         raise UsageError(
             f"--guidance {guidance:g} compares with no class, which --label-dropout 0 never shows the network",
             "use a share such as 0.1, or leave --guidance out",
         )
-    made = schedule(config.schedule)
-    where = accelerator(device, config.mixed_precision)
-    require_apart([output, preview], [data])
-    if preview:
-        require_writable(preview)
-    images = load(data, size=size, classes=classes)
-    trainer = Trainer(config, _network(images, network or {}), images, made, where)
-    spec = NetworkSpec(
-        shape=images.shape,
-        **described_schedule(made),
+    schedule = get_scheduler(config.schedule)
+    where = make_accelerator(device, config.mixed_precision)
+    second = None if config.second_ema is None else name_second(output)
+    require_distinct_files([output, second, preview], [data, masks])
+    for path in (second, preview):
+        if path:
+            require_writable(path)
+    task = _choose_task(config, masks)
+    images = (
+        load(data, size=size, classes=classes)
+        if not (task and task.needs_masks)
+        else load_masked(data, masks, size=size)
+    )
+    images, held_out = hold_out(images, config.validation, config.seed)
+    unet = _configure_network(images, task, network or {})
+    trainer = Trainer(config, unet, images, schedule, where, task)
+    spec = _describe_network(config, images, task, schedule, guidance)
+    if resume:
+        continue_from(output, trainer)
+    examples = make_example_conditions(task, images if held_out is None else held_out, config.seed) if task else None
+    look = (lambda unet: write_preview(preview, unet, spec, seed=config.seed, told=examples)) if preview else None
+    return Session(
+        trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
+        held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
+    )  # fmt: skip
+
+
+def _choose_task(config: TrainConfig, masks: str | None) -> Task | None:
+    if config.task is not None:
+        return parse_task(config.task, augment=config.augment, masks=masks is not None)
+    for option, value in (("--augment", config.augment), ("--masks", masks)):
+        if value is not None:
+            raise UsageError(
+                f"{option} {value} is of a --task, and there is none", f"add --task, or leave {option} out"
+            )
+    return None
+
+
+def _describe_network(
+    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, guidance: float
+) -> NetworkSpec:
+    """What the file will say of the network."""
+    drawn = replace(images, pixels=images.pixels[:, -1:]) if task and task.needs_masks else images
+    return NetworkSpec(
+        shape=drawn.shape,
+        **describe_schedule(schedule),
         prediction=config.prediction,
+        conditions=describe_conditions(task, images.shape) if task else (),
         classes=len(images.class_names),
         class_names=images.class_names,
         null_class=config.label_dropout > 0,
         guidance=guidance,
         clip=True,
-        statistics=images.statistics(),
+        statistics=drawn.statistics(),
     )
-    if resume:
-        continue_from(output, trainer)
-    look = (lambda unet: write_preview(preview, unet, spec, seed=config.seed)) if preview else None
-    return Session(trainer, spec, output, save_every, preview_every, look)
 
 
-def _network(images: Images, wishes: dict[str, Any]) -> UNetConfig:
-    default = UNetConfig.for_shape(images.shape, classes=len(images.class_names))
+def _configure_network(images: Images, task: Task | None, wishes: dict[str, Any]) -> UNetConfig:
+    shape = task.choose_shape(images.shape) if task else images.shape
+    default = UNetConfig.for_shape(shape, classes=len(images.class_names))
+    if task:
+        wishes = {**wishes, "pictures": task.list_pictures(images.shape), "numbers": tuple(task.list_numbers())}
     if "multipliers" in wishes and "attention" not in wishes:
         wishes = {**wishes, "attention": (len(wishes["multipliers"]) - 1,)}
     try:
         return UNetConfig.model_validate({**default.model_dump(), **wishes})
     except ValidationError as error:
         raise option_error(error) from error
-
-
-def continue_from(path: Path, trainer: Trainer) -> None:
-    """Continue the run whose checkpoint `path` is; raises `DtoolError` if this is not the same run."""
-    found = checkpoint.read(path)
-    if found.training is None:
-        raise DtoolError(f"{path}: holds no state of training", "only a .pt that `dtool train` wrote can be continued")
-    try:
-        _continue(path, trainer, found, found.training)
-    except DtoolError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise DtoolError(
-            f"{path}: its state of training cannot be used ({type(error).__name__})",
-            "begin a new run, with --force or another -o",
-        ) from error
-
-
-def _continue(path: Path, trainer: Trainer, found: checkpoint.Checkpoint, state: dict[str, Any]) -> None:
-    _require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
-    network = trainer.network.config.model_dump(mode="json")
-    _require_same(found.config, network, path)
-    if found.spec.class_names != trainer.images.class_names:
-        raise UsageError(f"{path}: was trained on other classes than these", "give the DATA that it was begun with")
-    if state["data"] != trainer.images.fingerprint():
-        raise UsageError(f"{path}: was trained on other images than these", "give the DATA that it was begun with")
-    if state["step"] >= trainer.config.steps:
-        raise UsageError(f"{path}: has all its {state['step']} steps", "ask for more with --steps")
-    trainer.load(state, found.state_dict)
-
-
-def _require_same(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    for name in before:
-        if name != "steps" and before[name] != now[name]:
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                f"{path}: was trained with {option} {before[name]}, not {now[name]}",
-                "resume with the options that it was begun with (only --steps may change)",
-            )

@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 import pytest
 import torch
-from pairing import Noise, Run, output, time_at
 
 from dtool.plan import Point
+from tests.parity.pairing import Noise, Run, output, time_at
 
 
 class _Wide:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
-from pairing import Noise, Run, output, time_at
 
 from dtool.plan import Point
+from tests.parity.pairing import Noise, Run, output, time_at
 
 HIGH, LOW = 14.0, 0.03
 

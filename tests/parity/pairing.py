@@ -11,10 +11,10 @@ import torch
 
 import dtool
 from dtool.plan import Point
-from dtool.plugins.registry import registry
-from dtool.samplers import sampler
+from dtool.plugins.registry import get_registry
+from dtool.samplers import get_sampler
 
-TRAINED = dtool.schedule("linear")
+TRAINED = dtool.get_scheduler("linear")
 SHAPE, BATCH = (2, 3, 3), 3
 BARS = {torch.float64: 1e-9, torch.float32: 1e-5}
 # Two or three steps of a method that extrapolates make of float32's rounding more than 1e-5, in either library.
@@ -103,6 +103,6 @@ def agree(recipe: str, run: Run, *, calls: int = 0, drawn: Callable[[int], int] 
 def known(recipe: str) -> None:
     """Skip a sampler that is not registered."""
     name = recipe.partition(":")[0]
-    if not registry().samplers.knows(name):
+    if not get_registry().samplers.knows(name):
         pytest.skip(f"there is no sampler {name}")
-    sampler(recipe)  # its options too
+    get_sampler(recipe)  # its options too

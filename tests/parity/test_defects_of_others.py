@@ -9,13 +9,13 @@ from math import exp, log
 import numpy as np
 import pytest
 import torch
-from diffusers_side import INVERSE, grid, precision, run
-from k_diffusion_side import karras, sampling
-from pairing import Noise, agree, difference, known, ours
 
 import dtool
 from dtool.plan import run_eager
-from dtool.samplers import sampler
+from dtool.samplers import get_sampler
+from tests.parity.diffusers_side import INVERSE, grid, precision, run
+from tests.parity.k_diffusion_side import karras, sampling
+from tests.parity.pairing import Noise, agree, difference, known, ours
 
 DDIM = "ddim:DDIMScheduler"
 MULTI = "dpmsolver_multistep:DPMSolverMultistepScheduler"
@@ -38,7 +38,7 @@ def exact_step(now, to, eta):
 
 def our_misses(recipe, points, eta):
     """How far each step with a whole history is from the integral of x0 = λ², without noise."""
-    rule = sampler(recipe)
+    rule = get_sampler(recipe)
     xs = [run_eager(rule, points[: k + 1], lambda x, p: (x - p.alpha * p.lam**2) / p.sigma, 0.0) for k in
           range(2, len(points))]  # fmt: skip
     return misses(points[2:], xs, eta)
@@ -109,7 +109,7 @@ def test_diffusers_trailing_makes_a_step_too_many():
         times = scheduler_of(DDIM, n, timestep_spacing="trailing").timesteps
         assert len(times) == n + 1
         assert times[-1] == -1
-        assert len(dtool.spacing("trailing")(dtool.schedule("linear"), n)) == n
+        assert len(dtool.get_spacing("trailing")(dtool.get_scheduler("linear"), n)) == n
 
 
 def test_diffusers_unipc_bh1_to_zero_is_nan():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import diffusers_side
 import pytest
 import torch
-from diffusers_side import run
-from pairing import BARS, SIZE_NAMES, SIZES, agree, difference, known, ours
+
+from tests.parity import diffusers_side
+from tests.parity.diffusers_side import run
+from tests.parity.pairing import BARS, SIZE_NAMES, SIZES, agree, difference, known, ours
 
 # Its grids leave the trained levels here and there, and its own advice is not for us.
 pytestmark = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from k_diffusion_side import churned, fast, karras, run, single
-from pairing import SIZE_NAMES, SIZES, agree
+
+from tests.parity.k_diffusion_side import churned, fast, karras, run, single
+from tests.parity.pairing import SIZE_NAMES, SIZES, agree
 
 # ours, theirs, their options
 CASES = [

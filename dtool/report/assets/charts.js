@@ -29,7 +29,7 @@ async function drawChart(element) {
   drawn.get(element)?.finalize();
   drawn.delete(element);
   if (!spec) {
-    element.replaceChildren(make("p", { className: "none", textContent: "No figures against this." }));
+    element.replaceChildren(make("p", { className: "none", textContent: "No figures for this cost." }));
     return;
   }
   const result = await vegaEmbed(element, structuredClone(spec), options);

@@ -123,7 +123,7 @@ function drawHead(head, row, shown) {
   find(".key", head).textContent = marks || (place > 0 && place < 10 ? String(place) : "");
   find(".at", head).textContent = placeOf(row);
   const chosen = marks ? `, is ${marks}` : "";
-  find("button", head).setAttribute("aria-label", `${data.labels[row]}${chosen}; put it in ${state.slot.toUpperCase()}`);
+  find("button", head).setAttribute("aria-label", `${data.labels[row]}${chosen}; choose it as ${state.slot.toUpperCase()}`);
 }
 
 /** Draw |row - A| for all rows but A, all in the same scale; the limit of that scale. */

@@ -1,4 +1,4 @@
-// Pictures: one sprite a recipe and kind, a row an image, a column a frame; drawn tile by tile on canvases.
+// Pictures: one sprite per recipe and kind, a row per image, a column per frame; drawn tile by tile on canvases.
 const sources = []; // of each row: {x, x0} of its run, or {final} of its images alone; the others null
 
 /** Load every sprite; resolves when all can be drawn. */

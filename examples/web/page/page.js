@@ -1,6 +1,8 @@
 // The controls, the pictures, and what is said about them. The sampler itself runs in worker.js.
 
+import { fetchBeside } from "./beside.js";
 import { PageError } from "./error.js";
+import { classButtons, whole } from "./fields.js";
 import { paint, picture, size } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,30 +15,22 @@ let worker;
 let spec;
 let plans; // plans.json
 let samplers; // those in it
+let words; // the fields for them, if the file holds a text encoder
 let run = 0;
 let job; // what is being drawn, or was drawn last
-
-/** Whole number of a text field, or null, and then the field says why. */
-function whole(field, least, most) {
-  const written = field.value.trim();
-  const value = /^\d{1,20}$/.test(written) ? BigInt(written) : null;
-  const right = value !== null && value >= least && value <= most;
-  field.setAttribute("aria-invalid", String(!right));
-  $(`${field.id}-error`).textContent = right ? "" : `A whole number, ${least} to ${most}.`;
-  return right ? value : null;
-}
 
 /** The controls as a job; null if a field is wrong. */
 function wish() {
   const seed = whole($("seed"), 0n, LARGEST_SEED);
   const count = whole($("count"), 1n, BigInt(MOST_IMAGES));
-  if (seed === null || count === null) return null;
+  const told = words ? words.wish() : {};
+  if (seed === null || count === null || told === null) return null;
   const sampler = samplers[$("sampler").selectedIndex];
   const ids = Array.from({ length: Number(count) }, (_, id) => id);
   const chosen = document.querySelector("input[name=class]:checked")?.value;
   const labels = spec.classes ? ids.map((id) => (chosen === ALL ? id % spec.classes : Number(chosen))) : null;
   const plan = sampler.plans[$("steps").value];
-  return { seed: String(seed), ids, labels, chosen, sampler, plan, images: [], times: [] };
+  return { ...told, seed: String(seed), ids, labels, chosen, sampler, plan, images: [], times: [] };
 }
 
 function draw() {
@@ -52,14 +46,20 @@ function draw() {
   pictures.forEach((old) => old.classList.add("old"));
   for (let place = pictures.length; place < job.ids.length; place++) $("images").append(picture(spec.shape));
   busy(true);
-  const { seed, ids, labels, plan } = job;
-  worker.postMessage({ type: "draw", run, seed, ids, labels, plan });
+  const { seed, ids, labels, plan, rows, guidance } = job;
+  worker.postMessage({ type: "draw", run, seed, ids, labels, plan, rows, guidance });
 }
 
 function stop() {
   worker.postMessage({ type: "stop", run: ++run });
   say(`Stopped: ${job.times.length} of ${counted(job.ids.length)} drawn.`);
   busy(false);
+}
+
+/** There are no words yet. */
+function invite() {
+  say("Ready. Say what to draw, and press Enter.");
+  $("prompt").focus();
 }
 
 function busy(yes) {
@@ -77,8 +77,8 @@ function say(words) {
 }
 
 /** The address says what is drawn, so that it can be kept or sent. */
-function remember({ seed, ids, chosen, sampler, plan }) {
-  const now = { seed, count: ids.length, sampler: sampler.recipe, steps: plan.steps };
+function remember({ prompt, negative, guidance, seed, ids, chosen, sampler, plan }) {
+  const now = { ...(words && { prompt, negative, guidance }), seed, count: ids.length, sampler: sampler.recipe, steps: plan.steps };
   if (chosen !== undefined) now.class = chosen;
   if (asked.has("test")) now.test = asked.get("test");
   history.replaceState(null, "", `?${new URLSearchParams(now)}`);
@@ -92,15 +92,18 @@ const heard = {
       throw new PageError("plans.json was not made for this app.onnx", "Build the page again.");
     }
     spec = plans.network;
-    classButtons();
+    const classes = Array.from({ length: spec.classes }, (_, k) => [String(k), spec.class_names[k] ?? String(k)]);
+    if (spec.classes) classButtons(ALL, classes, asked.get("class"));
     for (const id of ["draw", "random"]) $(id).disabled = false;
-    draw();
+    if (!words || asked.has("prompt")) draw();
+    else invite();
   },
 
   image({ run: of, place, values, milliseconds }) {
     if (of !== run) return;
     const label = job.labels && (spec.class_names[job.labels[place]] ?? String(job.labels[place]));
-    const name = `image ${job.ids[place]}${label === null ? "" : `, class ${label}`}`;
+    const kind = label === null ? "" : `, class ${label}`;
+    const name = `image ${job.ids[place]}${kind}${job.prompt ? `: ${job.prompt}` : ""}`;
     paint($("images").children[place], values, spec, name, label ?? `${job.ids[place]}`);
     job.images.push(values);
     job.times.push(milliseconds);
@@ -112,7 +115,7 @@ const heard = {
     const total = job.times.reduce((sum, time) => sum + time, 0);
     const { length } = job.times;
     const calls = `${job.plan.times.length} network calls each`;
-    say(`${counted(length)} in ${(total / 1000).toFixed(1)} s: ${Math.round(total / length)} ms an image, ${calls}.`);
+    say(`${counted(length)} in ${(total / 1000).toFixed(1)} s: ${Math.round(total / length)} ms per image, ${calls}.`);
     busy(false);
     if (asked.has("test")) writeNumbers();
   },
@@ -124,12 +127,13 @@ const heard = {
 
 /** For tests (?test=1): the numbers of what was drawn, as JSON in the page. */
 function writeNumbers() {
-  const { seed, ids, labels, sampler, plan } = job;
+  const { seed, ids, labels, sampler, plan, prompt, negative, guidance, rows } = job;
   const script = document.createElement("script");
   script.type = "application/json";
   script.id = "numbers";
   const images = job.images.map((values) => Array.from(values));
-  script.textContent = JSON.stringify({ seed, ids, labels, recipe: sampler.recipe, steps: plan.steps, images });
+  const told = { prompt, negative, guidance, rows };
+  script.textContent = JSON.stringify({ seed, ids, labels, recipe: sampler.recipe, steps: plan.steps, ...told, images });
   document.body.append(script);
 }
 
@@ -143,19 +147,6 @@ function fail(error) {
   $("progress").classList.add("idle");
   say("");
   if (!known) console.error(error);
-}
-
-function classButtons() {
-  if (!spec.classes) return;
-  $("classes").hidden = false;
-  const names = Array.from({ length: spec.classes }, (_, k) => [String(k), spec.class_names[k] ?? String(k)]);
-  for (const [value, name] of [[ALL, "all"], ...names]) {
-    const label = document.createElement("label");
-    const input = Object.assign(document.createElement("input"), { type: "radio", name: "class", value });
-    input.checked = value === (names.some(([k]) => k === asked.get("class")) ? asked.get("class") : ALL);
-    label.append(input, Object.assign(document.createElement("span"), { textContent: name }));
-    $("class-buttons").append(label);
-  }
 }
 
 function stepSlider(steps) {
@@ -174,15 +165,14 @@ function showSteps() {
 }
 
 async function start() {
-  const answer = await fetch("./plans.json", { cache: "no-cache" });
-  if (!answer.ok) throw new PageError("plans.json is not beside this page", "Build it: python build.py");
-  plans = await answer.json();
+  plans = JSON.parse(new TextDecoder().decode(await fetchBeside("plans.json")));
   samplers = plans.samplers;
+  if (plans.tokenizers) words = await (await import("./words.js")).openWords(plans, asked);
   $("sampler").replaceChildren(...samplers.map(({ recipe, title }) => new Option(title, recipe)));
   const sampler = samplers.findIndex(({ recipe }) => recipe === asked.get("sampler"));
   $("sampler").selectedIndex = Math.max(0, sampler);
   $("seed").value = asked.get("seed") ?? "0";
-  $("count").value = asked.get("count") ?? $("count").value;
+  $("count").value = asked.get("count") ?? (words ? "4" : "10");
   let shown = Number(asked.get("steps")) || plans.steps;
   stepSlider(shown);
 
@@ -190,7 +180,10 @@ async function start() {
     event.preventDefault();
     draw();
   });
-  $("controls").addEventListener("change", draw);
+  $("controls").addEventListener("change", ({ target }) => {
+    if (target instanceof HTMLTextAreaElement) return; // words are drawn when they are done: Enter, or the button
+    draw();
+  });
   $("sampler").addEventListener("change", () => stepSlider(shown));
   $("steps").addEventListener("input", () => {
     shown = stepsNow();

@@ -20,8 +20,7 @@ export function picture(shape) {
   const element = document.createElement("li");
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const scale = Math.max(1, Math.round(WIDTH / width));
-  canvas.style.width = `${width * scale}px`;
-  canvas.style.height = `${height * scale}px`;
+  canvas.style.width = `${width * scale}px`; // its height follows, on a narrow screen too
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "not drawn yet");
   const caption = Object.assign(document.createElement("span"), { textContent: "\u00a0" });

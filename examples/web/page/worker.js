@@ -1,18 +1,19 @@
 // Runs the sampler, away from the page, so that the page stays awake. Messages: see `onmessage` and `post`.
 
 import * as ort from "./ort/ort.wasm.min.mjs";
+import { fetchBeside, sha256 } from "./beside.js";
 import { PageError } from "./error.js";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 ort.env.logLevel = "error";
 
-const INPUTS = ["ids", "seed", "table", "times", "init"]; // and label, if there are classes
+const INPUTS = ["ids", "seed", "table", "times", "init"]; // label, if there are classes, and what there is for words
 
 let session;
 let wanted = 0; // the run that the page waits for; others stop at their next image
 let queue = start();
 
-/** {type: "draw", run, seed, ids, labels, plan} or {type: "stop", run}: `run` is the page's number for it. */
+/** {type: "draw", run, seed, ids, labels, plan, rows, guidance} or {type: "stop", run}: `run` is the page's number for it. */
 onmessage = ({ data }) => {
   wanted = data.run;
   if (data.type === "draw") queue = queue.then(() => draw(data).catch(failed));
@@ -30,9 +31,7 @@ function failed(error) {
 /** Loads the file, and tells the page of it: {type: "ready", columns, digest}. */
 async function start() {
   try {
-    const answer = await fetch("./app.onnx", { cache: "no-cache" });
-    if (!answer.ok) throw new PageError("app.onnx is not beside this page", "Build it: python build.py");
-    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const bytes = await fetchBeside("app.onnx");
     const digest = await sha256(bytes);
     const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // 2 tells of optimisations not made
     session = await ort.InferenceSession.create(bytes, options).catch(unreadable);
@@ -48,19 +47,13 @@ async function start() {
   }
 }
 
-/** A file's SHA-256 in hexadecimal; null where a browser does not offer it: only to pages of https or localhost. */
-async function sha256(bytes) {
-  const hash = await crypto.subtle?.digest("SHA-256", bytes);
-  return hash ? Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("") : null;
-}
-
 function unreadable(error) {
   if (!/protobuf|ModelProto/i.test(error?.message)) throw error;
   throw new PageError("app.onnx is not an ONNX file, or not a whole one", "Build the page again.");
 }
 
 /** {type: "image", run, place, values, milliseconds} for each image, then {type: "done", run}. */
-async function draw({ run, seed, ids, labels, plan }) {
+async function draw({ run, seed, ids, labels, plan, rows: told, guidance }) {
   if (!session) return;
   const rows = plan.times.length;
   const feeds = {
@@ -69,6 +62,10 @@ async function draw({ run, seed, ids, labels, plan }) {
     times: new ort.Tensor("float32", Float32Array.from(plan.times), [rows]),
     init: new ort.Tensor("float32", Float32Array.of(plan.init), []),
   };
+  for (const [name, row] of Object.entries(told ?? {})) {
+    feeds[name] = new ort.Tensor("int64", BigInt64Array.from(row, BigInt), [1, row.length]); // one for all images
+  }
+  if (guidance !== undefined) feeds.guidance = new ort.Tensor("float32", Float32Array.of(guidance), []);
   for (const [place, id] of ids.entries()) {
     await new Promise((next) => setTimeout(next)); // let a newer wish be heard
     if (run !== wanted) return;

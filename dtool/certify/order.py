@@ -1,0 +1,145 @@
+"""Certificate 2, order: how fast a deterministic rule converges to the exact solution of the probability-flow ODE."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+
+from dtool.certify.grids import by_lam
+from dtool.certify.laws import THREE_GAUSSIANS, Mixture1D, run_optimal_network
+from dtool.certify.result import largest
+from dtool.certify.slopes import Slope, converged_slope, fit_slope
+from dtool.plan import Node, Plan, Point
+from dtool.plan import compile as compile_plan
+from dtool.plan.stages import get_max_stages, make_endless_error, parse_stage
+from dtool.samplers.rule import Rule
+from dtool.util.arrays import Array
+
+_LOCAL_POSITIONS = (0.2, 0.4, 0.6, 0.8)  # where on the grid the local error is measured
+
+
+def local_slope(rule: Rule, shape: str = "uniform", law: Mixture1D = THREE_GAUSSIANS) -> Slope:
+    """The order of the error of one interval, begun from the exact x with exact history: `order` + 1 if it is right."""
+    lead = _needed_history(rule)
+
+    def error(n: int) -> float:
+        points = by_lam(n, shape, lead)
+        return largest(_local_error(rule, points, lead + int(u * n), lead, law) for u in _LOCAL_POSITIONS)
+
+    return converged_slope(error)
+
+
+def global_slope(rule: Rule, shape: str = "uniform", law: Mixture1D = THREE_GAUSSIANS) -> Slope:
+    """The order of the error at the end, when the history before the first interval is exact: it should be `order`."""
+    lead = _needed_history(rule)
+
+    def error(n: int) -> float:
+        points = by_lam(n, shape, lead)
+        x = _make_start(law, points[lead])
+        node = exact_node(rule, points, lead, lead, x, law)
+        end = law.transport(x, points[lead], points[-1])
+        for now, to in zip(points[lead:], points[lead + 1 :], strict=False):
+            if node.point is not now:
+                node, before = _call_network(now, x, law, rule), node
+                node.before = before
+            x = run_interval(rule, node, to, law)
+        return float(np.abs(x - end).max())
+
+    return fit_slope(error)
+
+
+def shipped_error(rule: Rule, n: int, shape: str = "uniform", law: Mixture1D = THREE_GAUSSIANS) -> float:
+    """The compiled plan's error at the end after `n` steps, its own start-up included."""
+    points = by_lam(n, shape)
+    plan = compile_plan(rule, points, prediction="x0")
+    x = _make_start(law, points[0])
+    return float(np.abs(run_optimal_network(plan, law, x) - law.transport(x, points[0], points[-1])).max())
+
+
+@cache
+def shipped_slope(rule: Rule, shape: str = "uniform", law: Mixture1D = THREE_GAUSSIANS) -> Slope:
+    """The order of `shipped_error`."""
+    return fit_slope(lambda n: shipped_error(rule, n, shape, law))
+
+
+def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array, law: Mixture1D) -> Node:
+    """The node at points[i], where x is `x`, with `depth` nodes behind it on the ODE's exact path through `x`.
+
+    The rule has been called on every interval between them, with every stage on the exact path too, so that whatever
+    it keeps on a node is there.
+    """
+    before: Node | None = None
+    for j in range(i - depth, i):
+        node = _call_network(points[j], law.transport(x, points[i], points[j]), law, rule)
+        node.before, before = before, node
+        _finish(
+            rule,
+            rule(node, points[j + 1], 0.0),
+            lambda _, at: _call_network(at, law.transport(x, points[i], at), law, rule),
+        )
+    last = _call_network(points[i], x, law, rule)
+    last.before = before
+    return last
+
+
+def run_interval(rule: Rule, now: Node, to: Point, law: Mixture1D) -> Array:
+    """x at `to`, the optimal network being called wherever the rule asks."""
+    return np.asarray(_finish(rule, rule(now, to, 0.0), lambda guess, at: _call_network(at, guess, law, rule)))
+
+
+def has_kept_values(rule: Rule) -> bool:
+    """Whether the rule leaves values on its nodes, as one must that corrects x one call later."""
+    points = by_lam(8, lead=2)
+    node = exact_node(rule, points, 2, 2, _make_start(THREE_GAUSSIANS, points[2]), THREE_GAUSSIANS)
+    run_interval(rule, node, points[3], THREE_GAUSSIANS)
+    return bool(node.kept)
+
+
+def is_multistep(rule: Rule) -> bool:
+    """Whether an interval's outcome depends on earlier ones, so that there is a start-up at all."""
+    plan = compile_plan(rule, by_lam(8), prediction="x0")
+    first = plan.step_starts[np.searchsorted(plan.step_starts, np.arange(plan.rows), side="right") - 1]
+    row, back = np.nonzero(plan.b)
+    return bool((row - back < first[row]).any())
+
+
+def _local_error(rule: Rule, points: Sequence[Point], i: int, depth: int, law: Mixture1D) -> float:
+    x = law.transport(_make_start(law, points[depth]), points[depth], points[i])
+    end = law.transport(x, points[i], points[i + 1])
+    return float(np.abs(run_interval(rule, exact_node(rule, points, i, depth, x, law), points[i + 1], law) - end).max())
+
+
+def _finish(rule: Rule, steps: Any, call: Callable[[Any, Point], Node]) -> Any:
+    """What a rule returns; while it is a generator, its requests for network calls are answered by `call`."""
+    if not inspect.isgenerator(steps):
+        return steps
+    requests = cast("Generator[tuple[Any, Point], Node | None, Any]", steps)
+    node: Node | None = None
+    try:
+        for _ in range(get_max_stages(rule)):
+            node = call(*parse_stage(requests.send(node)))
+    except StopIteration as stop:
+        return stop.value
+    raise make_endless_error(rule)
+
+
+def _call_network(at: Point, x: Array, law: Mixture1D, rule: Rule) -> Node:
+    """The node that the optimal network makes of x at a level, in the rule's basis."""
+    if rule.basis == "x0":
+        return Node(at, x, x0=law.x0(x, at), z=0.0)
+    return Node(at, x, eps=law.eps(x, at), z=0.0)
+
+
+def _make_start(law: Mixture1D, at: Point) -> Array:
+    """Seven places of the law at the level `at`."""
+    return np.linspace(-1.8, 1.8, 7) * law.std(at)
+
+
+def _needed_history(rule: Rule) -> int:
+    """How many intervals of exact history the rule may want to look at."""
+    plan: Plan = compile_plan(rule, by_lam(12), prediction="x0")
+    return plan.history + 2

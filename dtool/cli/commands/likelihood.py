@@ -1,0 +1,157 @@
+"""`dtool likelihood`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
+from dtool.cli.flags.drawing import Classes
+from dtool.cli.flags.groups import with_flags
+from dtool.cli.flags.likelihood_images import ImageSelection
+from dtool.cli.flags.likelihood_methods import BOUND, ODE, BoundFlags, OdeFlags, require_one_method
+from dtool.cli.flags.loading import MODEL_HELP, OPENING, Opening
+from dtool.cli.show.likelihood import format_figure, show
+from dtool.cli.show.output import AsJson, Quiet, format_number, remark, say, say_json
+from dtool.cli.show.progress import show_progress
+from dtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from dtool.likelihood import Bound
+
+EXAMPLES = (
+    "dtool likelihood --data mnist/ -o terms.png",
+    "dtool likelihood model.pt --data images/ -n 256 --steps all --variance beta --json",
+    "dtool likelihood model.pt --data digits --ode",
+)
+
+
+@with_flags(CONDITIONS, BOUND, ODE, OPENING)
+def likelihood(
+    model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="the images: a folder, IDX files, an .npz, or digits", show_default=False),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="how many of them, drawn at random")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="of the noise, and of which images are drawn")] = 0,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="how many values a pixel can have; none: a density [default: 256, of digits 17]", show_default=False
+        ),
+    ] = None,
+    classes: Classes = None,
+    *,
+    conditions: ConditionWords,
+    chain: BoundFlags,
+    flow: OdeFlags,
+    opening: Opening,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """How probable a network finds images, in bits per dimension.
+
+    By default the variational bound, term by term: what is left of the image in the noise (L_T), what each step tells
+    of it, and what it takes to say the image itself (L_0). With --ode the probability-flow ODE. Lower is better.
+    """
+    from dtool.util.files import find_option_files, require_distinct_files, require_picture
+
+    require_one_method(chain, flow, opening.batch_size)
+    if data is None:
+        raise UsageError("there are no images", "name them: --data PATH, or --data digits")
+    steps = chain.parse_steps()
+    if chain.output is not None:
+        option_files = find_option_files(chain.scheduler, chain.spacing, opening.description.schedule)
+        require_distinct_files([chain.output], [model, data, chain.stats, *option_files])
+        require_picture(chain.output)
+    if conditions.negative is not None or conditions.without:
+        raise UsageError("a likelihood is not guided: nothing is compared", "leave --negative and --without out")
+    net = opening.open(model)
+    if net.codec is not None:
+        raise UsageError("this network samples latents, and their likelihood is not that of pictures",
+                         "use a network that samples pictures")  # fmt: skip
+    told = conditions.read_options(net, None)
+    selection = ImageSelection(net, data, n, seed, levels, classes)
+    if flow.ode:
+        options: dict[str, Any] = {"trace": flow.trace, "probes": flow.probes or 1, "tolerance": flow.tolerance or 1e-5}
+        options |= told
+        _compute_density(selection, options, as_json, quiet)
+        return
+    options = {
+        "plan": steps, "scheduler": chain.scheduler, "spacing": chain.spacing, "clip": chain.clip,
+        "batch_size": opening.batch_size, **told,
+    }  # fmt: skip
+    _print(_compute_bound(selection, options, chain.variance, chain.stats, quiet), selection, chain.output, as_json)
+
+
+def _print(bound: Bound, selection: ImageSelection, output: Path | None, as_json: bool) -> None:
+    """The bound, and its picture if one was asked for."""
+    from dtool.util.files import OutputWriter
+
+    writer = OutputWriter()
+    if output is not None:
+        from dtool.cli.show.likelihood_picture import draw_picture
+        from dtool.cli.show.pictures import make_saver
+
+        about = {"command": "likelihood", "bits": bound.total, "n": bound.n, "seed": bound.seed}
+        writer.add("picture", output, make_saver(lambda: draw_picture(bound, selection.net.spec.data_range), **about))
+    picture = writer.paths.get("picture")
+    if as_json:
+        say_json(bound.to_dict() | selection.summary | {"picture": None if picture is None else str(picture)})
+    else:
+        show(bound)
+        if picture is not None:
+            say(picture)
+    writer.finish()
+
+
+def _compute_bound(
+    selection: ImageSelection, options: dict[str, Any], variance: Any, stats: Path | None, quiet: bool
+) -> Bound:
+    """The bound; the analytic variance is measured on images that are not among those it is for, if there are any."""
+    from dtool.likelihood import bound
+    from dtool.likelihood.variational_bound import measure_chain_variance
+
+    statistics: Any = stats
+    if variance is None:
+        variance = "learned" if selection.net.spec.learned_variance else "analytic"
+    if variance == "analytic" and stats is None and len(selection.others):
+        ids = selection.others
+        with show_progress(f"the variance, on {len(ids)} other images", quiet) as show:
+            statistics = measure_chain_variance(
+                selection.net, selection.images(ids), labels=selection.labels(ids), ids=ids.tolist(),
+                seed=selection.seed, progress=show, **options,
+            )  # fmt: skip
+    elif variance == "analytic" and stats is None:
+        remark("there are no other images: the variance is measured on these, and fits them a little too well", quiet)
+    with show_progress(f"{len(selection.ids)} images", quiet) as show:
+        return bound(
+            selection.net, selection.images(selection.ids), variance=variance, statistics=statistics,
+            levels=selection.levels, labels=selection.labels(selection.ids), ids=selection.ids.tolist(),
+            seed=selection.seed, progress=show, **options,
+        )  # fmt: skip
+
+
+def _compute_density(selection: ImageSelection, options: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    """Solve the ODE, and say what came of it."""
+    from dtool.likelihood import ode
+
+    with show_progress(f"{len(selection.ids)} images", quiet) as show:
+        density = ode(
+            selection.net, selection.images(selection.ids), labels=selection.labels(selection.ids),
+            levels=selection.levels, ids=selection.ids.tolist(), seed=selection.seed, progress=show, **options,
+        )  # fmt: skip
+    if as_json:
+        say_json(density.to_dict() | selection.summary)
+        return
+    how = "exact trace" if density.trace == "exact" else f"Hutchinson's trace, probes: {density.probes}"
+    say(f"{format_figure(density)}  probability-flow ODE, n = {density.n}, seed {density.seed}")
+    remark(
+        f"{how}, {density.jacobian}; {density.calls:.0f} evaluations per image; the solution is off by less than "
+        f"{format_number(density.error, 2)} bits/dim ({density.checked} images, "
+        f"against a coarser one); {density.seconds:.1f} s",
+        quiet,
+    )

@@ -1,0 +1,1 @@
+"""Groups of options that several commands have, and how their values are read."""

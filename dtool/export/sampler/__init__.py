@@ -1,0 +1,1 @@
+"""A sampler as an ONNX file: network, plan, loop and noise in one graph."""

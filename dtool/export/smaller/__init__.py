@@ -1,0 +1,1 @@
+"""Smaller networks: half precision, eight bits, and what is lost by them."""

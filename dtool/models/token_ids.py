@@ -1,0 +1,92 @@
+"""Prompts as token numbers, for a sampler's file that has the text encoder inside."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.errors import DtoolError, format_value
+from dtool.models.text import TextEncoder
+from dtool.util import bounded_reading
+
+MAX_BYTES = 1 << 26
+
+
+class PromptWarning(UserWarning):
+    """A prompt is longer than the text encoder reads: its end is cut off."""
+
+
+class TokenIds(TextEncoder):
+    """The conditions called `names`, a row of token numbers each, by tokenizers of the library tokenizers."""
+
+    def __init__(self, tokenizers: Mapping[str, Any]) -> None:
+        self.names, self._tokenizers = tuple(tokenizers), tokenizers
+
+    def encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The token numbers, `(len(texts), length)` int64 each. Warns of a prompt whose end is cut off."""
+        rows = {name: [encode_row(tokenizer, text) for text in texts] for name, tokenizer in self._tokenizers.items()}
+        return {name: np.array(each, dtype=np.int64) for name, each in rows.items()}
+
+
+def open_token_ids(files: Mapping[str, str], beside: Path) -> TokenIds | None:
+    """The tokenizers in files beside a sampler's file, by the input that each is for; None without the library.
+
+    Raises DtoolError for a file that is not there, or damaged.
+    """
+    if importlib.util.find_spec("tokenizers") is None:
+        return None
+    from tokenizers import Tokenizer
+
+    opened = {}
+    for name, file in files.items():
+        path = beside.parent / file
+        if Path(file).name != file or "\\" in file or path.is_symlink() or not path.is_file():
+            raise DtoolError(f"{beside} needs its tokenizer, {path}", "copy it there, too; it was exported beside it")
+        try:
+            opened[name] = Tokenizer.from_str(bounded_reading.read_text(path, MAX_BYTES))
+        except Exception as error:  # the library raises nothing more exact
+            raise DtoolError(f"{path} is damaged ({str(error)[:120]})", "export the sampler again") from error
+    return TokenIds(opened)
+
+
+def encode_row(tokenizer: Any, text: str) -> list[int]:
+    """The token numbers of a prompt, by a `tokenizers.Tokenizer` that cuts off rows. Warns of what is cut off."""
+    row = tokenizer.encode(text)
+    if row.overflowing:
+        parts = (
+            [n for n, is_own in zip(part.ids, part.attention_mask, strict=True) if is_own] for part in row.overflowing
+        )
+        lost = " ".join(map(tokenizer.decode, parts)).replace("</w>", " ").strip()
+        cause = f"the prompt {format_value(text)} is longer than the {len(row.ids)} tokens that are read"
+        warnings.warn(PromptWarning(f"{cause}: {format_value(lost)} is cut off"), stacklevel=4)
+    ids: list[int] = row.ids
+    return ids
+
+
+def encode_empty(document: str, length: int) -> tuple[int, ...]:
+    """The empty prompt's row; document: a tokenizer as JSON of the library tokenizers.
+
+    Raises DtoolError for a tokenizer that does not make rows of this length.
+    """
+    require_library()
+    from tokenizers import Tokenizer
+
+    row = tuple(Tokenizer.from_str(document).encode("").ids)
+    if len(row) != length:
+        raise DtoolError(
+            f"the tokenizer makes {len(row)} numbers of the empty prompt, and the text encoder reads {length}",
+            "let it fill up rows to that length: Tokenizer.enable_padding(length=…)",
+        )
+    return row
+
+
+def require_library() -> None:
+    """Raise DtoolError if the library is not installed."""
+    if importlib.util.find_spec("tokenizers") is None:
+        raise DtoolError("tokenizers is needed to read prompts", "pip install 'dtool-diffusion[diffusers]'")

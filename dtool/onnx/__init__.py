@@ -1,0 +1,1 @@
+"""ONNX files as guests: reading and refusing them, limits, sessions of ONNX Runtime. Needs no onnx package."""

@@ -1,0 +1,43 @@
+"""An ONNX file that was looked through and may be run, with the weights that lie beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dtool.onnx.external_data import ExternalWeights, locate_weights
+from dtool.onnx.inspection import inspect, refuse_unsafe
+from dtool.onnx.large_weights import read_skeleton
+from dtool.onnx.sampler_inputs import require_described
+from dtool.onnx.walk import OnnxFile
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """An ONNX file that may be run: its message, the graph in it, and its path for errors.
+
+    weights: those that are not in the message: large ones, and those in other files of its folder. They are
+    checked where they are read.
+    """
+
+    data: bytes
+    graph: OnnxFile
+    source: str
+    weights: ExternalWeights | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the model with all its weights."""
+        return len(self.data) + (self.weights.size if self.weights else 0)
+
+
+def read_checked_file(path: Path) -> CheckedFile:
+    """Read a file, but for its large weights.
+
+    Raises DtoolError if that cannot be done, or it must not be run (see `refuse_unsafe`).
+    """
+    skeleton = read_skeleton(path)
+    graph = inspect(skeleton.data, str(path))
+    refuse_unsafe(graph, str(path), external=True)
+    require_described(graph, str(path))
+    return CheckedFile(skeleton.data, graph, str(path), locate_weights(graph, path, skeleton.places))

@@ -1,0 +1,104 @@
+"""Recipes under names from elsewhere: of user interfaces, k-diffusion's and ComfyUI's functions, diffusers' classes."""
+
+from __future__ import annotations
+
+# As user interfaces list them. " Karras" and the like say where the steps fall, so these are whole recipes.
+INTERFACES = {
+    "Euler a": "euler-ancestral",
+    "Euler Karras": "euler/karras",
+    "Heun Karras": "heun/karras",
+    "LMS Karras": "lms/karras",
+    "DPM2": "dpm2",
+    "DPM2 Karras": "dpm2/karras",
+    "DPM2 a": "dpm2-ancestral",
+    "DPM2 a Karras": "dpm2-ancestral/karras",
+    "DPM fast": "dpm-fast",
+    "DPM++ 2S a": "dpmpp-2s-ancestral",
+    "DPM++ 2S a Karras": "dpmpp-2s-ancestral/karras",
+    "DPM++ 2M": "dpmpp-2m",
+    "DPM++ 2M Karras": "dpmpp-2m/karras",
+    "DPM++ 2M Exponential": "dpmpp-2m/exponential",
+    "DPM++ 2M SGM Uniform": "dpmpp-2m/sgm-uniform",
+    "DPM++ 2M AYS": "dpmpp-2m/ays",
+    "DPM++ 2M SDE": "dpmpp-2m-sde",
+    "DPM++ 2M SDE Karras": "dpmpp-2m-sde/karras",
+    "DPM++ 2M SDE Exponential": "dpmpp-2m-sde/exponential",
+    "DPM++ 2M SDE Heun": "dpmpp-2m-sde:variant=heun",
+    "DPM++ 2M SDE Heun Karras": "dpmpp-2m-sde:variant=heun/karras",
+    "DPM++ 2M SDE Heun Exponential": "dpmpp-2m-sde:variant=heun/exponential",
+    "DPM++ 3M SDE": "dpmpp-3m-sde",
+    "DPM++ 3M SDE Karras": "dpmpp-3m-sde/karras",
+    "DPM++ 3M SDE Exponential": "dpmpp-3m-sde/exponential",
+    "DPM++ SDE": "dpmpp-sde",
+    "DPM++ SDE Karras": "dpmpp-sde/karras",
+    "Restart": "heun/restart",
+}
+
+# k-diffusion's functions and those that others have added to it, with their defaults.
+K_DIFFUSION = {
+    "sample_euler": "euler",
+    "sample_euler_ancestral": "euler-ancestral",
+    "sample_heun": "heun",
+    "sample_dpm_2": "dpm2",
+    "sample_dpm_2_ancestral": "dpm2-ancestral",
+    "sample_lms": "lms",
+    "sample_dpm_fast": "dpm-fast",
+    "sample_dpmpp_2s_ancestral": "dpmpp-2s-ancestral",
+    "sample_dpmpp_sde": "dpmpp-sde",
+    "sample_dpmpp_2m": "dpmpp-2m",
+    "sample_dpmpp_2m_sde": "dpmpp-2m-sde",
+    "sample_dpmpp_3m_sde": "dpmpp-3m-sde",
+    "sample_heunpp2": "heunpp2",
+    "sample_er_sde": "er-sde",
+    "sample_seeds_2": "seeds-2",
+    "sample_seeds_3": "seeds-3",
+    "sample_sa_solver": "sa-solver",
+    "sample_res_multistep": "res-multistep",
+    "sample_gradient_estimation": "gradient-estimation",
+    "sample_ipndm": "ipndm",
+    "sample_deis": "deis",
+    "sample_lcm": "lcm",
+    "sample_ddpm": "ddpm",
+}
+
+# ComfyUI's samplers of CFG++: the general form, or a rule of its own where theirs is another. A scale is at most 1.
+COMFYUI = {
+    "euler_cfg_pp": "euler~cfgpp",
+    "euler_ancestral_cfg_pp": "euler-ancestral~cfgpp",
+    "dpmpp_2s_ancestral_cfg_pp": "dpmpp-2s-ancestral-cfgpp",
+    "dpmpp_2m_cfg_pp": "dpmpp-2m-cfgpp",
+    "res_multistep_cfg_pp": "res-multistep-cfgpp",
+    "res_multistep_ancestral_cfg_pp": "res-multistep-cfgpp:eta=1",
+    "gradient_estimation_cfg_pp": "gradient-estimation:last=euler~cfgpp",
+}
+
+# diffusers' classes, with the options that they have when nothing is said.
+DIFFUSERS = {
+    "DDPMScheduler": "ddpm",
+    "DDIMScheduler": "ddim",
+    "DDIMInverseScheduler": "ddim-inversion",
+    "PNDMScheduler": "plms",
+    "LMSDiscreteScheduler": "lms",
+    "EulerDiscreteScheduler": "euler",
+    "EulerAncestralDiscreteScheduler": "euler-ancestral",
+    "HeunDiscreteScheduler": "heun",
+    "KDPM2DiscreteScheduler": "dpm2",
+    "KDPM2AncestralDiscreteScheduler": "dpm2-ancestral",
+    "DPMSolverMultistepScheduler": "dpmpp-2m",
+    "DPMSolverSinglestepScheduler": "dpmpp-singlestep",
+    "DPMSolverSDEScheduler": "dpmpp-sde",
+    "DEISMultistepScheduler": "deis",
+    "UniPCMultistepScheduler": "unipc",
+    "SASolverScheduler": "sa-solver",
+    "IPNDMScheduler": "ipndm",
+    "LCMScheduler": "lcm",
+    "TCDScheduler": "tcd",
+    "CMStochasticIterativeScheduler": "consistency",
+    "FlowMatchEulerDiscreteScheduler": "flow-euler",
+    "FlowMatchHeunDiscreteScheduler": "flow-heun",
+    "LTXEulerAncestralRFScheduler": "flow-ancestral",
+    "EDMEulerScheduler": "euler",
+    "EDMDPMSolverMultistepScheduler": "dpmpp-2m",
+}
+
+RECIPES = INTERFACES | K_DIFFUSION | COMFYUI | DIFFUSERS

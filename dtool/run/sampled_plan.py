@@ -1,0 +1,66 @@
+"""The plan of a run: what the caller names, or what the network brings along, from its strength on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtool.errors import UsageError
+from dtool.models.network import Network
+from dtool.plan.api import plan as make_plan
+from dtool.plan.compiled_plan import Plan
+from dtool.plan.late_start import cut_plan
+from dtool.plan.prediction import adapt_to_network
+from dtool.plan.recipe import Recipe, parse_recipe_of_file
+from dtool.run.clipping import Threshold
+from dtool.run.sampler_file import FusedNetwork
+
+
+def resolve_plan(network: Network, plan: Plan | Recipe | str | None, steps: int | None) -> Plan:
+    """The plan that is named, for this network, or its own; raises UsageError if there is none."""
+    if plan is None and network.origin is not None and network.origin.recipe is not None:
+        plan, steps = network.origin.recipe, steps or network.origin.steps
+    if plan is None:
+        if not isinstance(network, FusedNetwork):
+            raise UsageError("no sampler is named", "give a plan or a recipe, e.g. 'ddim'")
+        own = network.plan
+        plan = own if steps in (None, own.steps) else parse_recipe_of_file(own.recipe, "the sampler's file")
+    if isinstance(plan, Plan):
+        if steps is not None and steps != plan.steps:
+            raise UsageError(f"the plan has {plan.steps} steps", "leave out steps, or give a recipe")
+        return adapt_to_network(plan, network.schedule, network.prediction)
+    return make_plan(plan, steps=steps, network=network)
+
+
+def start_late(network: Network, plan: Plan, strength: float) -> Plan:
+    """The plan of the steps that are taken at this strength, above 0.
+
+    Its last rows, where they use nothing of the earlier ones; else it is compiled again, so that a method of several
+    steps begins there as it does at noise. Raises UsageError for a plan that its recipe does not make again.
+    """
+    if strength == 1:
+        return plan
+    if plan.inverse:
+        raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
+    late = cut_plan(plan, strength)
+    if late is not None:
+        return late
+    recipe = parse_recipe_of_file(plan.recipe, "the plan")
+    if make_plan(recipe, steps=plan.steps, network=network) != plan:
+        raise UsageError(
+            f"the rows of {plan.recipe} use those before them, and its recipe makes another plan",
+            "make the plan for it: dtool.plan(…, strength=), or use a sampler of one step",
+        )
+    return make_plan(recipe, steps=plan.steps, network=network, strength=strength)
+
+
+def require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None, threshold: Threshold | None) -> None:
+    """Refuse a plan that asks of the network, or of the caller, what was not given."""
+    if plan.learned and not network.spec.learned_variance:
+        raise UsageError(
+            f"{plan.recipe} takes the variance of its noise from the network, and this network predicts none",
+            "use ddpm with sigma=tilde or sigma=beta",
+        )
+    if plan.inverse and x is None:
+        raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
+    if plan.inverse and (clip or threshold):
+        raise UsageError(f"{plan.recipe} cannot clip: what is cut off does not come back", "leave out clip")

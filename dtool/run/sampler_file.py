@@ -1,0 +1,224 @@
+"""A sampler in one file: network, plan, loop and noise together, run as a whole by ONNX Runtime."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.errors import UsageError
+from dtool.models.batch_invariance import BatchWarning
+from dtool.models.conditions import ConditionPair
+from dtool.models.micro_batch import choose_default_micro_batch, pad_calls, split_evenly
+from dtool.models.spec import NetworkSpec
+from dtool.onnx.sampler_inputs import PLAN, WORDS, SamplerInputs
+from dtool.plan.compiled_plan import Plan
+from dtool.plan.packed import COLUMNS, pack
+from dtool.run.clipping import Clipping, Threshold
+from dtool.run.loop import StepRecord
+from dtool.run.micro_batches import SamplingJob
+from dtool.run.noise import derive_key
+from dtool.run.numpy_backend import HostNetwork
+from dtool.run.sampler_conditions import feed_conditions, make_trial_inputs
+from dtool.run.sampler_form import UNBOUNDED, SamplerForm
+
+IMAGES_PER_CALL = 32  # images of one call, between two signs of progress
+Execute = Callable[[Sequence[str], dict[str, NDArray[Any]]], list[NDArray[Any]]]
+
+
+class FusedNetwork(HostNetwork):
+    """A file that `dtool.export` made with a plan. `plan` is the file's own; others run if it has room (`form`).
+
+    `threshold`: its dynamic thresholding, None if it clips or was made without either.
+    """
+
+    backend: ClassVar[str] = "onnxruntime"
+    is_builtin = takes_null_label = True  # each was examined when it was exported
+
+    def __init__(
+        self, spec: NetworkSpec, plan: Plan, form: SamplerForm, inputs: SamplerInputs, execute: Execute, device: str
+    ) -> None:
+        """inputs: those that the file really has; execute(outputs, feed): one run of the file's session."""
+        super().__init__(spec)
+        self.plan: Plan = plan
+        self.form, self.inputs, self.device = form, inputs, device
+        self.threshold: Threshold | None = None if form.quantile is None else Threshold(form.quantile, form.most)
+        usual = choose_default_micro_batch(self.shape, device)
+        is_adjustable = "micro_batch" in inputs.takes
+        self.micro_batch = form.micro_batch if form.micro_batch and (device == "cpu" or not is_adjustable) else usual
+        self.micro_batch = inputs.batch or (1 if form.mixes else self.micro_batch)
+        self.mixes = form.mixes
+        self.one_size = not is_adjustable
+        self.execute = execute
+        self.output = "images"  # of the file, which is what `sample` gives: decoded, where it has a decoder
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]:
+        """One picture's shape: what the file's decoder makes of a sample, or the sample's own."""
+        return self.form.picture_shape or self.shape
+
+    @property
+    def picture_range(self) -> tuple[float, float]:
+        """The range of the pictures' numbers."""
+        return (-1.0, 1.0) if self.form.picture_shape else self.spec.data_range
+
+    @property
+    def has_fixed_plan(self) -> bool:
+        """Whether no other plan can be put in the place of its own."""
+        steps = ("steps",) if self.form.inputs is None else ()
+        return not {*PLAN, *steps} <= self.inputs.takes
+
+    def predict(self, x: Any, t: Any, conditions: Any = None) -> NDArray[Any]:  # noqa: ARG002 - it cannot
+        """A sampler cannot be called for one step: raises UsageError."""
+        raise UsageError(
+            "this file is a whole sampler: it makes its own start and steps", "load the network's own file"
+        )
+
+    def run_trial(self, images: int, size: int, time: int, doubled: bool) -> NDArray[Any]:
+        """The network's outputs alone: those of a table with one row, which says x' = F(x)."""
+        if not {"micro_batch", "table", "bounds"} <= self.inputs.takes or self.has_fixed_plan:
+            raise UsageError("this file runs its images as it was told to", "export it without freeze and inputs")
+        row = np.zeros((1, len(self.form.room.columns)), np.float32)
+        row[0, [COLUMNS.index(name) for name in ("c_in", "f", "ratio", "guided")]] = 1
+        feed: dict[str, Any] = {
+            "seed": np.uint64(0), "table": row, "times": self.tell(np.full(1, time)).astype(np.float32),
+            "init": np.float32(1), "steps": np.int64(1), "trace": np.int64(0), "micro_batch": np.int64(size),
+            "bounds": np.array([-UNBOUNDED, UNBOUNDED], np.float32), "guidance": np.float32(1.5 if doubled else 1),
+        }  # fmt: skip
+        feed = {name: value for name, value in feed.items() if name in self.inputs.takes}
+        feed["ids"] = np.arange(images, dtype=np.uint64)
+        if self.classes:
+            feed["label"] = np.random.default_rng(0).integers(0, self.spec.labels, images)
+        feed |= make_trial_inputs(self.spec, self.inputs, images)
+        return self.execute([self._samples], {name: np.asarray(value) for name, value in feed.items()})[0]
+
+    def run_generated(
+        self,
+        job: SamplingJob,
+        seed: int,
+        ids: NDArray[np.uint64],
+        conditions: ConditionPair | None,
+        sizes: Sequence[int],
+    ) -> Iterator[tuple[Any, StepRecord | None]]:
+        """The images of these ids, some at a time; raises UsageError if the file cannot do the job."""
+        derive_key(seed)  # refuses one that is out of range
+        settings = self._settings(job, seed)
+        names = [self.output, *((self._samples, "trace_x", "trace_x0") if job.want_trace else ())]
+        if self.inputs.batch is not None:
+            sizes = split_evenly(len(ids), self.inputs.batch)
+        if self.mixes and max(sizes) > 1:
+            warnings.warn("the network in this file mixes the images of a batch_size", BatchWarning, stacklevel=5)
+        calls = _group_calls(sizes, 1 if self.inputs.batch else IMAGES_PER_CALL)
+        # filled up here, so that a file that runs what it is given runs calls of this size, too
+        padded = pad_calls(len(ids), [count for _, count in calls])
+        for (chunk, count), (index, _) in zip(calls, padded, strict=True):
+            feed = {"ids": ids[index], **settings}
+            if "micro_batch" in self.inputs.takes:
+                feed["micro_batch"] = np.asarray(chunk, np.int64)
+            if conditions is not None:
+                feed |= feed_conditions(self.spec, self.inputs, conditions.take(index))
+            images, *traces = self.execute(names, feed)
+            for _ in range(job.plan.rows * (count // chunk) if job.on_call else 0):
+                job.on_call()  # type: ignore[misc]
+            yield images, _select_steps(job.plan, *traces) if traces else None
+
+    @property
+    def _samples(self) -> str:
+        """The output of what the loop makes."""
+        return "latents" if self.form.picture_shape else "images"
+
+    def own_settings(self) -> dict[str, NDArray[Any]]:
+        """What the inputs without a default must be given for its own plan and seed, but ids, label and conditions."""
+        own = self._values(self.plan, self._own_limit(), self.form.seed, self.spec.guidance)
+        own["micro_batch"] = np.asarray(self.micro_batch, np.int64)
+        return {name: value for name, value in own.items() if name in self.inputs.required}
+
+    def _settings(self, job: SamplingJob, seed: int) -> dict[str, NDArray[Any]]:
+        """What the file's inputs are given for this job; raises UsageError for what it has no room or no input for."""
+        limit = job.limit
+        if self.mixes and self.spec.is_conditional and job.guidance not in (0, 1):
+            raise UsageError(
+                "this file runs an image with and without its class together, and its network mixes them",
+                "leave out guidance (guidance=1), or run the network's own file",
+            )
+        if self.has_fixed_plan and job.plan.hash != self.plan.hash:
+            raise self._built_in_error(
+                "plan", *(f"{p.recipe}, {p.steps} steps ({p.hash})" for p in (self.plan, job.plan))
+            )
+        if job.want_trace and not self.inputs.traces:
+            raise self._built_in_error("trace")
+        if job.plan.save.any() and not self.form.saved:
+            raise UsageError(
+                f"{job.plan.recipe} keeps an x from an earlier call, and this file has no room for it",
+                f"export it again with history={max(1, job.plan.history - 1)}",
+            )
+        if limit is not None and limit.threshold != self.threshold:
+            raise UsageError(
+                f"this file has dynamic thresholding at {self.threshold}, not {limit.threshold}"
+                if self.threshold
+                else "this file clips, and has no dynamic thresholding",
+                _suggest_export(limit.threshold),
+            )
+        if not {"bounds", "table"} <= self.inputs.takes and (limit is not None) != self.spec.clip:
+            raise self._built_in_error("clip", self.spec.clip, limit is not None)
+        settings = {"seed": (self.form.seed, seed), "guidance": (self.spec.guidance, job.guidance)}
+        for name, (own, wanted) in settings.items():
+            if name not in self.inputs.takes and own != wanted and (self.spec.is_conditional or name != "guidance"):
+                raise self._built_in_error(name, own, wanted)
+        values = self._values(job.plan, limit, seed, job.guidance, job.want_trace)
+        return {name: value for name, value in values.items() if name in self.inputs.takes}
+
+    def _own_limit(self) -> Clipping | None:
+        return Clipping.for_network(self.spec, self.threshold) if self.spec.clip else None
+
+    def _values(
+        self, plan: Plan, limit: Clipping | None, seed: int, guidance: float, trace: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """Every setting that a file may have as an input, but for the micro-batch."""
+        packed = pack(plan, limit is not None, self.form.room, times=self.tell(plan.time))
+        values: dict[str, Any] = {
+            "seed": np.uint64(seed), "table": packed.table, "times": packed.times, "init": packed.init,
+            "steps": np.int64(plan.rows), "trace": np.int64(trace), "guidance": np.float32(guidance),
+            "bounds": np.array([-UNBOUNDED, UNBOUNDED] if limit is None else [limit.low, limit.high], np.float32),
+        }  # fmt: skip
+        return {name: np.asarray(value) for name, value in values.items()}
+
+    def _built_in_error(self, name: str, own: Any = None, wanted: Any = None) -> UsageError:
+        """The error for what was asked of the file and is built into it, or left out of it."""
+        cause = "it gives no trace" if name == "trace" else f"its {name} is {own}, not {wanted}"
+        if self.form.frozen:
+            return UsageError(f"this file is frozen: {cause}", "export it without freeze")
+        if self.form.inputs is not None and name not in self.form.inputs:
+            other = "export it without --inputs: everything may be given then"
+            hint = f"export it with {name} among its --inputs" if name in WORDS else other
+            return UsageError(f"that is no input of this file: {cause}", hint)
+        whole = "is frozen" if not self.inputs.takes else f"takes no {name} any more"
+        hint = "use the file as dtool export wrote it: another tool (onnxsim, onnxslim, …) has changed its inputs"
+        return UsageError(f"this file {whole}: {cause}", hint)
+
+
+def _suggest_export(threshold: Threshold | None) -> str:
+    """How to make a file with this thresholding, or with none."""
+    if threshold is None:
+        return "export it again without threshold"
+    quoted = str(threshold) if threshold.most is None else f'"{threshold}"'
+    return f"export it again with threshold={quoted} (--threshold {threshold})"
+
+
+def _group_calls(sizes: Sequence[int], together: int) -> list[tuple[int, int]]:
+    """(size of the micro-batches, how many images) of each call of the file: some `together`, of one size."""
+    calls = []
+    for size, equal in groupby(sizes):
+        count = len(list(equal))
+        most = max(1, together // size)
+        calls += [(size, size * min(most, count - first)) for first in range(0, count, most)]
+    return calls
+
+
+def _select_steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> StepRecord:
+    """The rows of a trace that begin a step."""
+    return StepRecord([*x[plan.step_starts], images], list(x0[plan.step_starts]))

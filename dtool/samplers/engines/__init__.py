@@ -1,0 +1,1 @@
+"""What methods share: one-step, Runge-Kutta and Adams engines."""

@@ -1,0 +1,1 @@
+"""What every room may need: files, options, text, limits of reading. Nothing here knows what diffusion is."""

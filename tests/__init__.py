@@ -1,0 +1,1 @@
+"""The tests, room by room: tests/<room>/test_<module>.py."""

@@ -1,0 +1,85 @@
+"""`dtool recommend` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+import dtool
+from dtool.cli.commands import recommend as command
+from dtool.compare import guidance_interval
+from dtool.compare.guidance_interval import find_guidance_interval
+from dtool.compare.recommendation import recommend
+from dtool.targets import target
+from tests.support.commandline import failed, network, ran
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return target("gmm:d=2")
+
+
+def test_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(dtool, "default_network", lambda device="auto": network())
+    document = json.loads(
+        ran(capsys, "recommend", "gmm:d=1", "--calls", 4, "--recipe", "ddim", "--recipe", "heun", "--json").out
+    )
+    assert document["calls"] <= 4
+    assert {c["recipe"] for c in document["candidates"]} == {"ddim", "heun"}
+    shown = ran(capsys, "recommend", "--calls", 2, "--recipe", "ddim", "--recipe", "dpmpp-2m")
+    assert shown.code == 0, shown.err
+    assert "with --steps 2" in shown.out.splitlines()[-1]
+    failed(ran(capsys, "recommend"), 2, "a budget is a number of calls or of milliseconds", "--calls")
+    for calls in (0, -1, "nan", "inf"):
+        failed(ran(capsys, "recommend", f"--calls={calls}"), 2, "'--calls'")
+    for ms in ("nan", "inf", "-inf", "-3", "0"):
+        failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"ms={ms} is not a time", "milliseconds")
+    judged = ["recommend", "gmm:d=2", "--calls", 4, "--classifier", "missing.onnx"]
+    failed(ran(capsys, *judged), 2, "--classifier missing.onnx has no real images", "--data")
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_confidence_is_claimed_only_where_it_can_be(exact, capsys, judged):
+    recommendation = recommend(exact.network(), calls=3, recipes=["ddim", "heun"])
+    command._show(replace(recommendation, judged=judged), False)
+    printed = capsys.readouterr()
+    assert f"{recommendation.recipe} with --steps {recommendation.steps}" in printed.out
+    assert ("of resamples" in printed.err) == judged
+    assert ("cannot be judged" in printed.err) != judged
+
+
+def test_an_interval_of_guidance_is_found(capsys, monkeypatch):
+    monkeypatch.setattr(guidance_interval, "find_guidance_interval", partial(find_guidance_interval, images=(12, 8)))
+    words = ("recommend", "digits-gmm", "--guidance", "3@find", "--calls", 4)
+    shown = ran(capsys, *words)
+    assert shown.code == 0, shown.err
+    assert "without a classifier it is not known" in shown.err
+    found = json.loads(ran(capsys, *words, "--json").out)
+    assert (found["scale"], found["calls"], found["plain"]["evaluations"]) == (3.0, 4, 8)
+    if found["interval"]:
+        low, high = found["interval"]
+        assert f"--guidance 3@{low:g}:{high:g}" in shown.out
+        card = f"dtool model digits-gmm --default-guidance 3 --guidance-interval={low:g}:{high:g} --remember"
+        assert card in shown.err.replace("\n", " ")
+    else:
+        assert "No interval is surely better" in shown.out
+
+
+def test_a_search_that_cannot_be_is_refused(capsys):
+    for word in ("x@find", "0@find", "inf@find"):
+        failed(ran(capsys, "recommend", "digits-gmm", "--guidance", word), 2, "is no scale", "3@find")
+    failed(ran(capsys, "recommend", "digits-gmm", "--guidance", "find"), 2, "no guidance at scale 1", "3@find")
+    failed(ran(capsys, "recommend", "digits-gmm", "--guidance", "3@find", "--ms", 5), 2, "for one recipe", "--calls")
+    two = ("--guidance", 1, "--guidance", 3)
+    failed(ran(capsys, "recommend", "digits-gmm", "--calls", 4, *two), 2, "--guidance 1 and --guidance 3", "give one")
+
+
+def test_evaluations_and_guidance_are_told(capsys):
+    words = ("recommend", "digits-gmm", "--calls", 6, "--recipe", "ddim", "--recipe", "dpmpp-2m")
+    found = json.loads(ran(capsys, *words, "--guidance", "3@-2:0", "--json").out)
+    assert (found["guidance"], found["scale"]) == ("cfg:low=-2.0,high=0.0,scale=3.0", 3.0)
+    assert 6 < found["evaluations"] < 12
+    assert all(one["calls"] < one["evaluations"] < 12 for one in found["candidates"])

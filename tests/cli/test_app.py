@@ -1,0 +1,55 @@
+"""The command line as a whole: commands are found, and asking for help costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+from dtool.cli.app import COMMANDS
+from dtool.version import __version__
+from tests.support.commandline import ran
+from tests.support.imported_modules import list_modules
+
+HEAVY = ("numpy", "torch", "onnxruntime", "onnx", "PIL", "rich", "pydantic", "pluggy")
+
+
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ()])
+def test_asking_for_help_imports_nothing_heavy(args):
+    assert not list_modules(*args) & set(HEAVY)
+
+
+def test_listing_samplers_imports_no_backend():
+    assert not list_modules("samplers") & {"torch", "onnxruntime", "onnx", "PIL"}
+
+
+def test_help_lists_every_command_with_its_line_in_full(capsys):
+    result = ran(capsys, "--help")
+    assert result.code == 0
+    assert result.err == ""
+    for name, lazy in COMMANDS.items():
+        assert f"  {name} " in result.out
+        assert lazy.help in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_imports_and_says_what_the_list_says(name, capsys):
+    function = getattr(importlib.import_module(f"dtool.cli.commands.{name}"), name)
+    assert inspect.getdoc(function).splitlines()[0] == COMMANDS[name].help
+    result = ran(capsys, name, "--help")
+    assert result.code == 0
+    assert f"Usage: dtool {name}" in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_help_are_commands_that_exist(name):
+    module = importlib.import_module(f"dtool.cli.commands.{name}")
+    for example in getattr(module, "EXAMPLES", ()):
+        assert f"dtool {name}" in example
+
+
+def test_version(capsys, monkeypatch):
+    monkeypatch.setenv("DTOOL_NO_PLUGINS", "")  # so that what --no-plugins sets is undone
+    assert ran(capsys, "--version").out == f"dtool {__version__}\n"
+    assert ran(capsys, "--no-plugins", "--version").out == f"dtool {__version__}\n"

@@ -1,0 +1,1 @@
+"""Seeded faults, and a runner that counts which of them the tests find."""

@@ -1,0 +1,111 @@
+"""Faults in the plan and the recipe."""
+
+from tests.mutants.fault import Fault
+
+FAULTS = (
+    Fault(
+        "form-swallows-numbers",
+        "dtool/plan/linear_form.py",
+        "if isinstance(other, Real) and other == 0:",
+        "if isinstance(other, Real):",
+        "a number that is added to a symbol is left out without a word",
+    ),
+    Fault(
+        "form-swaps-what-numpy-gives",
+        "dtool/plan/linear_form.py",
+        "operation(left, right)",
+        "operation(right, left)",
+        "0 - x and 2 / x with numbers of numpy are x - 0 and x / 2",
+    ),
+    Fault(
+        "draft-draws-noise-twice",
+        "dtool/plan/draft.py",
+        "elif row.z >= 0 or j in self.drawn or (",
+        "elif row.z >= 0 or (",
+        "a rule may use the same noise in two rows",
+    ),
+    Fault(
+        "draft-jump-unscaled",
+        "dtool/plan/draft.py",
+        "to.sigma**2 - (scale * now.sigma) ** 2",
+        "to.sigma**2 - now.sigma**2",
+        "going up, the noise that is there already is not scaled",
+    ),
+    Fault(
+        "compiler-start-of-noise-alone",
+        "dtool/plan/compiler.py",
+        "init=float(hypot(alpha[0], sigma[0]))",
+        "init=float(sigma[0])",
+        "x starts with the variance of the noise, without that of the image",
+    ),
+    Fault(
+        "compiler-settles-nothing",
+        "dtool/plan/compiler.py",
+        "if node.kept:",
+        "if not node.kept:",
+        "what a rule keeps is not written in terms of the next x, and grows at every step",
+    ),
+    Fault(
+        "plan-saved-before-it-is",
+        "dtool/plan/compiled_plan.py",
+        "(np.cumsum(plan.save) == 0)",
+        "(np.cumsum(plan.save) < 0)",
+        "a table that uses a saved x before any is saved passes the check",
+    ),
+    Fault(
+        "document-keys-twice",
+        "dtool/plan/document.py",
+        "if len(entries) < len(pairs):",
+        "if len(entries) > len(pairs):",
+        "of a key that is there twice the last one counts",
+    ),
+    Fault(
+        "document-unknown-fields",
+        "dtool/plan/document.py",
+        'extra="forbid", strict=True',
+        'extra="ignore", strict=True',
+        "a plan with fields that no plan has is read",
+    ),
+    Fault(
+        "table-noise-clipped-too",
+        "dtool/plan/steps.py",
+        "first * m_d - plan.b_raw",
+        "first * m_d",
+        "with use_clipped=false the clipped image is counted twice",
+    ),
+    Fault(
+        "prediction-v-unscaled",
+        "dtool/plan/prediction.py",
+        "return alpha / power, -sigma / (c_in * power)",
+        "return alpha / power, -sigma / power",
+        "a v network of another scale is read as if it were of the plan's",
+    ),
+    Fault(
+        "prediction-feeds-the-index",
+        "dtool/plan/prediction.py",
+        "else np.full(plan.rows, np.nan)",
+        "else plan.t",
+        "a network of another schedule is told the plan's own times",
+    ),
+    Fault(
+        "prediction-too-noisy-unsaid",
+        "dtool/plan/prediction.py",
+        "outside = unknown & (above | (lam < schedule.lam[-1] - 1e-9))",
+        "outside = unknown & above",
+        "levels noisier than the network was trained on are clamped without a word",
+    ),
+    Fault(
+        "recipe-in-any-order",
+        "dtool/plan/recipe.py",
+        'if piece[0] in parts or (piece[0] == "@" and "/" in parts):',
+        "if piece[0] in parts:",
+        "SAMPLER/SPACING@SCHEDULER is read",
+    ),
+    Fault(
+        "recipe-forgets-its-options",
+        "dtool/plan/recipe.py",
+        "changed.rule.bind(**{**dict(self.rule.options), **options})",
+        "changed.rule.bind(**options)",
+        "an option that is given apart sets the others back to their defaults",
+    ),
+)
