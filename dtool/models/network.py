@@ -39,6 +39,7 @@ class Network(ABC):
     backend: ClassVar[str]
     device: str = "cpu"
     micro_batch: int = 1
+    workers: int = 1  # how many micro-batches it may run at the same time
     one_size: bool = False  # it runs its micro-batch and no other number
     fixed_batch: int | None = None  # the only number of images that it takes at a time
     is_builtin: bool = False  # one of dtool's own kind, whose images are known not to depend on one another

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from dtool.util import memory
 
@@ -30,42 +30,70 @@ def run_interruptible(work: Callable[[], T], stop: Callable[[], None], limit: fl
     tells the work to end. Work that does not end within 2 seconds, or goes on taking memory, is left behind: it goes
     on until its current operation ends, or the process does.
     """
-    answer: list[T] = []
-    failure: list[BaseException] = []
-    done = threading.Event()
-
-    def run() -> None:
-        try:
-            answer.append(work())
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            _idle.append(tasks)
-            done.set()
-
     deadline = time.monotonic() + limit
     most = None
+    task = _Task(work)
     try:
-        tasks = _idle.pop()
-    except IndexError:
-        tasks = _start_thread()
-    try:
-        tasks.put(run)
-        while not done.wait(max(0.0, min(LOOK, deadline - time.monotonic()))):
+        task.start()
+        while not task.done.wait(max(0.0, min(LOOK, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 raise TimeoutError
             most = memory.get_limit() if most is None else most
             memory.require_below(most)
     except BaseException:
         stop()
-        _wait(done, inf if most is None else memory.get_usage() + MORE * most)
+        _wait(task.done, inf if most is None else memory.get_usage() + MORE * most)
         raise
-    if failure:
+    return task.take()
+
+
+def run_together(works: Sequence[Callable[[], T]]) -> list[T]:
+    """All of these at the same time, the first in this thread; what one of them raises is raised when all are over."""
+    others = [_Task(work) for work in works[1:]]
+    for task in others:
+        task.start()
+    try:
+        first = works[0]()
+    finally:
+        for task in others:
+            task.done.wait()
+    return [first, *(task.take() for task in others)]
+
+
+class _Task(Generic[T]):
+    """Work for another thread, and what became of it once it is `done`."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work, self.done = work, threading.Event()
+        self._answer: list[T] = []
+        self._failure: list[BaseException] = []
+
+    def start(self) -> None:
+        """Have a thread do it: one that is idle, or a new one."""
         try:
-            raise failure[0]
-        finally:
-            failure.clear()  # the error holds this frame, and this frame shall not hold the error
-    return answer[0]
+            tasks = _idle.pop()
+        except IndexError:
+            tasks = _start_thread()
+
+        def run() -> None:
+            try:
+                self._answer.append(self._work())
+            except BaseException as error:
+                self._failure.append(error)
+            finally:
+                _idle.append(tasks)
+                self.done.set()
+
+        tasks.put(run)
+
+    def take(self) -> T:
+        """Its answer; raises what it raised."""
+        if self._failure:
+            try:
+                raise self._failure[0]
+            finally:
+                self._failure.clear()  # the error holds this frame, and this frame shall not hold the error
+        return self._answer[0]
 
 
 def _start_thread() -> SimpleQueue[Callable[[], None]]:

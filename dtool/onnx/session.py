@@ -19,7 +19,7 @@ from dtool.models.runtime import ANYWHERE, Runtime
 from dtool.onnx import installation
 from dtool.onnx.external_data import ExternalWeights
 from dtool.onnx.limits import CALL_SECONDS, RUN_SECONDS, resolve_time_limit
-from dtool.onnx.process_guard import run_interruptible
+from dtool.onnx.process_guard import run_interruptible, run_together
 
 T = TypeVar("T")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -55,13 +55,14 @@ def list_providers() -> list[str]:
 
 def open_session(
     data: bytes, source: str, runtime: Runtime = ANYWHERE, settings: Mapping[str, str] | None = None, *,
-    weights: ExternalWeights | None = None,
+    weights: ExternalWeights | None = None, threads: int | None = None,
 ) -> ort.InferenceSession:  # fmt: skip
     """A session on the device or provider that was asked for: ONNX Runtime would fall back to the CPU without a word.
 
     data: the file, whose path `source` is for errors. runtime: its device, its provider, by ONNX Runtime's name with
     its options, and its time limit, which holds for loading, too. settings: further options of the first provider.
     weights: those that the file keeps in others; with them about once their size is taken, besides a copy on disk.
+    threads: of a run on the CPU [default: one per core].
     Raises UsageError for a name that is none, DtoolError if it is not there, or the file cannot be loaded in time.
     """
     limit = resolve_time_limit(runtime.time_limit, CALL_SECONDS)
@@ -71,11 +72,11 @@ def open_session(
     missing = _preload_libraries() if first in _NVIDIA else ""
     with contextlib.nullcontext(data) if weights is None else weights.copy_beside(data) as model:
         try:
-            session = _load_session(model, source, choice, limit)
+            session = _load_session(model, source, choice, limit, threads)
         except DtoolError:
             if choice.required:
                 raise
-            session = _load_session(model, source, replace(choice, providers=choice.providers[1:]), limit)
+            session = _load_session(model, source, replace(choice, providers=choice.providers[1:]), limit, threads)
     if choice.required and session.get_providers()[0] != first:
         raise _missing_error(choice.label, f"ONNX Runtime could not start its {first}{missing}", first)
     return session
@@ -103,7 +104,19 @@ def run_session(
     ONNX Runtime stops before its next operator. Costs a thread, some 0.1 ms. Raises DtoolError if the time is over, or
     the run fails; KeyboardInterrupt.
     """
-    return _run_stoppable(lambda options: list(session.run(outputs, feed, options)), make_run_options(), limit)
+    return run_session_together(session, outputs, [feed], limit)[0]
+
+
+def run_session_together(
+    session: ort.InferenceSession,
+    outputs: Sequence[str] | None,
+    feeds: Sequence[Mapping[str, NDArray[Any]]],
+    limit: float = RUN_SECONDS,
+) -> list[list[NDArray[Any]]]:
+    """Several such runs at the same time, each in a thread: for a session whose runs take one thread."""
+    options = make_run_options()
+    works = [lambda feed=feed: list(session.run(outputs, feed, options)) for feed in feeds]
+    return _run_stoppable(lambda _: run_together(works), options, limit)
 
 
 def run_bound_session(
@@ -143,11 +156,13 @@ def failed_run_error(error: Exception) -> DtoolError:
     return FailedRunError(_first_line(error))
 
 
-def _load_session(model: bytes | Path, source: str, choice: _ProviderChoice, limit: float) -> ort.InferenceSession:
+def _load_session(
+    model: bytes | Path, source: str, choice: _ProviderChoice, limit: float, threads: int | None
+) -> ort.InferenceSession:
     """A session, without what ONNX Runtime prints and logs on the way: its errors are ours to tell."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = _count_cores()
+    options.intra_op_num_threads = count_cores() if threads is None else threads
     if isinstance(model, Path):
         options.enable_mem_pattern = choice.providers[0][0] != _CPU  # a block for all of a run, beside its arena's
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")  # its arena takes more
@@ -170,7 +185,7 @@ def _load_session(model: bytes | Path, source: str, choice: _ProviderChoice, lim
         ort.set_default_logger_severity(2)
 
 
-def _count_cores() -> int:
+def count_cores() -> int:
     """One thread per core, as ONNX Runtime would choose; 0 leaves it the choice, where the cores cannot be counted.
 
     Of threads that it counts itself it ties all but the caller's to a core each, and who calls from another thread than

@@ -35,10 +35,11 @@ def find_invariant_batch(network: Network, count: int, doubled: bool) -> int:
     unit = network.micro_batch
     if network.mixes:
         return unit
+    share = count // (unit * network.workers) or count // unit  # micro-batches of each worker, if there are so many
     most = min(
         MAX_MICRO_BATCHES * unit,
         choose_micro_batch(network.shape, NUMBERS_PER_CALL),
-        unit << (count // unit).bit_length() - 1,
+        unit << share.bit_length() - 1,
     )
     if network.device != "cpu" or network.backend == "numpy" or network.one_size or most <= unit:
         return unit

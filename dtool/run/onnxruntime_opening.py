@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from dtool.models.description import UNDESCRIBED, Description
 from dtool.models.network import Network
@@ -15,8 +11,8 @@ from dtool.models.spec import NetworkSpec
 from dtool.models.token_ids import open_token_ids
 from dtool.onnx.checked_file import CheckedFile, read_checked_file
 from dtool.onnx.limits import RUN_SECONDS, resolve_time_limit
+from dtool.onnx.parallel_session import ParallelSession
 from dtool.onnx.sampler_inputs import find_inputs
-from dtool.onnx.session import find_device, open_session, run_session
 from dtool.onnx.spec import read_own_spec
 from dtool.plan.compiled_plan import Plan
 from dtool.run.onnxruntime_backend import OnnxNetwork
@@ -44,12 +40,7 @@ def _open_sampler(
     spec = form.mark_built_in(spec)
     inputs = find_inputs(file.graph, spec.classes, file.source, spec.conditions)
     limit = resolve_time_limit(runtime.time_limit, RUN_SECONDS)
-    session = open_session(file.data, file.source, runtime, weights=file.weights)
-
-    def execute(outputs: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        return run_session(session, outputs, feed, limit)
-
-    network = FusedNetwork(spec, plan, form, inputs, execute, find_device(session))
+    network = FusedNetwork(spec, plan, form, inputs, ParallelSession(file, runtime, limit))
     tokenizers = read_tokenizers(file.graph.metadata)
     network.text = open_token_ids(tokenizers, Path(file.source)) if tokenizers else None
     return network

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import UsageError
+from dtool.errors import DtoolError, UsageError
 from dtool.models.batch_invariance import BatchWarning
 from dtool.models.conditions import ConditionPair
 from dtool.models.micro_batch import choose_default_micro_batch, pad_calls, split_evenly
@@ -23,11 +22,11 @@ from dtool.run.loop import StepRecord
 from dtool.run.micro_batches import SamplingJob
 from dtool.run.noise import derive_key
 from dtool.run.numpy_backend import HostNetwork
+from dtool.run.sampler_calls import IMAGES_PER_CALL, Execution, Feed, group_calls, keep_busy, share_images
 from dtool.run.sampler_conditions import feed_conditions, make_trial_inputs
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
-IMAGES_PER_CALL = 32  # images of one call, between two signs of progress
-Execute = Callable[[Sequence[str], dict[str, NDArray[Any]]], list[NDArray[Any]]]
+MIN_EVALUATIONS = 256  # of a run from which on it pays to find out whether it can be made side by side
 
 
 class FusedNetwork(HostNetwork):
@@ -40,20 +39,23 @@ class FusedNetwork(HostNetwork):
     is_builtin = takes_null_label = True  # each was examined when it was exported
 
     def __init__(
-        self, spec: NetworkSpec, plan: Plan, form: SamplerForm, inputs: SamplerInputs, execute: Execute, device: str
+        self, spec: NetworkSpec, plan: Plan, form: SamplerForm, inputs: SamplerInputs, execution: Execution
     ) -> None:
-        """inputs: those that the file really has; execute(outputs, feed): one run of the file's session."""
+        """inputs: those that the file really has."""
         super().__init__(spec)
         self.plan: Plan = plan
-        self.form, self.inputs, self.device = form, inputs, device
+        self.form, self.inputs, self.device = form, inputs, execution.device
         self.threshold: Threshold | None = None if form.quantile is None else Threshold(form.quantile, form.most)
-        usual = choose_default_micro_batch(self.shape, device)
+        usual = choose_default_micro_batch(self.shape, self.device)
         is_adjustable = "micro_batch" in inputs.takes
-        self.micro_batch = form.micro_batch if form.micro_batch and (device == "cpu" or not is_adjustable) else usual
+        self.micro_batch = (
+            form.micro_batch if form.micro_batch and (self.device == "cpu" or not is_adjustable) else usual
+        )
         self.micro_batch = inputs.batch or (1 if form.mixes else self.micro_batch)
         self.mixes = form.mixes
         self.one_size = not is_adjustable
-        self.execute = execute
+        self.execute, self._execution, self.workers = execution.run, execution, execution.workers
+        self._tried: dict[tuple[int, bool], bool] = {}  # whether such micro-batches may run side by side
         self.output = "images"  # of the file, which is what `sample` gives: decoded, where it has a decoder
 
     @property
@@ -74,12 +76,13 @@ class FusedNetwork(HostNetwork):
 
     def predict(self, x: Any, t: Any, conditions: Any = None) -> NDArray[Any]:  # noqa: ARG002 - it cannot
         """A sampler cannot be called for one step: raises UsageError."""
-        raise UsageError(
-            "this file is a whole sampler: it makes its own start and steps", "load the network's own file"
-        )
+        raise UsageError("this file is a whole sampler: it makes start and steps itself", "load the network's own file")
 
     def run_trial(self, images: int, size: int, time: int, doubled: bool) -> NDArray[Any]:
         """The network's outputs alone: those of a table with one row, which says x' = F(x)."""
+        return self.execute([self._samples], self._feed_trial(images, size, time, doubled))[0]
+
+    def _feed_trial(self, images: int, size: int, time: int, doubled: bool) -> Feed:
         if not {"micro_batch", "table", "bounds"} <= self.inputs.takes or self.has_fixed_plan:
             raise UsageError("this file runs its images as it was told to", "export it without freeze and inputs")
         row = np.zeros((1, len(self.form.room.columns)), np.float32)
@@ -94,7 +97,31 @@ class FusedNetwork(HostNetwork):
         if self.classes:
             feed["label"] = np.random.default_rng(0).integers(0, self.spec.labels, images)
         feed |= make_trial_inputs(self.spec, self.inputs, images)
-        return self.execute([self._samples], {name: np.asarray(value) for name, value in feed.items()})[0]
+        return {name: np.asarray(value) for name, value in feed.items()}
+
+    def _arrange_calls(self, job: SamplingJob, sizes: Sequence[int]) -> tuple[int, list[tuple[int, int]]]:
+        """How many micro-batches run at the same time, several if that changes no bit; and the calls."""
+        if self.inputs.batch:
+            return 1, group_calls(sizes, 1)
+        workers, doubled = self.workers, job.guidance not in (0, 1)
+        calls = group_calls(sizes, max(IMAGES_PER_CALL, workers * max(sizes)))
+        evaluations = job.plan.rows * sum(sizes) * (1 + doubled)
+        if workers > 1 and evaluations >= MIN_EVALUATIONS and keep_busy(calls, workers):
+            ways = {(size, doubled) for size, _ in calls}
+            self._tried |= {way: self._has_same_bits(*way) for way in ways - self._tried.keys()}
+            if all(self._tried[way] for way in ways):
+                return workers, calls
+        return 1, group_calls(sizes, IMAGES_PER_CALL)
+
+    def _has_same_bits(self, size: int, doubled: bool) -> bool:
+        """Whether a run of one thread gives the images the bits of one of all threads: a matter of kernels."""
+        try:
+            feed = self._feed_trial(size, size, self.schedule.T // 2, doubled)
+            whole = self.execute([self._samples], feed)[0]
+            [[alone]] = self._execution.run_together([self._samples], [feed])
+        except DtoolError:
+            return False
+        return np.array_equal(whole, alone)
 
     def run_generated(
         self,
@@ -112,19 +139,29 @@ class FusedNetwork(HostNetwork):
             sizes = split_evenly(len(ids), self.inputs.batch)
         if self.mixes and max(sizes) > 1:
             warnings.warn("the network in this file mixes the images of a batch_size", BatchWarning, stacklevel=5)
-        calls = _group_calls(sizes, 1 if self.inputs.batch else IMAGES_PER_CALL)
+        workers, calls = self._arrange_calls(job, sizes)
         # filled up here, so that a file that runs what it is given runs calls of this size, too
         padded = pad_calls(len(ids), [count for _, count in calls])
         for (chunk, count), (index, _) in zip(calls, padded, strict=True):
-            feed = {"ids": ids[index], **settings}
-            if "micro_batch" in self.inputs.takes:
-                feed["micro_batch"] = np.asarray(chunk, np.int64)
-            if conditions is not None:
-                feed |= feed_conditions(self.spec, self.inputs, conditions.take(index))
-            images, *traces = self.execute(names, feed)
+            feeds = []
+            for part in share_images(index, chunk, workers):
+                feed = {"ids": ids[part], **settings}
+                if "micro_batch" in self.inputs.takes:
+                    feed["micro_batch"] = np.asarray(chunk, np.int64)
+                if conditions is not None:
+                    feed |= feed_conditions(self.spec, self.inputs, conditions.take(part))
+                feeds.append(feed)
+            images, *traces = self._run(names, feeds, workers)
             for _ in range(job.plan.rows * (count // chunk) if job.on_call else 0):
                 job.on_call()  # type: ignore[misc]
             yield images, _select_steps(job.plan, *traces) if traces else None
+
+    def _run(self, names: Sequence[str], feeds: Sequence[Feed], workers: int) -> list[NDArray[Any]]:
+        """The outputs of all images, of one run or of several at the same time; in a trace they are the second axis."""
+        if workers == 1:
+            return self.execute(names, feeds[0])
+        parts = self._execution.run_together(names, feeds)
+        return [np.concatenate(arrays, axis=int(k > 1)) for k, arrays in enumerate(zip(*parts, strict=True))]
 
     @property
     def _samples(self) -> str:
@@ -203,20 +240,9 @@ class FusedNetwork(HostNetwork):
 
 def _suggest_export(threshold: Threshold | None) -> str:
     """How to make a file with this thresholding, or with none."""
-    if threshold is None:
-        return "export it again without threshold"
-    quoted = str(threshold) if threshold.most is None else f'"{threshold}"'
-    return f"export it again with threshold={quoted} (--threshold {threshold})"
-
-
-def _group_calls(sizes: Sequence[int], together: int) -> list[tuple[int, int]]:
-    """(size of the micro-batches, how many images) of each call of the file: some `together`, of one size."""
-    calls = []
-    for size, equal in groupby(sizes):
-        count = len(list(equal))
-        most = max(1, together // size)
-        calls += [(size, size * min(most, count - first)) for first in range(0, count, most)]
-    return calls
+    quoted = str(threshold) if threshold is None or threshold.most is None else f'"{threshold}"'
+    again = "without threshold" if threshold is None else f"with threshold={quoted} (--threshold {threshold})"
+    return f"export it again {again}"
 
 
 def _select_steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> StepRecord:

@@ -39,7 +39,7 @@ def test_no_thread_of_a_session_is_tied_to_a_core():
     session = open_session(make.network().SerializeToString(), "foreign.onnx", Runtime(device="cpu"))
     made = set(threads.iterdir()) - before
     assert all(os.sched_getaffinity(int(thread.name)) == mine for thread in made)
-    assert session.get_session_options().intra_op_num_threads == onnxruntime_session._count_cores() <= len(mine)
+    assert session.get_session_options().intra_op_num_threads == onnxruntime_session.count_cores() <= len(mine)
 
 
 @pytest.mark.parametrize("error", [AttributeError, FileNotFoundError])
@@ -48,7 +48,7 @@ def test_where_cores_cannot_be_counted_the_number_is_left_to_onnx_runtime(monkey
         raise error
 
     monkeypatch.setattr(os, "sched_getaffinity", unknown, raising=False)
-    assert onnxruntime_session._count_cores() == 0
+    assert onnxruntime_session.count_cores() == 0
     assert open_session(make.network().SerializeToString(), "foreign.onnx", Runtime(device="cpu")).run(None, feed())
 
 

@@ -77,6 +77,16 @@ def test_a_file_that_was_made_even_elsewhere_is_tried_out_here(tmp_path, monkeyp
     dtool.export(tmp_path / "net.onnx", tmp_path / "app.onnx", plan="ddim", steps=4)
     assert form(tmp_path / "app.onnx")["even"]
     file = dtool.load(tmp_path / "app.onnx", device="cpu")
+    file.workers = 1  # however many cores there are
     many = dtool.sample(file, "ddim", steps=40, n=9)
     assert file.invariant_sizes == {(batch_size.MAX_MICRO_BATCHES, False): False}
     assert (dtool.sample(file, "ddim", steps=40, ids=[7]).x0[0] == many.x0[7]).all()
+
+
+@pytest.mark.parametrize(
+    ("workers", "images", "size"), [(1, 16, 8), (2, 16, 8), (2, 15, 4), (4, 16, 4), (16, 16, 1), (17, 16, 8)]
+)
+def test_every_worker_has_images_where_there_are_so_many(workers, images, size, tmp_path):
+    net = write_plain(tmp_path / "net.onnx")
+    net.workers = workers
+    assert batch_size.find_invariant_batch(net, images, False) == size
