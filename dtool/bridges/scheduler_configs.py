@@ -1,0 +1,162 @@
+"""From the config of a scheduler of diffusers to a recipe, and back; without importing diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from dtool.bridges.trained_network import SILENT, TrainedNetwork, read_trained_network
+from dtool.errors import DtoolError, UsageError
+from dtool.models.readers.diffusers_config import DEFAULTS
+from dtool.models.readers.diffusers_scheduler import read_scheduler_config
+from dtool.plan.api import plan as make_plan
+from dtool.plan.compiled_plan import COLUMNS, Plan
+from dtool.plan.recipe import Recipe
+
+COMPARED_STEPS = (10, 17)  # the second does not divide T
+TOLERANCE = 1e-6  # of coefficients: a config holds the same numbers in another way
+TRAINED = (
+    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
+    "rescale_betas_zero_snr", "sigma_data", "sigma_min", "sigma_max", "rho", "shift",
+)  # fmt: skip
+_PLACING: dict[str, tuple[Any, ...]] = {
+    "timestep_spacing": ("leading", "trailing", "linspace"), "steps_offset": (0, 1), "set_alpha_to_one": (True, False),
+    "final_sigmas_type": ("zero", "sigma_min"), "sigma_schedule": ("karras", "exponential"),
+}  # fmt: skip
+_FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
+_STEPPING: dict[str, tuple[Any, ...]] = {
+    "variance_type": ("fixed_small", "fixed_large", "learned_range"), "solver_order": (2, 1, 3),
+    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver"), "skip_prk_steps": (True,),
+    "solver_type": ("midpoint", "heun", "bh2", "bh1", "logrho"), "clip_sample": (False,),
+}  # fmt: skip
+_UNLIKE = ("CMStochasticIterativeScheduler", "DDIMParallelScheduler", "DDPMParallelScheduler")  # a network's, or twins
+
+
+@dataclass(frozen=True)
+class RecipeReading:
+    """The recipe of a config, and in what it is not exactly diffusers' own."""
+
+    recipe: str
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConfigReading:
+    """The config of a recipe, with its "_class_name", and in what diffusers' own run is not exactly the recipe's."""
+
+    config: dict[str, Any]
+    differences: tuple[str, ...]
+
+
+def recipe(config: Mapping[str, Any]) -> RecipeReading:
+    """The recipe that runs as diffusers does with this config: `dict(scheduler.config)`, or its parsed JSON.
+
+    Raises DtoolError for a class that is not known, and for values that contradict each other.
+
+    >>> from dtool.bridges.scheduler_configs import recipe
+    >>> recipe({"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True}).recipe
+    'dpmpp-2m/karras:network_time=round'
+    """
+    said = read_scheduler_config(config, class_name=config.get("_class_name", SILENT))
+    return RecipeReading(said.recipe, said.differences)
+
+
+def config(recipe: str | Recipe, trained: Mapping[str, Any] | None = None) -> ConfigReading:
+    """The config of the class of diffusers that runs as this recipe.
+
+    trained: a scheduler's config of the network, for its betas and prediction; by default those of DDPM. Classes and
+    their options are tried out: the table of the config's own recipe must be this one's, or at least its steps from
+    level to level; where they fall may differ, and is said. Raises UsageError where diffusers has no such sampler.
+    """
+    wanted = recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)
+    own = {key: value for key, value in (trained or {}).items() if key in TRAINED}
+    network = read_trained_network({**own, "_class_name": (trained or {}).get("_class_name", SILENT)}, clip=False,
+                                   threshold=None)  # fmt: skip
+    found = [placed for each in _list_steppers(own, wanted, network) for placed in _place(each, wanted, network)]
+    if not found:
+        raise UsageError(
+            f"no scheduler of diffusers steps as {wanted}", f'lend it: dtool.bridges.diffusers.Scheduler("{wanted}", …)'
+        )
+    _, best = min(found, key=lambda one: (one[0], len(one[1].differences), len(one[1].config)))
+    return best
+
+
+recipe_of = recipe  # where `recipe` is an argument
+
+
+def _list_steppers(own: Mapping[str, Any], wanted: Recipe, network: TrainedNetwork) -> list[dict[str, Any]]:
+    """The configs whose class steps from level to level as this recipe does, wherever it places them.
+
+    Those whose sampler has the recipe's name, if there are any: ddim is Euler's method too.
+    """
+    is_flow, is_edm = network.prediction == "flow", network.prediction.startswith("edm")
+    times = np.linspace(network.schedule.T - 1, 0, COMPARED_STEPS[0] + 1)[:-1].tolist()
+    plan = make_plan(Recipe(wanted.rule), points=times, network=network)
+    found: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for kind, defaults in DEFAULTS.items():
+        if kind in _UNLIKE or kind.startswith("FlowMatch") != is_flow or kind.startswith("EDM") != is_edm:
+            continue
+        for options in _combine(_STEPPING, defaults):
+            config = {"_class_name": kind, **own, **options}
+            sampler = _read_sampler(config)
+            if sampler is not None and _is_same(plan, make_plan(sampler, points=times, network=network)):
+                found[sampler.rule.name == wanted.rule.name].append(config)
+    return found[True] or found[False]
+
+
+def _read_sampler(config: Mapping[str, Any]) -> Recipe | None:
+    """The sampler of a config without its spacing; None for values that contradict each other."""
+    try:
+        return Recipe(Recipe.parse(recipe_of(config).recipe).rule)
+    except DtoolError:
+        return None
+
+
+def _combine(choices: Mapping[str, tuple[Any, ...]], defaults: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every way to set the options that a class has, without those that are its defaults."""
+    names = [name for name in choices if defaults.get(name) is not None]
+    for values in product(*(choices[name] for name in names)):
+        yield {name: value for name, value in zip(names, values, strict=True) if value != defaults[name]}
+
+
+def _place(config: Mapping[str, Any], wanted: Recipe, network: TrainedNetwork) -> Iterator[tuple[float, ConfigReading]]:
+    """The config with every option that places its steps, and how far its table is from the recipe's."""
+    plans = [make_plan(wanted, steps=steps, network=network) for steps in COMPARED_STEPS]
+    defaults = DEFAULTS[config["_class_name"]]
+    for flag in (None, *(flag for flag in _FLAGS if flag in defaults)):
+        for options in _combine(_PLACING, defaults):
+            candidate = {**config, **options, **({flag: True} if flag else {})}
+            try:
+                said = recipe_of(candidate)
+                others = [make_plan(said.recipe, steps=plan.steps, network=network) for plan in plans]
+            except DtoolError:
+                continue
+            same = all(_is_same(plan, other) for plan, other in zip(plans, others, strict=True))
+            far = 0.0 if same else 1 + _measure_times(others[0], plans[0])
+            own = () if same else (_describe_times(others[0], plans[0]),)
+            yield far, ConfigReading(candidate, (*said.differences, *own))
+
+
+def _measure_times(theirs: Plan, ours: Plan) -> float:
+    """How far apart the times are at which their steps begin, on average."""
+    return float(np.abs(theirs.time[theirs.step_starts] - ours.time[ours.step_starts]).mean())
+
+
+def _describe_times(theirs: Plan, ours: Plan) -> str:
+    if _measure_times(theirs, ours) < 1e-3:
+        return "its steps end at other levels than the recipe's"
+    first, own = ([f"{time:.4g}" for time in plan.time[plan.step_starts][:3].tolist()] for plan in (theirs, ours))
+    return f"its {theirs.steps} steps fall at {', '.join(first)}, …, the recipe's at {', '.join(own)}, …"
+
+
+def _is_same(plan: Plan, other: Plan) -> bool:
+    """Whether both are the same table."""
+    return plan.rows == other.rows and all(
+        getattr(plan, name).shape == getattr(other, name).shape
+        and np.allclose(getattr(plan, name), getattr(other, name), rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+        for name in COLUMNS
+    )
