@@ -39,7 +39,7 @@ class GivenImage:
 
     def count(self, network: Network) -> int | None:
         """How many images are given; None if none is."""
-        several = self.image is not None and np.ndim(_to_host(self.image)) > len(network.picture_shape)
+        several = self.image is not None and np.ndim(_to_host(self.image)) > len(network.edited_shape)
         return None if self.image is None else len(self.image) if several else 1
 
 
@@ -113,8 +113,7 @@ def resolve_edit(
             if value is not None:
                 raise UsageError(f"{name} is given without an image", "give the image, too: --image (image=)")
         return None, conditions
-    if network.plan is not None:
-        raise UsageError("a sampler's file begins at noise, and takes no image", "open the network's own file")
+    network.require_edits([name for name, value in vars(given).items() if value is not None])
     strength = given.strength
     if strength is None:
         strength = STRENGTH if given.mask is None else MASKED_STRENGTH
@@ -157,8 +156,8 @@ def restore_known(network: Network, pictures: NDArray[Any], given: GivenImage) -
 
 
 def read_images(network: Network, image: ArrayLike, count: int) -> NDArray[np.float32]:
-    """Pictures `(1 or count, *picture_shape)` in the network's range; raises UsageError for what are none of its."""
-    shape, (low, high) = network.picture_shape, network.picture_range
+    """Pictures `(1 or count, *edited_shape)` in the network's range; raises UsageError for what are none of its."""
+    shape, bounds = network.edited_shape, network.edited_range
     array = as_numbers("image", _to_host(image), f"of shape {shape}, or one each", whole=True)
     if array.shape == shape:
         array = array[None]
@@ -167,11 +166,12 @@ def read_images(network: Network, image: ArrayLike, count: int) -> NDArray[np.fl
             f"image has shape {np.shape(image)} for {count} results; the network's pictures are {shape}",
             "give one for all, or one each; dtool sample --image FILE --fit cuts and resizes it",
         )
-    if array.dtype == np.uint8:
+    low, high = bounds or network.picture_range
+    if array.dtype == np.uint8 and not network.decodes:
         return (array.astype(np.float32) / np.float32(255) * np.float32(high - low) + np.float32(low)).clip(low, high)
     if array.dtype.kind != "f":
         raise UsageError(f"image is of type {array.dtype}", "give floating-point numbers, or uint8 of 0 to 255")
-    if len(shape) == 3 and not (low <= array.min() and array.max() <= high):
+    if bounds is not None and not (low <= array.min() and array.max() <= high):
         raise UsageError(
             f"image holds numbers from {array.min():.4g} to {array.max():.4g}; the network's are {low:g} to {high:g}",
             "scale them, or give whole numbers of 0 to 255 as uint8",
@@ -184,7 +184,7 @@ def read_mask(network: Network, mask: ArrayLike, count: int) -> NDArray[np.bool_
 
     One that leaves nothing of a picture, or changes nothing in it, is refused too.
     """
-    shape = network.picture_shape
+    shape = network.edited_shape
     flat = (1, *shape[1:])
     array = as_numbers("mask", _to_host(mask), f"of shape {flat}", whole=True)
     if len(shape) == 3 and array.shape == shape[1:]:

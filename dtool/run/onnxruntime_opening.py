@@ -42,7 +42,7 @@ def _open_sampler(
     file: CheckedFile, spec: NetworkSpec, plan: Plan, form: SamplerForm, runtime: Runtime
 ) -> FusedNetwork:
     spec = form.mark_built_in(spec)
-    inputs = find_inputs(file.graph, spec.classes, file.source, spec.conditions)
+    inputs = find_inputs(file.graph, spec.classes, file.source, spec.conditions, form.edits)
     limit = resolve_time_limit(runtime.time_limit, RUN_SECONDS)
     session = open_session(file.data, file.source, runtime, weights=file.weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +75,9 @@ def make_default_comparison(spec: NetworkSpec, one: Condition) -> NDArray[Any] |
     return np.zeros((0, *shape), dtype=one.dtype) if has_own_comparison(spec) else None
 
 
-def require_free_names(spec: NetworkSpec) -> None:
+def require_free_names(spec: NetworkSpec, edits: Sequence[str] = ()) -> None:
     """Raise UsageError for a condition that is called as another input or output of a sampler's file."""
-    own = {"ids", LABEL, *SETTINGS, *OUTPUTS}
+    own = {"ids", LABEL, *SETTINGS, *OUTPUTS, *edits}
     names = [name for one in spec.conditions for name in (one.name, name_without(one.name))]
     taken = next((name for name in names if name in own or names.count(name) > 1), None)
     if taken is not None:

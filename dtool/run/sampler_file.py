@@ -17,13 +17,14 @@ from dtool.models.micro_batch import choose_default_micro_batch, pad_calls, spli
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.sampler_inputs import PLAN, WORDS, SamplerInputs
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.packed import COLUMNS, pack
+from dtool.plan.packed import ALWAYS, COLUMNS, pack
 from dtool.run.clipping import Clipping, Threshold
 from dtool.run.loop import StepRecord
 from dtool.run.micro_batches import SamplingJob
 from dtool.run.noise import derive_key
 from dtool.run.numpy_backend import HostNetwork
 from dtool.run.sampler_conditions import feed_conditions, make_trial_inputs
+from dtool.run.sampler_edits import feed_edit, make_no_edit, require_edits, require_own_edit
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
 IMAGES_PER_CALL = 32  # images of one call, between two signs of progress
@@ -54,6 +55,7 @@ class FusedNetwork(HostNetwork):
         self.mixes = form.mixes
         self.one_size = not is_adjustable
         self.execute = execute
+        self.decodes = form.picture_shape is not None
         self.output = "images"  # of the file, which is what `sample` gives: decoded, where it has a decoder
 
     @property
@@ -65,6 +67,20 @@ class FusedNetwork(HostNetwork):
     def picture_range(self) -> tuple[float, float]:
         """The range of the pictures' numbers."""
         return (-1.0, 1.0) if self.form.picture_shape else self.spec.data_range
+
+    @property
+    def edited_shape(self) -> tuple[int, ...]:
+        """What a run may begin at: a sample, which with a decoder in the file is a latent."""
+        return self.shape
+
+    @property
+    def edited_range(self) -> tuple[float, float] | None:
+        """The range of its numbers; None of a latent."""
+        return None if self.decodes else super().edited_range
+
+    def require_edits(self, names: Sequence[str]) -> None:
+        """Raise UsageError for what is given of an edit and is no input of the file."""
+        require_edits(self.form, self.inputs, list(names))
 
     @property
     def has_fixed_plan(self) -> bool:
@@ -84,11 +100,14 @@ class FusedNetwork(HostNetwork):
             raise UsageError("this file runs its images as it was told to", "export it without freeze and inputs")
         row = np.zeros((1, len(self.form.room.columns)), np.float32)
         row[0, [COLUMNS.index(name) for name in ("c_in", "f", "ratio", "guided")]] = 1
+        if self.form.edits:
+            row[0, -len(ALWAYS) :] = ALWAYS
         feed: dict[str, Any] = {
             "seed": np.uint64(0), "table": row, "times": self.tell(np.full(1, time)).astype(np.float32),
             "init": np.float32(1), "steps": np.int64(1), "trace": np.int64(0), "micro_batch": np.int64(size),
             "bounds": np.array([-UNBOUNDED, UNBOUNDED], np.float32), "guidance": np.float32(1.5 if doubled else 1),
         }  # fmt: skip
+        feed |= make_no_edit(self.spec, self.form)
         feed = {name: value for name, value in feed.items() if name in self.inputs.takes}
         feed["ids"] = np.arange(images, dtype=np.uint64)
         if self.classes:
@@ -119,6 +138,9 @@ class FusedNetwork(HostNetwork):
             feed = {"ids": ids[index], **settings}
             if "micro_batch" in self.inputs.takes:
                 feed["micro_batch"] = np.asarray(chunk, np.int64)
+            if job.edit is not None:
+                edit = feed_edit(job.edit, job.plan, self.plan, index, fixed=self.has_fixed_plan)
+                feed |= {name: array for name, array in edit.items() if name in self.inputs.takes}
             if conditions is not None:
                 feed |= feed_conditions(self.spec, self.inputs, conditions.take(index))
             images, *traces = self.execute(names, feed)
@@ -145,7 +167,9 @@ class FusedNetwork(HostNetwork):
                 "this file runs an image with and without its class together, and its network mixes them",
                 "leave out guidance (guidance=1), or run the network's own file",
             )
-        if self.has_fixed_plan and job.plan.hash != self.plan.hash:
+        if job.edit is not None:
+            require_own_edit(self, job.edit, job.plan, fixed=self.has_fixed_plan)
+        elif self.has_fixed_plan and job.plan.hash != self.plan.hash:
             raise self._built_in_error(
                 "plan", *(f"{p.recipe}, {p.steps} steps ({p.hash})" for p in (self.plan, job.plan))
             )
@@ -185,7 +209,7 @@ class FusedNetwork(HostNetwork):
             "steps": np.int64(plan.rows), "trace": np.int64(trace), "guidance": np.float32(guidance),
             "bounds": np.array([-UNBOUNDED, UNBOUNDED] if limit is None else [limit.low, limit.high], np.float32),
         }  # fmt: skip
-        return {name: np.asarray(value) for name, value in values.items()}
+        return {name: np.asarray(value) for name, value in values.items()} | make_no_edit(self.spec, self.form)
 
     def _built_in_error(self, name: str, own: Any = None, wanted: Any = None) -> UsageError:
         """The error for what was asked of the file and is built into it, or left out of it."""

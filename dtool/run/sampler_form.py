@@ -28,7 +28,9 @@ class SamplerForm(BaseModel):
     `inputs`: of "seed", "guidance", "plan" and "without" those that must be given at each run, all else being constant;
     None: everything may be given, and has a default. `mixes`: the network mixes images, so that each is run alone.
     `gaps`, `rescales`: see `dtool.plan.packed.Room`. `picture_shape`: what each sample is decoded to, where there is a
-    decoder behind the loop. `told`: the conditions that are built in, so that they need not be given.
+    decoder behind the loop. `told`: the conditions that are built in, so that they need not be given. `edits`: of
+    "image", "mask" and "strength" those that it takes, so that a run may begin at an image; they have defaults unless
+    they are among `inputs`, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,16 +49,17 @@ class SamplerForm(BaseModel):
     told: tuple[str, ...] = ()
     gaps: int | None = None
     rescales: bool = False
+    edits: tuple[str, ...] = ()
 
     def to_fields(self) -> dict[str, Any]:
         """The fields as a file's metadata hold them: nothing of what it does not have, or has no room for."""
-        absent = {name for name in ("picture_shape", "told", "rescales") if not getattr(self, name)}
+        absent = {name for name in ("picture_shape", "told", "rescales", "edits") if not getattr(self, name)}
         return self.model_dump(exclude=absent | ({"gaps"} if self.gaps is None else set()) or None)
 
     @property
     def room(self) -> Room:
         """What there is room for in the table and the loop."""
-        return Room(self.history, self.gaps, self.rescales)
+        return Room(self.history, self.gaps, self.rescales, bool(self.edits))
 
     def mark_built_in(self, spec: NetworkSpec) -> NetworkSpec:
         """The spec, its conditions that are built in marked so."""

@@ -18,6 +18,7 @@ from dtool.models.micro_batch import split_evenly
 from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.guiding import find_double_rows
+from dtool.plan.late_plans import start_late
 from dtool.plan.recipe import Recipe
 from dtool.run.assumptions import warn_of_assumptions
 from dtool.run.batch_size import choose_call_sizes
@@ -30,9 +31,9 @@ from dtool.run.interpolation import parse_interpolation
 from dtool.run.micro_batches import SamplingJob, Trace, join_batches, run_generated, run_given
 from dtool.run.noise import check_ids
 from dtool.run.prediction_check import warn_of_prediction
-from dtool.run.sampled_plan import require_fitting, resolve_plan, start_late
+from dtool.run.sampled_plan import require_fitting, resolve_plan
 from dtool.run.sampler_file import FusedNetwork
-from dtool.run.starts import count_images, refuse_other_starts
+from dtool.run.starts import count_images, refuse_other_starts, refuse_path
 from dtool.util import memory
 from dtool.util.arguments import check_arguments
 
@@ -127,6 +128,7 @@ def sample(
     threshold = parse_threshold(threshold)
     table = resolve_plan(network, plan, steps)
     require_fitting(network, table, x, clip, threshold)
+    refuse_path(network, path)
     several = Request(prompt=prompt).length
     count = count_images(path, n, ids, x, given.count(network) if several is None else several)
     edit, conditions = resolve_edit(network, given, conditions, count)
@@ -143,8 +145,11 @@ def sample(
     told, classes, scale = resolve_conditions(network, request, [path.first] * count if path else ids, count)
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
-    if edit is not None and edit.strength == 0:
-        return _return_image(edit, table, classes, ids, trace)
+    untouched = edit is not None and edit.strength == 0
+    if untouched and trace:
+        raise UsageError("strength 0 takes no step, and has no trace", "leave out the trace")
+    if edit is not None and untouched and not network.decodes:
+        return _return_image(edit, table, classes, ids)
     warn_of_assumptions(network, table, from_noise=x is None and (edit is None or edit.strength == 1))
     warn_of_prediction(network)
     limit = _choose_clipping(network, table, clip, threshold)
@@ -165,8 +170,9 @@ def sample(
         names = None
         parts = run_given(job, x, noise, told, sizes[0])
     x0, steps_taken = join_batches(network, parts, count, as_numpy)
+    calls = 0 if untouched else table.rows
     samples = Samples(
-        x0=x0, labels=classes, ids=names, plan=table, calls=table.rows, evaluations=table.rows + int(doubled.sum()),
+        x0=x0, labels=classes, ids=names, plan=table, calls=calls, evaluations=calls and calls + int(doubled.sum()),
         seconds=time.perf_counter() - started, trace=steps_taken,
     )  # fmt: skip
     _require_finite_images(x0, table)
@@ -201,10 +207,8 @@ def _require_finite_images(x0: Any, plan: Plan) -> None:
         )
 
 
-def _return_image(edit: Edit, plan: Plan, classes: Any, ids: Sequence[int] | None, trace: bool) -> Samples:
+def _return_image(edit: Edit, plan: Plan, classes: Any, ids: Sequence[int] | None) -> Samples:
     """What strength 0 gives: the image as it is, after no step of the plan."""
-    if trace:
-        raise UsageError("strength 0 takes no step, and has no trace", "leave out the trace")
     names = np.arange(len(edit.image), dtype=np.uint64) if ids is None else check_ids(ids)
     return Samples(x0=edit.image, labels=classes, ids=names, plan=plan, calls=0, evaluations=0, seconds=0.0)
 

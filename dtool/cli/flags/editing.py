@@ -71,6 +71,12 @@ class EditingWords:
                 if value is not None:
                     raise UsageError(f"{flag} is given without a picture", "give the picture, too: --image FILE")
             return EditedFiles()
+        net.require_edits([name for name in ("image", "mask", "strength") if getattr(self, name) is not None])
+        if net.decodes:
+            raise UsageError(
+                "this sampler's file begins at a latent, and has no encoder to make one of a picture",
+                "sample from the model itself; or give the latent in Python: dtool.sample(…, image=)",
+            )
         pictures = read_pictures(self.image, net.picture_shape, fit=self.fit)
         if self.mask is None:
             if pictures.clear.any():

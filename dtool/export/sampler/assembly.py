@@ -15,12 +15,14 @@ from dtool.export.metadata import KEY, describe, hash_weights
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.decoder_graph import extract_decoder
 from dtool.export.sampler.loop_graph import fuse
+from dtool.export.sampler.settings import NetworkStub
 from dtool.export.sampler.step_graph import NETWORK
 from dtool.export.sampler.text_graph import extract_text, replace_conditions
 from dtool.models.conditions import Condition
 from dtool.models.spec import NetworkSpec, resolve_schedule
-from dtool.plan.compiled_plan import Plan
-from dtool.plan.packed import pack
+from dtool.plan.compiled_plan import Column, Plan
+from dtool.plan.late_plans import pack_at_every_strength
+from dtool.plan.packed import PackedPlan, pack
 from dtool.run.sampler_form import SamplerForm
 from dtool.util.text import get_first_line
 
@@ -70,7 +72,7 @@ def build(
     Raises what `pack` and `fuse` raise.
     """
     micro_batch = micro_batch or form.micro_batch or 1
-    packed = pack(plan, spec.clip, form.room, times=spec.tell(resolve_schedule(spec), plan.time))
+    packed = _pack(spec, plan, form)
     model = fuse(network, spec, packed, form, limited=spec.clip, micro_batch=micro_batch, decoder=decoder, text=text)
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -90,6 +92,18 @@ def build(
         model=model, network=network, spec=spec, plan=plan, form=form, document=document, decoder=decoder,
         text=text.proto if text else None, whole_spec=whole,
     )  # fmt: skip
+
+
+def _pack(spec: NetworkSpec, plan: Plan, form: SamplerForm) -> PackedPlan:
+    """The plan's table; in a file whose run may begin at an image, that of every strength."""
+    trained = NetworkStub(resolve_schedule(spec), spec.prediction)
+
+    def tell(times: Column) -> Column:
+        return spec.tell(trained.schedule, times)
+
+    if form.edits:
+        return pack_at_every_strength(trained, plan, spec.clip, form.room, tell)
+    return pack(plan, spec.clip, form.room, times=tell(plan.time))
 
 
 def read(model: onnx.ModelProto, source: str) -> FusedSampler:

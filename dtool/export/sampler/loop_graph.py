@@ -8,6 +8,7 @@ The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and s
 `(2,)` of predicted images; guidance, unless the network knows no label for none and no conditions; NAME_without, what
 guidance compares each condition with: its null value, or, where it has none and something else changes, what the image
 is told; otherwise it must be given; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
+In a form with `edits` also image, mask and strength: see `dtool.export.sampler.editing_graph`.
 In a form of named `inputs` those must be given and the rest is constant; where the plan is one of them, `steps` is how
 many rows its table has.
 Outputs: images `(batch, *shape)`; with a decoder these are pictures, and latents `(batch, *shape)` what was sampled;
@@ -28,6 +29,7 @@ from dtool.export.network.opset_numbers import OLDEST_OPSET
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.condition_graph import add_condition_inputs, add_conditions, rename_inputs
 from dtool.export.sampler.decoder_graph import add_decoder, merge_functions, merge_opsets
+from dtool.export.sampler.editing_graph import add_start, choose_rows, name_inside, rename_plan
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
 from dtool.export.sampler.noise_graph import first_counters, normals, seed_key
 from dtool.export.sampler.step_graph import build_step
@@ -35,6 +37,7 @@ from dtool.export.sampler.text_graph import add_row_filling, add_text_encoder, r
 from dtool.models.spec import NetworkSpec
 from dtool.plan.packed import COLUMNS, PackedPlan
 from dtool.run.sampler_conditions import is_guided
+from dtool.run.sampler_edits import MASK, make_no_edit
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
 
@@ -59,7 +62,9 @@ def fuse(
         raise DtoolError(f"the network is of opset {opset}, and a sampler needs {OLDEST_OPSET}", "export it again")
     inner, spec = spec, replace_conditions(spec, text) if text else spec
     graph = GraphBuilder("sampler")
-    if "table" in form.required:
+    if form.edits:
+        choose_rows(graph, form)
+    elif "table" in form.required:
         graph("Reshape", graph("Shape", "table", start=0, end=1), graph.ints(), name="steps")
     _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text), form)
     if decoder is not None:
@@ -68,13 +73,17 @@ def fuse(
     bounds = (spec.data_range if form.quantile else spec.clip_bounds) if limited else (-UNBOUNDED, UNBOUNDED)
     values = _collect_values(spec, packed, form, bounds, micro_batch)
     graph.initializers += [
-        numpy_helper.from_array(np.asarray(v), name) for name, v in values.items() if name not in form.required
+        numpy_helper.from_array(np.asarray(v), name_inside(form, name))
+        for name, v in values.items()
+        if name not in form.required
     ]
     outputs = [make_value_info("images", np.float32, ["batch", *(form.picture_shape or spec.shape)])]
     outputs += [make_value_info("latents", np.float32, ["batch", *spec.shape])] if form.picture_shape else []
     if form.is_configurable:
         outputs += [make_value_info(n, np.float32, ["steps", "traced", *spec.shape]) for n in ("trace_x", "trace_x0")]
     whole = graph.build(_list_inputs(graph, spec, form, values), outputs)
+    if form.edits:
+        rename_plan(whole)
     if spec.conditions:
         rename_inputs(whole, spec)
     if text is not None:
@@ -98,8 +107,9 @@ def _list_inputs(
     inputs += [make_value_info("label", np.int64, ["batch"])] if spec.classes else []
     inputs += add_condition_inputs(graph, spec, form)
     dims: dict[str, list[Any]] = {"table": ["rows", len(form.room.columns)], "times": ["rows"], "bounds": [2]}
+    dims |= {"image": ["image_or_none", *spec.shape], "mask": ["mask_or_none", 1, *spec.shape[1:]]}
     inputs += [
-        make_value_info(name, np.asarray(v).dtype, dims.get(name, []))
+        make_value_info(name_inside(form, name), np.asarray(v).dtype, dims.get(name, []))
         for name, v in values.items()
         if form.is_configurable or name in form.required
     ]
@@ -119,7 +129,7 @@ def _collect_values(
         values["guidance"] = np.float32(spec.guidance)
     if "table" in form.required:
         del values["steps"]
-    return values
+    return values | make_no_edit(spec, form)
 
 
 def _add_batches(graph: GraphBuilder, spec: NetworkSpec, batch_body: onnx.GraphProto, form: SamplerForm) -> None:
@@ -148,7 +158,7 @@ def _add_batches(graph: GraphBuilder, spec: NetworkSpec, batch_body: onnx.GraphP
     graph("Reshape", graph("Gather", "ids", index, axis=0), by_run, name="ids_by_run")
     if spec.classes:
         graph("Reshape", _read_labels(graph, spec, index), by_run, name="labels_by_run")
-    if spec.conditions:
+    if spec.conditions or form.edits:
         graph("Reshape", index, by_run, name="index_by_run")
     names = ["images_by_run", *(("x_by_run", "x0_by_run") if form.is_configurable else ())]
     graph.nodes.append(
@@ -197,7 +207,10 @@ def _build_batch_body(
     ids = graph("Gather", "ids_by_run", "run", axis=0)
     count = graph("Shape", ids, name="count")
     graph("Identity", first_counters(graph, ids, "key", spec.shape), name="counters")
-    start = graph("Mul", "init", normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape))
+    z = normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape)
+    start = graph("Mul", "init", z)
+    if form.edits:
+        start = add_start(graph, spec, form, z, start)
     graph("Mul", count, "tracing", name="traced")
     unnamed = None
     if is_guided(spec, form):
@@ -212,7 +225,7 @@ def _build_batch_body(
         add_text_encoder(graph, text)
     gaps = form.gaps or 0
     blank = graph("Sub", start, start) if form.history or form.saved or gaps else ""
-    carried = [start, *[blank] * (form.history + gaps + form.saved)]
+    carried = [start, *[blank] * (form.history + gaps + form.saved), *([z] if MASK in form.edits else [])]
     results = graph.add_node("Loop", "steps", graph.constant(True, np.bool_), *carried, outputs=len(carried) + 2,
                             body=build_step(network, inner, form))  # fmt: skip
     samples = ["images", *spec.shape]
@@ -274,4 +287,5 @@ def _find_needs(graph: GraphBuilder) -> tuple[str, str, str]:
 
 def _any(graph: GraphBuilder, flags: str) -> str:
     """1 if any of the flags is set, else 0."""
-    return graph("ReduceMax", graph.cast(flags, np.int64), graph.ints(0), keepdims=1)
+    numbers = graph("Concat", graph.cast(flags, np.int64), graph.ints(0), axis=0)  # a run may have no row at all
+    return graph("ReduceMax", numbers, graph.ints(0), keepdims=1)

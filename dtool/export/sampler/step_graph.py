@@ -11,17 +11,21 @@ from onnx import compose
 
 from dtool.errors import DtoolError
 from dtool.export.sampler.condition_graph import NOW
+from dtool.export.sampler.editing_graph import keep_known
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
 from dtool.export.sampler.noise_graph import normals
 from dtool.models.spec import NetworkSpec
 from dtool.run.sampler_conditions import is_guided
+from dtool.run.sampler_edits import MASK
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
 NETWORK = "network/"
 
 
 def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -> onnx.GraphProto:
-    """The loop's body: (row, go on, x, older predictions, gaps, kept x) ↦ (go on, the same, x and x0 for the trace).
+    """The loop's body: (row, go on, x, older predictions, gaps, kept x, z) ↦ (go on, the same, x and x0 for the trace).
+
+    z, the noise that was drawn last, is carried where a mask may say what is known.
 
     It reads from the graphs around it: table, noisy, times, low, high, key, counters, traced, size; classes if the
     network has any; the conditions as it is told them; rows, starts, ends, weights and count if it can be guided. The
@@ -45,7 +49,10 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
     terms += [("g", gap), *((f"b_without{k}", name) for k, name in enumerate(gaps))] if gap else []
     terms += [("a_saved", saved)] if saved else []
     next_x = graph.total(*(graph("Mul", at[weight], what) for weight, what in terms))
-    _add_noise(graph, next_x, at, spec, answer.variance)
+    masked = MASK in form.edits
+    _add_noise(graph, next_x, at, spec, answer.variance, results=["unkept_x", "next_z"] if masked else ["next_x"])
+    if masked:
+        keep_known(graph, spec, "unkept_x", "next_z")
     carried = ["next_x"]
     if form.history:
         entries = [("m_x", "x"), ("m_f", answer.output), ("m_d", image), *([("m_g", gap)] if gap else [])]
@@ -55,6 +62,7 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
         carried += [graph("Identity", what, name=f"next_gap{k}") for k, what in enumerate([gap, *gaps[:-1]])]
     if saved:
         carried.append(graph("Identity", saved, name="next_saved"))
+    carried += ["next_z"] if masked else []
     traces = [
         graph("Slice", what, graph.ints(0), "traced", graph.ints(0), name=name)
         for name, what in (("seen_x", "x"), ("seen_x0", image))
@@ -62,7 +70,8 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
     graph("Identity", "go_on", name="going_on")
     samples = ["images", *spec.shape]
     inputs = [make_value_info("row", np.int64, []), make_value_info("go_on", np.bool_, [])]
-    inputs += [make_value_info(n, np.float32, samples) for n in ("x", *older, *gaps, *(("saved",) if saved else ()))]
+    states = ["x", *older, *gaps, *(["saved"] if saved else []), *(["z"] if masked else [])]
+    inputs += [make_value_info(name, np.float32, samples) for name in states]
     outputs = [
         make_value_info("going_on", np.bool_, []),
         *(make_value_info(name, np.float32, samples) for name in carried),
@@ -180,22 +189,28 @@ def _clip_image(graph: GraphBuilder, image: str, spec: NetworkSpec, form: Sample
     return graph("Add", graph("Mul", bounded, graph("Div", reach, size)), middle)
 
 
-def _add_noise(graph: GraphBuilder, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None) -> None:
-    """next_x: x + c·z in rows that have noise; in the others nothing is drawn."""
+def _add_noise(
+    graph: GraphBuilder, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None, results: list[str]
+) -> None:
+    """x + c·z in rows that have noise, and z itself if a second result is wanted; in the others nothing is drawn."""
     drawn, still = GraphBuilder("drawn"), GraphBuilder("still")
     draw = drawn("Add", drawn.cast("row", np.uint64), drawn.constant(1, np.uint64))
-    noise = drawn("Mul", at["c"], normals(drawn, "counters", draw, "key", spec.shape))
+    z = normals(drawn, "counters", draw, "key", spec.shape)
+    noise = drawn("Mul", at["c"], z)
     if variance:  # c_low^(1-f)·c^f with f = (v+1)/2
         share = drawn("Mul", drawn("Sub", drawn.constant(1, np.float32), variance), drawn.constant(0.5, np.float32))
         noise = drawn("Mul", noise, drawn("Exp", drawn("Mul", share, drawn("Log", at["ratio"]))))
     drawn("Add", x, noise, name="drawn_x")
     still("Identity", x, name="still_x")
-    shape = ["images", *spec.shape]
+    if len(results) > 1:
+        drawn("Identity", z, name="drawn_z")
+        still("Identity", "z", name="still_z")
     noisy = graph("Gather", "noisy", "row", axis=0)
-    graph(
-        "If",
-        noisy,
-        name="next_x",
-        then_branch=drawn.build([], [make_value_info("drawn_x", np.float32, shape)]),
-        else_branch=still.build([], [make_value_info("still_x", np.float32, shape)]),
-    )
+    branches = {
+        f"{branch}_branch": builder.build(
+            [], [make_value_info(f"{builder.name}_{what}", np.float32, ["images", *spec.shape])
+                 for what, _ in zip("xz", results, strict=False)],
+        )
+        for branch, builder in (("then", drawn), ("else", still))
+    }  # fmt: skip
+    graph.add_node("If", noisy, names=results, **branches)
