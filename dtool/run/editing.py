@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dtool.errors import UsageError
+from dtool.models.filling import fills_pictures, tell_edit
 from dtool.models.network import Network
-from dtool.models.picture_conditions import PictureConditions
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.late_start import check_strength
 from dtool.run.given_start import is_tensor
@@ -113,15 +113,15 @@ def resolve_edit(
             if value is not None:
                 raise UsageError(f"{name} is given without an image", "give the image, too: --image (image=)")
         return None, conditions
-    network.require_edits([name for name, value in vars(given).items() if value is not None])
+    require_edits(network, given)
     strength = given.strength
     if strength is None:
         strength = STRENGTH if given.mask is None else MASKED_STRENGTH
     check_strength(strength)
     drawn = None if given.mask is None else read_mask(network, given.mask, count)
     pictures = read_images(network, given.image, count)
-    if drawn is not None and network.pictures is not None and network.pictures.mask is not None:
-        conditions, drawn = _tell(network.pictures, pictures, drawn, conditions), None
+    if drawn is not None and fills_pictures(network):
+        conditions, drawn = tell_edit(network, pictures, drawn, conditions), None
     if drawn is not None:
         drawn = _shrink(network, drawn)
     elif strength == 1:
@@ -130,18 +130,11 @@ def resolve_edit(
     return Edit(image=_spread(_encode(network, pictures), count), strength=strength, drawn=kept), conditions
 
 
-def _tell(
-    names: PictureConditions, pictures: NDArray[Any], drawn: NDArray[np.bool_], conditions: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The conditions of a network that fills a picture itself: the mask and the picture among them."""
-    assert names.mask is not None, "seen to by the caller"
-    told = {names.mask: drawn.any(axis=1, keepdims=True).astype(np.float32), names.latents: pictures}
-    for name in told:
-        if name in (conditions or {}):
-            raise UsageError(
-                f"the network is told {name} by the mask and the image, and as a condition", "leave out one of them"
-            )
-    return {**(conditions or {}), **told}
+def require_edits(network: Network, given: GivenImage) -> None:
+    """Raise UsageError for a sampler's file that cannot begin at the image, unless it need only be told of it."""
+    usual = given.mask is not None and given.strength in (None, MASKED_STRENGTH)
+    if not (usual and fills_pictures(network)):
+        network.require_edits([name for name, value in vars(given).items() if value is not None])
 
 
 def restore_known(network: Network, pictures: NDArray[Any], given: GivenImage) -> NDArray[Any]:
