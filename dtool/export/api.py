@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from dtool.models.readers.exported_folder import is_exported
 from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
+from dtool.run.guided_plan import require_alike
 from dtool.run.load import load
 from dtool.util import bounded_reading
 from dtool.util.arguments import check_arguments
@@ -50,6 +51,7 @@ def export(
     int8: bool = False,
     allow_loss: bool = False,
     built_in: BuiltIn | None = None,
+    weak: Any = None,
     **options: Any,
 ) -> ExportReport:
     """Write a network as one ONNX file with a dynamic batch, or with a `plan` a whole sampler, and check the file.
@@ -67,6 +69,8 @@ def export(
     has. `options` are then those of `SamplerFileOptions`.
     built_in: a decoder in the place of the model's own, and what images are told where nobody says it, constants of a
     network alone: see `dtool.export.BuiltIn`.
+    weak: of a sampler, a weaker network, named as `net` is, which guidance compares with in the place of no conditions
+    (autoguidance): it is put into the file, too.
     half, int8: a smaller network, in fp16 for CUDA, or with its larger products in eight bits, calibrated on what it
     sees in a run of the plan (without one, of `steps` steps of DDIM). What it loses is measured; allow_loss: write it
     even if that is more than `dtool.export.smaller.loss.ALLOWED`, which raises GateError otherwise.
@@ -81,7 +85,7 @@ def export(
     if half and int8:
         raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
     sources = [
-        net if isinstance(net, (str, Path)) else None,
+        *(one if isinstance(one, (str, Path)) else None for one in (net, weak)),
         *find_option_files(plan if isinstance(plan, str) else None),
     ]
     require_distinct_files([path, locate_config(path) if options.get("freeze") else None], sources)
@@ -96,6 +100,8 @@ def export(
     description, extra = describe_source(spec), built_in or BuiltIn()
     small: Precision | None = "half" if half else "int8" if int8 else None
     job = ExportJob(path=path, steps=steps, check=check, small=small, allow_loss=allow_loss, started=started)
+    if weak is not None:
+        _require_place_for_weak(folder=folder, has_plan=plan is not None, small=small)
     if folder and plan is not None:
         from dtool.export.pipeline_folder import export_pipeline
 
@@ -104,6 +110,8 @@ def export(
         return export_pipeline(source, job, plan, SamplerFileOptions(**options), _export_sampler, _export_network)
     if plan is not None:
         source = extra.add_decoder(_resolve_source(net, description))
+        if weak is not None:
+            source = _add_weak(source, resolve_source(weak, description))
         return _export_sampler(source, job, plan, SamplerFileOptions(**options), extra)
     extra.require_no_decoder()
     if net is None or str(net).endswith(".onnx"):
@@ -122,6 +130,27 @@ def _resolve_source(net: Any, description: NetworkSpec | Description, *, large: 
 
         return read_pipeline(Path(net), description)
     return resolve_source(net, description, large=large)
+
+
+def _require_place_for_weak(*, folder: bool, has_plan: bool, small: str | None) -> None:
+    """Raise UsageError where a weaker network has no place."""
+    if not has_plan:
+        raise UsageError("a weaker network is for guidance, which is a sampler's", "name one, with --recipe (plan=)")
+    if folder:
+        raise UsageError("a weaker network goes into a sampler's file, not into a folder", "name a file, -o NAME.onnx")
+    if small is not None:
+        raise UsageError(f"{small} makes one network smaller, and there are two", f"leave out --{small} (or --weak)")
+
+
+def _add_weak(source: SourceNetwork, weak: SourceNetwork) -> SourceNetwork:
+    """The network with the weaker one beside it; raises UsageError unless both say the same of the same samples."""
+    require_alike(source.spec, weak.spec)
+    if source.spec.classes and not source.spec.guidable:
+        raise UsageError(
+            "the network has classes and no label for none, so that its file can name no scale", "run its own file"
+        )
+    require_exportable(graph_size(source.proto) + graph_size(weak.proto), "the network with the weaker one")
+    return replace(source, weak=weak.proto, mixes=source.mixes or weak.mixes)
 
 
 def _check_words(path: Path, folder: bool, steps: int, options: Mapping[str, Any], *, has_plan: bool) -> None:
@@ -172,7 +201,8 @@ def _export_sampler(
     from dtool.export.sampler.told_defaults import build_in_and_check
 
     source, plan, form = resolve_sampler(source, plan, job.steps, options)
-    told = encode_told(source, extra, source.spec.guidance) if extra.is_told else None
+    compared = 1.0 if source.weak is not None else source.spec.guidance  # with no conditions, that is
+    told = encode_told(source, extra, compared) if extra.is_told else None
     if told is not None:
         refuse_told(options)
     if options.freeze and not extra.is_told:
@@ -187,8 +217,8 @@ def _export_sampler(
     text = export_text(source, options, decoder)
     sampler = None
     if job.check and options.micro_batch is None and form.is_configurable and not form.mixes:
-        sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text)
-    sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text)
+        sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text, source.weak)
+    sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text, weak=source.weak)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
     comparisons: tuple[ParityCheck, ...] = ()

@@ -44,6 +44,7 @@ class Network(ABC):
     is_builtin: bool = False  # one of dtool's own kind, whose images are known not to depend on one another
     has_known_prediction: bool = False  # whether what it predicts has been tried out (`dtool.run.prediction_check`)
     plan: Plan | None = None  # of a sampler's file
+    weak: Network | None = None  # a weaker one, which guidance compares with in the place of no conditions
     decodes: bool = False  # whether that gives pictures of the latents that it samples
     codec: Codec | None = None  # from its samples to pictures, where they are none themselves
     text: TextEncoder | None = None  # from prompts to conditions
@@ -59,6 +60,11 @@ class Network(ABC):
     def schedule(self) -> Schedule:
         """The schedule that the network was trained under."""
         return resolve_schedule(self.spec)
+
+    @property
+    def is_autoguided(self) -> bool:
+        """Whether guidance compares with a weaker network (arXiv:2406.02507), whatever it is told."""
+        return self.weak is not None
 
     @property
     def prediction(self) -> Prediction:
@@ -86,6 +92,7 @@ class Network(ABC):
     def adopt(self, other: Network) -> Self:
         """This network, which computes the same as `other`, with what that has around it: codec, encoders, origin."""
         self.codec, self.text, self.pictures, self.origin = other.codec, other.text, other.pictures, other.origin
+        self.weak = other.weak
         return self
 
     def stand_for(self, other: Network) -> Self:

@@ -43,7 +43,7 @@ def has_own_comparison(spec: NetworkSpec) -> bool:
 def is_guided(spec: NetworkSpec, form: SamplerForm) -> bool:
     """Whether the graph has guidance in it: not where a network without a class can only ever be run at scale 1."""
     chosen = form.is_configurable or "guidance" in (form.inputs or ())
-    return spec.guidable or (bool(spec.conditions) and (chosen or spec.guidance != 1))
+    return form.weak or spec.guidable or (bool(spec.conditions) and (chosen or spec.guidance != 1))
 
 
 def list_condition_inputs(spec: NetworkSpec, form: SamplerForm) -> list[ConditionInput]:
@@ -56,7 +56,7 @@ def list_condition_inputs(spec: NetworkSpec, form: SamplerForm) -> list[Conditio
         has_default = one.null is not None and not isinstance(one.null, tuple)
         default = one.fill(1) if has_default and form.is_configurable else None
         inputs.append(ConditionInput(one.name, one, default, True))
-    for one in spec.conditions if is_guided(spec, form) else ():
+    for one in spec.conditions if is_guided(spec, form) and not form.weak else ():
         default = make_default_comparison(spec, one)
         if "without" in (form.inputs or ()):
             default = None

@@ -69,6 +69,11 @@ class FusedNetwork(HostNetwork):
         return (-1.0, 1.0) if self.form.picture_shape else self.spec.data_range
 
     @property
+    def is_autoguided(self) -> bool:
+        """Whether there is another network in the file, which guidance compares with."""
+        return self.form.weak
+
+    @property
     def edited_shape(self) -> tuple[int, ...]:
         """What a run may begin at: a sample, which with a decoder in the file is a latent."""
         return self.shape
@@ -162,7 +167,7 @@ class FusedNetwork(HostNetwork):
     def _settings(self, job: SamplingJob, seed: int) -> dict[str, NDArray[Any]]:
         """What the file's inputs are given for this job; raises UsageError for what it has no room or no input for."""
         limit = job.limit
-        if self.mixes and self.spec.is_conditional and job.guidance not in (0, 1):
+        if self.mixes and self.spec.is_conditional and not self.form.weak and job.guidance not in (0, 1):
             raise UsageError(
                 "this file runs an image with and without its class together, and its network mixes them",
                 "leave out guidance (guidance=1), or run the network's own file",
@@ -190,8 +195,9 @@ class FusedNetwork(HostNetwork):
         if not {"bounds", "table"} <= self.inputs.takes and (limit is not None) != self.spec.clip:
             raise self._built_in_error("clip", self.spec.clip, limit is not None)
         settings = {"seed": (self.form.seed, seed), "guidance": (self.spec.guidance, job.guidance)}
+        guidable = self.spec.is_conditional or self.form.weak
         for name, (own, wanted) in settings.items():
-            if name not in self.inputs.takes and own != wanted and (self.spec.is_conditional or name != "guidance"):
+            if name not in self.inputs.takes and own != wanted and (guidable or name != "guidance"):
                 raise self._built_in_error(name, own, wanted)
         values = self._values(job.plan, limit, seed, job.guidance, job.want_trace)
         return {name: value for name, value in values.items() if name in self.inputs.takes}

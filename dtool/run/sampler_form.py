@@ -30,7 +30,7 @@ class SamplerForm(BaseModel):
     `gaps`, `rescales`: see `dtool.plan.packed.Room`. `picture_shape`: what each sample is decoded to, where there is a
     decoder behind the loop. `told`: the conditions that are built in, so that they need not be given. `edits`: of
     "image", "mask" and "strength" those that it takes, so that a run may begin at an image; they have defaults unless
-    they are among `inputs`, too.
+    they are among `inputs`, too. `weak`: guidance compares with another network, which is in the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,10 +50,11 @@ class SamplerForm(BaseModel):
     gaps: int | None = None
     rescales: bool = False
     edits: tuple[str, ...] = ()
+    weak: bool = False
 
     def to_fields(self) -> dict[str, Any]:
         """The fields as a file's metadata hold them: nothing of what it does not have, or has no room for."""
-        absent = {name for name in ("picture_shape", "told", "rescales", "edits") if not getattr(self, name)}
+        absent = {name for name in ("picture_shape", "told", "rescales", "edits", "weak") if not getattr(self, name)}
         return self.model_dump(exclude=absent | ({"gaps"} if self.gaps is None else set()) or None)
 
     @property

@@ -95,7 +95,8 @@ def sample(
     labels: a class for all, or one each, by number or by name; -1 means no class. By default image i of a conditional
     network gets class i mod classes. guidance: a scale, for the guidance that the recipe names or else everywhere; or a
     guidance, e.g. "3@-1.3:0.3", of a recipe that names none. weak: a weaker network that guidance compares with instead
-    of no conditions (autoguidance). guidance, clip: the recipe's or else the network's own by default.
+    of no conditions (autoguidance), by default `network.weak`. guidance, clip: by default the recipe's or else the
+    network's own.
     prompt: of a network with a text encoder, one for all images or one each; negative: what guidance compares with in
     the place of the empty text. conditions: further arrays by name, for all images or one entry each; without: those
     that guidance compares with, where the network has no value that means none, or another is wanted.
@@ -135,10 +136,12 @@ def sample(
     if edit is not None and edit.strength > 0:
         table = start_late(network, table, edit.strength)
     table, scale = resolve_guidance(network.spec, table, guidance)
+    weak = network.weak if weak is None else weak
     require_comparable(network, weak)
+    autoguided = weak is not None or network.is_autoguided
     request = Request(
         labels=labels, prompt=prompt, negative=negative, conditions=conditions, without=without, guidance=scale,
-        plan=table, weak=weak is not None,
+        plan=table, weak=autoguided,
     )  # fmt: skip
     if x is None:
         require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
@@ -153,7 +156,7 @@ def sample(
     warn_of_assumptions(network, table, from_noise=x is None and (edit is None or edit.strength == 1))
     warn_of_prediction(network)
     limit = _choose_clipping(network, table, clip, threshold)
-    doubled = np.zeros(table.rows, bool) if told is None and weak is None else find_double_rows(table, scale)
+    doubled = np.zeros(table.rows, bool) if told is None and not autoguided else find_double_rows(table, scale)
     sizes = _choose_sizes(network, doubled, count, batch_size, own_start=x is not None)
     on_call = _make_counter(progress, table.rows * len(sizes))
     job = SamplingJob(

@@ -31,6 +31,7 @@ from dtool.export.sampler.condition_graph import add_condition_inputs, add_condi
 from dtool.export.sampler.decoder_graph import add_decoder, merge_functions, merge_opsets
 from dtool.export.sampler.editing_graph import add_start, choose_rows, name_inside, rename_plan
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
+from dtool.export.sampler.guidance_graph import add_autoguidance, add_guidance
 from dtool.export.sampler.noise_graph import first_counters, normals, seed_key
 from dtool.export.sampler.step_graph import build_step
 from dtool.export.sampler.text_graph import add_row_filling, add_text_encoder, replace_conditions
@@ -51,22 +52,25 @@ def fuse(
     micro_batch: int,
     decoder: onnx.ModelProto | None = None,
     text: TextGraph | None = None,
+    weak: onnx.ModelProto | None = None,
 ) -> onnx.ModelProto:
     """The sampler as one model.
 
-    network: F(x, t[, label]) as `dtool.export` writes it. packed: the default plan, made for `limited` or not.
-    Raises DtoolError if the network is of an opset below 18.
+    network: F(x, t[, label]) as `dtool.export` writes it. packed: the default plan, made for `limited` or not. weak:
+    another such network, which guidance compares with. Raises DtoolError if the network is of an opset below 18.
     """
-    opset = next(o.version for o in network.opset_import if o.domain in ("", "ai.onnx"))
+    opset = find_opset(network)
     if opset < OLDEST_OPSET:
         raise DtoolError(f"the network is of opset {opset}, and a sampler needs {OLDEST_OPSET}", "export it again")
+    if weak is not None and find_opset(weak) != opset:
+        raise DtoolError(f"the networks are of opsets {opset} and {find_opset(weak)}", "export both again")
     inner, spec = spec, replace_conditions(spec, text) if text else spec
     graph = GraphBuilder("sampler")
     if form.edits:
         choose_rows(graph, form)
     elif "table" in form.required:
         graph("Reshape", graph("Shape", "table", start=0, end=1), graph.ints(), name="steps")
-    _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text), form)
+    _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text, weak and weak.graph), form)
     if decoder is not None:
         assert form.picture_shape is not None
         add_decoder(graph, decoder, form.picture_shape)
@@ -90,13 +94,18 @@ def fuse(
         add_row_filling(whole, text)
     model: onnx.ModelProto = helper.make_model(
         whole,
-        opset_imports=merge_opsets(network, decoder, text.proto if text else None),
+        opset_imports=merge_opsets(network, weak, decoder, text.proto if text else None),
         ir_version=network.ir_version,
-        functions=merge_functions(network, decoder, text.proto if text else None),
+        functions=merge_functions(network, weak, decoder, text.proto if text else None),
         producer_name=network.producer_name,
         producer_version=network.producer_version,
     )
     return model
+
+
+def find_opset(model: onnx.ModelProto) -> int:
+    """The version of the standard operators that it is made of."""
+    return int(next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")))
 
 
 def _list_inputs(
@@ -200,8 +209,9 @@ def _count_shares(graph: GraphBuilder, count: str, size: str) -> str:
 
 
 def _build_batch_body(
-    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None
-) -> onnx.GraphProto:
+    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None,
+    weak: onnx.GraphProto | None,
+) -> onnx.GraphProto:  # fmt: skip
     """The body of the outer loop: a micro-batch from its ids to its images, by a loop over the table's rows."""
     graph = GraphBuilder("run")
     ids = graph("Gather", "ids_by_run", "run", axis=0)
@@ -213,8 +223,10 @@ def _build_batch_body(
         start = add_start(graph, spec, form, z, start)
     graph("Mul", count, "tracing", name="traced")
     unnamed = None
-    if is_guided(spec, form):
-        unnamed = _add_guidance(graph, spec, count)
+    if form.weak:
+        add_autoguidance(graph, spec, count)
+    elif is_guided(spec, form):
+        unnamed = add_guidance(graph, spec, count)
     elif spec.classes:
         graph("Gather", "labels_by_run", "run", axis=0, name="classes")
         graph("Identity", count, name="size")
@@ -227,7 +239,7 @@ def _build_batch_body(
     blank = graph("Sub", start, start) if form.history or form.saved or gaps else ""
     carried = [start, *[blank] * (form.history + gaps + form.saved), *([z] if MASK in form.edits else [])]
     results = graph.add_node("Loop", "steps", graph.constant(True, np.bool_), *carried, outputs=len(carried) + 2,
-                            body=build_step(network, inner, form))  # fmt: skip
+                            body=build_step(network, inner, form, weak))  # fmt: skip
     samples = ["images", *spec.shape]
     outputs = [make_value_info(graph("Identity", results[0], name="images_of_run"), np.float32, samples)]
     if form.is_configurable:
@@ -238,54 +250,3 @@ def _build_batch_body(
     graph("Identity", "go_on_running", name="running")
     inputs = [make_value_info("run", np.int64, []), make_value_info("go_on_running", np.bool_, [])]
     return graph.build(inputs, [make_value_info("running", np.bool_, []), *outputs])
-
-
-def _add_guidance(graph: GraphBuilder, spec: NetworkSpec, count: str) -> str:
-    """size: how many rows the network may see, from row `named` on with a class; rows: which image each is; classes.
-
-    Guided (arXiv:2207.12598), every image twice, first with no class. What no row of the table needs is left out.
-    weights: the scale of every row; starts, ends: which of the network's rows each row of the table runs. Returns which
-    rows are told no class, or what guidance compares with.
-    """
-    label = graph("Gather", "labels_by_run", "run", axis=0) if spec.classes else ""
-    zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-    twice, needs_without, needs_given = _find_needs(graph)
-    extra = graph("Mul", count, _any(graph, needs_without), name="named")
-    size = graph("Add", extra, graph("Mul", count, _any(graph, needs_given)), name="size")
-    graph("Where", needs_without, graph.ints(0), extra, name="starts")
-    reach = graph("Mul", count, graph("Add", graph.ints(1), graph.cast(twice, np.int64)))
-    graph("Add", "starts", reach, name="ends")
-    place = graph("Range", zero, graph("Reshape", size, graph.ints()), one)
-    rows = graph("Mod", place, count, name="rows")
-    unnamed = graph("Less", place, extra)
-    if spec.guidable:
-        none = graph.constant(spec.null_label, np.int64)
-        graph("Where", unnamed, none, graph("Gather", label, rows, axis=0), name="classes")
-    elif spec.classes:
-        graph("Gather", label, rows, axis=0, name="classes")
-    return unnamed
-
-
-def _find_needs(graph: GraphBuilder) -> tuple[str, str, str]:
-    """(twice, without, given): which rows of the table evaluate the network both ways, or in each; and `weights`."""
-    ones, zeros = graph.constant(1, np.float32), graph.constant(0, np.float32)
-
-    def column(name: str) -> str:
-        place = COLUMNS.index(name)
-        return graph("Reshape", graph("Slice", "table", graph.ints(place), graph.ints(place + 1), graph.ints(1)),
-                     graph.ints(-1))  # fmt: skip
-
-    guided = column("guided")
-    weights = graph("Add", graph("Mul", guided, "guidance"), graph("Sub", ones, guided), name="weights")
-    given = graph("Not", graph("Equal", weights, zeros))
-    changes = graph(
-        "Or", graph("Not", graph("Equal", weights, ones)), graph("Not", graph("Equal", column("compares"), zeros))
-    )
-    twice = graph("And", given, changes)
-    return twice, graph("Or", twice, graph("Not", given)), given
-
-
-def _any(graph: GraphBuilder, flags: str) -> str:
-    """1 if any of the flags is set, else 0."""
-    numbers = graph("Concat", graph.cast(flags, np.int64), graph.ints(0), axis=0)  # a run may have no row at all
-    return graph("ReduceMax", numbers, graph.ints(0), keepdims=1)

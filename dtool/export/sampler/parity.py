@@ -42,6 +42,8 @@ def check_sampler(path: Path, sampler: FusedSampler) -> tuple[ParityCheck, ...]:
         if sampler.text is not None:
             host = TokenNetwork(host, sampler.text, sampler.file_spec)
         assert isinstance(file, FusedNetwork)
+        if sampler.weak is not None:
+            host.weak = _load_weak(sampler, path)
         file.output = "latents" if sampler.decoder else "images"
         small = "precision" in sampler.document
         far = _rms_difference if small else _max_difference
@@ -62,6 +64,14 @@ def check_sampler(path: Path, sampler: FusedSampler) -> tuple[ParityCheck, ...]:
             "report this with the network's shape and the recipe; dtool sample on the network's own file is right",
         )
     return tuple(checks)
+
+
+def _load_weak(sampler: FusedSampler, path: Path) -> Network:
+    """The weaker network in the file, by itself."""
+    assert sampler.weak is not None
+    with write_scratch_file(".onnx", sampler.weak.SerializeToString(), f"the weaker network in {path}") as inside:
+        weak = load(inside, device="cpu", spec=sampler.spec)
+    return weak if sampler.text is None else TokenNetwork(weak, sampler.text, sampler.file_spec)
 
 
 def _compare_defaults(host: Network, file: FusedNetwork, far: DistanceFunction) -> ParityCheck:
@@ -100,8 +110,12 @@ def _compare_runs(host: Network, file: FusedNetwork, far: DistanceFunction) -> I
 
 
 def _compare_guidance(host: Network, file: FusedNetwork, far: DistanceFunction) -> Iterator[ParityCheck]:
-    """Guidance between conditions at another scale than the file's own."""
-    if not file.spec.conditions or "guidance" not in file.inputs.takes or file.mixes:
+    """Guidance between conditions, or with a weaker network, at another scale than the file's own."""
+    if (
+        not (file.spec.conditions or file.form.weak)
+        or "guidance" not in file.inputs.takes
+        or (file.mixes and not file.form.weak)
+    ):
         return
     scale = OTHER_SCALES[file.spec.guidance == OTHER_SCALES[0]]
     told = make_trial_options(file.spec, 3, scale, seed=2)

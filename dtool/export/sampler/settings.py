@@ -70,7 +70,7 @@ def resolve_sampler(
     """
     spec = source.spec
     threshold = _check_options(options)
-    inputs = _resolve_inputs(options, spec)
+    inputs = _resolve_inputs(options, spec, weak=source.weak is not None)
     edits = tuple(word for word in EDITS if word in (inputs or ()))
     require_free_names(spec, edits)
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
@@ -82,10 +82,11 @@ def resolve_sampler(
         plan = adapt_to_network(plan, trained.schedule, spec.prediction)
     warn_of_start(plan)
     plan, guidance = resolve_guidance(spec, plan, options.guidance)
-    plan = _drop_comparison(spec, plan)
-    _require_guidable(spec, plan, guidance)
+    weak = source.weak is not None
+    plan = plan if weak else _drop_comparison(spec, plan)
+    _require_guidable(spec, plan, guidance, weak=weak, inputs=inputs)
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance, "guidance_interval": None})
-    _require_single_images(source.mixes, spec, options)
+    _require_single_images(source.mixes, spec, options, weak=weak)
     need = replace(Room.for_plan(plan), edits=bool(edits))
     pack(plan, clip, need if options.history is None else replace(need, history=options.history))
     if plan.learned and not spec.learned_variance:
@@ -101,6 +102,7 @@ def resolve_sampler(
         mixes=source.mixes,
         inputs=None if inputs == edits else inputs,
         edits=edits,
+        weak=weak,
         picture_shape=_choose_picture_shape(source.codec, options.decode),
         gaps=need.gaps,
         rescales=need.rescales,
@@ -123,11 +125,13 @@ def _drop_comparison(spec: NetworkSpec, plan: Plan) -> Plan:
     return replace(plan, b_without=np.zeros((plan.rows, 0)))
 
 
-def _require_guidable(spec: NetworkSpec, plan: Plan, scale: float) -> None:
-    """Raise UsageError for guidance of a network that has nothing to compare with."""
-    if has_comparison(plan, scale) and not is_guidable(spec):
+def _require_guidable(spec: NetworkSpec, plan: Plan, scale: float, *, weak: bool, inputs: Sequence[str] | None) -> None:
+    """Raise UsageError for guidance of a network that has nothing to compare with, and for a weak one without."""
+    if has_comparison(plan, scale) and not is_guidable(spec) and not weak:
         what = "a label that means no class, and this network has none" if spec.classes else "a conditional network"
         raise UsageError(f"guidance needs {what}", "leave out guidance")
+    if weak and not has_comparison(plan, scale) and "guidance" not in (inputs or ()):
+        raise UsageError("a weaker network is named, and no guidance compares with it", "give a scale: --guidance 2")
 
 
 def _choose_picture_shape(codec: Codec | None, decode: bool | None) -> tuple[int, ...] | None:
@@ -136,20 +140,20 @@ def _choose_picture_shape(codec: Codec | None, decode: bool | None) -> tuple[int
     return codec.picture_shape if codec is not None and decode is not False else None
 
 
-def _require_single_images(mixes: bool, spec: NetworkSpec, options: SamplerFileOptions) -> None:
+def _require_single_images(mixes: bool, spec: NetworkSpec, options: SamplerFileOptions, *, weak: bool) -> None:
     """Raise UsageError if a network that mixes the images of a batch would have to run several together."""
     if mixes and (options.micro_batch or 1) > 1:
         raise UsageError(
             "the network mixes the images of a batch, and a sampler's file runs each alone", "leave out micro_batch"
         )
-    if mixes and (spec.guidance not in (0, 1) or "guidance" in (options.inputs or ())):
+    if mixes and not weak and (spec.guidance not in (0, 1) or "guidance" in (options.inputs or ())):
         raise UsageError(
             "a sampler's file runs an image with and without its class together, and this network mixes them",
             "leave out guidance (guidance=1), or run the network's own file",
         )
 
 
-def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec) -> tuple[str, ...] | None:
+def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec, *, weak: bool) -> tuple[str, ...] | None:
     """The inputs that must be given, in one order; raises UsageError for what is no input, or cannot be one."""
     if options.inputs is None:
         return None
@@ -163,9 +167,11 @@ def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec) -> tuple[str
         raise UsageError("a mask and a strength are of an image to begin at", "name image among the inputs, too")
     if "mask" in words and prod(spec.shape[1:]) < 2:
         raise UsageError(f"a mask tells places apart, and samples of shape {spec.shape} have none", "leave mask out")
+    if "without" in words and weak:
+        raise UsageError("guidance compares with the weaker network, and with no input", "leave without out")
     if "without" in words and not spec.conditions:
         raise UsageError("what guidance compares with is no class, and no input", "leave without out of the inputs")
-    if "guidance" in words and not is_guidable(spec):
+    if "guidance" in words and not is_guidable(spec) and not weak:
         raise UsageError("guidance needs classes, and a label that means none", "leave guidance out of the inputs")
     if "seed" in words and options.seed:
         raise UsageError(f"seed={options.seed} is a default, and the input seed has none", "leave out one of them")
