@@ -14,7 +14,7 @@ from dtool.guidances.guidance import Guidance
 from dtool.models.network import Network
 from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.guiding import find_double_rows, guide, has_comparison
+from dtool.plan.guiding import find_double_rows, guide, has_comparison, set_scale
 
 
 def resolve_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guidance | None) -> tuple[Plan, float]:
@@ -42,16 +42,16 @@ def resolve_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guid
 def add_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guidance | None) -> Plan:
     """The plan with its guidance and scale written in it, so that `dtool.sample` needs to be told nothing of them.
 
-    A plan that names its guidance keeps it, and one that nobody says anything of has what the network recommends.
-    Raises UsageError for what is no guidance.
+    A plan that names its guidance keeps it, at the scale that is given if it names none; and one that nobody says
+    anything of has what the network recommends. Raises UsageError for what is no guidance.
     """
     scale = parse_scale(guidance)
-    if plan.guidance:
+    if plan.guidance and (scale is None or plan.scale is not None):
         return plan
     if scale is None:
         return resolve_guidance(spec, plan, guidance)[0]
     require_scale(scale)
-    return guide(plan, get_guidance("cfg", scale=scale))
+    return set_scale(plan, scale) if plan.guidance else guide(plan, get_guidance("cfg", scale=scale))
 
 
 def get_scale(spec: NetworkSpec, plan: Plan) -> float:
