@@ -36,7 +36,7 @@ def guided_moments(plan: Plan, scale: float) -> tuple[float, float]:
         """E[x0 | x] of N(mean, std²)."""
         alpha, sigma = plan.alpha[i], plan.sigma[i]
         power = (alpha * std) ** 2 + sigma**2
-        image = alpha * std**2 / power * x
+        image: Array = alpha * std**2 / power * x
         image[0] += mean * sigma**2 / power
         return image
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtool.errors import UsageError
-from dtool.export.built_in import NOTHING, BuiltIn, encode_told, fix_conditions, refuse_told
+from dtool.export.built_in import (
+    NOTHING,
+    BuiltIn,
+    add_weak,
+    encode_told,
+    fix_conditions,
+    refuse_told,
+    require_place_for_weak,
+)  # fmt: skip
 from dtool.export.folders import require_new_folder
 from dtool.export.job import ExportJob
 from dtool.export.network.sources import SourceNetwork, require_packages, resolve_source
@@ -22,7 +30,6 @@ from dtool.models.readers.exported_folder import is_exported
 from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
-from dtool.run.guided_plan import require_alike
 from dtool.run.load import load
 from dtool.util import bounded_reading
 from dtool.util.arguments import check_arguments
@@ -101,7 +108,7 @@ def export(
     small: Precision | None = "half" if half else "int8" if int8 else None
     job = ExportJob(path=path, steps=steps, check=check, small=small, allow_loss=allow_loss, started=started)
     if weak is not None:
-        _require_place_for_weak(folder=folder, has_plan=plan is not None, small=small)
+        require_place_for_weak(folder=folder, has_plan=plan is not None, small=small)
     if folder and plan is not None:
         from dtool.export.pipeline_folder import export_pipeline
 
@@ -111,7 +118,7 @@ def export(
     if plan is not None:
         source = extra.add_decoder(_resolve_source(net, description))
         if weak is not None:
-            source = _add_weak(source, resolve_source(weak, description))
+            source = add_weak(source, resolve_source(weak, description))
         return _export_sampler(source, job, plan, SamplerFileOptions(**options), extra)
     extra.require_no_decoder()
     if net is None or str(net).endswith(".onnx"):
@@ -130,27 +137,6 @@ def _resolve_source(net: Any, description: NetworkSpec | Description, *, large: 
 
         return read_pipeline(Path(net), description)
     return resolve_source(net, description, large=large)
-
-
-def _require_place_for_weak(*, folder: bool, has_plan: bool, small: str | None) -> None:
-    """Raise UsageError where a weaker network has no place."""
-    if not has_plan:
-        raise UsageError("a weaker network is for guidance, which is a sampler's", "name one, with --recipe (plan=)")
-    if folder:
-        raise UsageError("a weaker network goes into a sampler's file, not into a folder", "name a file, -o NAME.onnx")
-    if small is not None:
-        raise UsageError(f"{small} makes one network smaller, and there are two", f"leave out --{small} (or --weak)")
-
-
-def _add_weak(source: SourceNetwork, weak: SourceNetwork) -> SourceNetwork:
-    """The network with the weaker one beside it; raises UsageError unless both say the same of the same samples."""
-    require_alike(source.spec, weak.spec)
-    if source.spec.classes and not source.spec.guidable:
-        raise UsageError(
-            "the network has classes and no label for none, so that its file can name no scale", "run its own file"
-        )
-    require_exportable(graph_size(source.proto) + graph_size(weak.proto), "the network with the weaker one")
-    return replace(source, weak=weak.proto, mixes=source.mixes or weak.mixes)
 
 
 def _check_words(path: Path, folder: bool, steps: int, options: Mapping[str, Any], *, has_plan: bool) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,3 +57,13 @@ def _has_same_bits(network: Network, unit: int, most: int, doubled: bool) -> boo
     except DtoolError:  # a graph that takes one image at a time, say
         return False
     return np.array_equal(one, other)
+
+
+def group_calls(sizes: Sequence[int], together: int) -> list[tuple[int, int]]:
+    """(size of the micro-batches, how many images) of each call of the file: some `together`, of one size."""
+    calls = []
+    for size, equal in groupby(sizes):
+        count = len(list(equal))
+        most = max(1, together // size)
+        calls += [(size, size * min(most, count - first)) for first in range(0, count, most)]
+    return calls

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from dtool.models.spec import NetworkSpec
 from dtool.onnx.sampler_inputs import PLAN, WORDS, SamplerInputs
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.packed import ALWAYS, COLUMNS, pack
+from dtool.run.batch_size import group_calls
 from dtool.run.clipping import Clipping, Threshold
 from dtool.run.loop import StepRecord
 from dtool.run.micro_batches import SamplingJob
@@ -136,7 +136,7 @@ class FusedNetwork(HostNetwork):
             sizes = split_evenly(len(ids), self.inputs.batch)
         if self.mixes and max(sizes) > 1:
             warnings.warn("the network in this file mixes the images of a batch_size", BatchWarning, stacklevel=5)
-        calls = _group_calls(sizes, 1 if self.inputs.batch else IMAGES_PER_CALL)
+        calls = group_calls(sizes, 1 if self.inputs.batch else IMAGES_PER_CALL)
         # filled up here, so that a file that runs what it is given runs calls of this size, too
         padded = pad_calls(len(ids), [count for _, count in calls])
         for (chunk, count), (index, _) in zip(calls, padded, strict=True):
@@ -237,16 +237,6 @@ def _suggest_export(threshold: Threshold | None) -> str:
         return "export it again without threshold"
     quoted = str(threshold) if threshold.most is None else f'"{threshold}"'
     return f"export it again with threshold={quoted} (--threshold {threshold})"
-
-
-def _group_calls(sizes: Sequence[int], together: int) -> list[tuple[int, int]]:
-    """(size of the micro-batches, how many images) of each call of the file: some `together`, of one size."""
-    calls = []
-    for size, equal in groupby(sizes):
-        count = len(list(equal))
-        most = max(1, together // size)
-        calls += [(size, size * min(most, count - first)) for first in range(0, count, most)]
-    return calls
 
 
 def _select_steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> StepRecord:

@@ -80,3 +80,10 @@ def test_a_file_that_was_made_even_elsewhere_is_tried_out_here(tmp_path, monkeyp
     many = dtool.sample(file, "ddim", steps=40, n=9)
     assert file.invariant_sizes == {(batch_size.MAX_MICRO_BATCHES, False): False}
     assert (dtool.sample(file, "ddim", steps=40, ids=[7]).x0[0] == many.x0[7]).all()
+
+
+def test_images_of_one_size_are_run_some_together():
+    """(size of the micro-batches, how many images) of each call."""
+    assert batch_size.group_calls([4, 4, 4, 4, 3], 8) == [(4, 8), (4, 8), (3, 3)]
+    assert batch_size.group_calls([4, 4, 4], 1) == [(4, 4), (4, 4), (4, 4)]
+    assert batch_size.group_calls([], 8) == []

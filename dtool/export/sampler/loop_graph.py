@@ -8,9 +8,8 @@ The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and s
 `(2,)` of predicted images; guidance, unless the network knows no label for none and no conditions; NAME_without, what
 guidance compares each condition with: its null value, or, where it has none and something else changes, what the image
 is told; otherwise it must be given; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
-In a form with `edits` also image, mask and strength: see `dtool.export.sampler.editing_graph`.
-In a form of named `inputs` those must be given and the rest is constant; where the plan is one of them, `steps` is how
-many rows its table has.
+In a form with `edits` also image, mask and strength: see `editing_graph`. In a form of named `inputs` those must be
+given and the rest is constant; where the plan is one of them, `steps` is how many rows its table has.
 Outputs: images `(batch, *shape)`; with a decoder these are pictures, and latents `(batch, *shape)` what was sampled;
 of a file with defaults also trace_x and trace_x0 `(steps, batch, *shape)`, x before each row and the image predicted
 in it, or empty.
