@@ -56,7 +56,7 @@ class SamplerFile:
             raise UsageError(f"{plan.recipe} keeps an x, and {self.source} has no room for it", f"use --history {room}")
         plan = adapt_to_network(plan, self.schedule, self.prediction)
         packed = self._pack(plan)
-        steps = {"steps": np.int64(plan.rows)} if "steps" in self.takes else {}
+        steps = {"steps": np.int64(len(packed.table))} if "steps" in self.takes else {}
         values = {"table": packed.table, "times": packed.times, "init": packed.init, **steps}
         return {name: _encode_array(np.asarray(value)) for name, value in values.items()}
 

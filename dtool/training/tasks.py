@@ -19,7 +19,6 @@ from torch import Tensor
 from dtool.data.images import Images
 from dtool.errors import UsageError, did_you_mean
 from dtool.models.conditions import Condition
-from dtool.models.filling import KNOWN, MASK
 from dtool.models.unet_conditions import PictureInput
 from dtool.training.backgrounds import paste_on_background
 from dtool.training.random_numbers import Stream, make_generator
@@ -110,8 +109,8 @@ class Fill:
     def list_pictures(self, shape: Shape) -> tuple[PictureInput, ...]:
         """`known`, which the network sees only outside of `mask`."""
         return (
-            PictureInput(name=KNOWN, channels=shape[0], hidden_by=MASK),
-            PictureInput(name=MASK, channels=1),
+            PictureInput(name="known", channels=shape[0], hidden_by="mask"),
+            PictureInput(name="mask", channels=1),
         )
 
     def list_numbers(self) -> Mapping[str, float]:
@@ -128,7 +127,7 @@ class Fill:
             place = torch.arange(size)
             line = (place >= first[:, None]) & (place < (first + side)[:, None])
             inside &= line[:, None, :, None] if axis == 2 else line[:, None, None, :]
-        return pixels, {KNOWN: pixels, MASK: inside.float() * 2 - 1}
+        return pixels, {"known": pixels, "mask": inside.float() * 2 - 1}
 
 
 @dataclass(frozen=True)
