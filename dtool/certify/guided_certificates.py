@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dtool.certify import grids, guided
+from dtool.certify import grids, guided, guided_moments
 from dtool.certify.result import CheckResult, largest
 from dtool.plan import Recipe
 
@@ -32,7 +32,22 @@ def _check_order(name: str, recipe: Recipe) -> CheckResult:
     return CheckResult(name, "pass" if value > expected - SLACK else "fail", f"{value:.2f}", detail)
 
 
+def _check_weak_order(name: str, recipe: Recipe) -> CheckResult:
+    """The law of stochastic guided runs converges as the steps double, on Gaussian data, without random numbers.
+
+    To order 1 at least: noise that makes up for the step before it, as an ancestral one's, does so for the law of the
+    data, which guidance leaves.
+    """
+    guidance = guided.choose_guidance(recipe)
+    if reason := guided_moments.explain_no_weak_order(recipe.rule, guidance):
+        return CheckResult(name, "skip", "-", reason)
+    value = guided_moments.guided_weak_order(recipe.rule, guidance)
+    detail = f"mean and standard deviation, guided by {guidance.token}; 1 at least, less {SLACK} at most"
+    return CheckResult(name, "pass" if value > 1 - SLACK else "fail", f"{value:.2f}", detail)
+
+
 GUIDED_CERTIFICATES: dict[str, Callable[[str, Recipe], CheckResult]] = {
     "guided-rows": _check_rows,
     "guided-order": _check_order,
+    "guided-weak-order": _check_weak_order,
 }

@@ -84,6 +84,34 @@ class LazyGroup(TyperGroup):
         raise UsageError(f"there is no command {name!r}", did_you_mean(name, COMMANDS))
 
 
+class OnceCommand(TyperCommand):
+    """A command that refuses an option which is given again and has one value: the first would be lost in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer's; raises UsageError for an option that is given twice."""
+        if not ctx.resilient_parsing:
+            given = self._list_given(ctx, args)
+            again = next((one for one in given if _has_one_value(one) and given.count(one) > 1), None)
+            if again is not None:
+                flag = max(again.opts, key=len)
+                raise UsageError(f"{flag} is given {given.count(again)} times, and has one value", "give it once")
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+    def _list_given(self, ctx: Any, args: list[str]) -> list[Any]:
+        """The options in the order in which they are given; none of words that cannot be read, which is said later."""
+        try:
+            given: list[Any] = self.make_parser(ctx).parse_args(list(args))[2]
+        except Exception:  # typer's own errors, whose classes have no public name
+            return []
+        return given
+
+
+def _has_one_value(parameter: Any) -> bool:
+    """Whether it is an option that takes one value; a flag that is said twice says nothing else."""
+    return parameter.param_type_name == "option" and not (parameter.multiple or parameter.is_flag or parameter.count)
+
+
 def load_command(name: str, args: list[str]) -> Any:
     """The command `name`, built for these arguments: one with a parameter `options` gets those of the sampler."""
     module = importlib.import_module(f"dtool.cli.commands.{name}")
@@ -99,9 +127,8 @@ def load_command(name: str, args: list[str]) -> Any:
             rule = find_chosen_sampler([word for word in args if not word.endswith(".onnx")])
         function = with_options(function, rule)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    single.command(name, epilog=_escape(f"Examples:\n\n{examples}") if examples else None, context_settings=HELP)(
-        function
-    )
+    epilog = _escape(f"Examples:\n\n{examples}") if examples else None
+    single.command(name, cls=OnceCommand, epilog=epilog, context_settings=HELP)(function)
     built: Any = typer.main.get_command(single)
     built.rule, built.typed = rule, args
     built.help = _reflow(built.help or "")

@@ -34,7 +34,7 @@ class CallBudget:
 
     def cost(self, network: Network, plan: Plan) -> float:
         """What an image of this plan costs."""
-        twice = int(find_compared_rows(network.spec, plan).sum())
+        twice = int(find_compared_rows(network, plan).sum())
         return (plan.rows - twice) * self.each + twice * self.doubled
 
 

@@ -10,7 +10,7 @@ from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.recipe import Recipe
-from dtool.run.guided_plan import add_guidance
+from dtool.run.guided_plan import add_guidance, parse_scale
 from dtool.run.sampler_file import FusedNetwork
 
 GuidanceWord = float | str | Guidance
@@ -24,7 +24,8 @@ def list_contestants(
 ) -> tuple[list[str], list[Plan]]:
     """Names and plans, one per recipe, guidance and step count, without duplicates; the plans hold their guidance.
 
-    guidance: one or several, for the recipes that name none. Raises UsageError for what is no recipe or no guidance.
+    guidance: one or several, for the recipes that name none; those that name one without a scale take the numbers among
+    them as that. Raises UsageError for what is no recipe or no guidance.
     """
     several = isinstance(recipes, Iterable) and not isinstance(recipes, str)
     if not several or not all(isinstance(recipe, (str, Recipe)) for recipe in recipes):
@@ -37,12 +38,29 @@ def list_contestants(
     several_guidances = list_guidances(guidance)
     contestants: dict[tuple[str, str], tuple[str, Plan]] = {}
     for name, recipe in parsed:
-        for word in several_guidances if recipe.guidance is None else [None]:
-            label = f"{name}~{format_guidance(word)}" if word is not None and len(several_guidances) > 1 else name
+        words = choose_guidances(recipe, several_guidances)
+        for word in words:
+            label = _name_guided(name, recipe, word) if word is not None and len(words) > 1 else name
             for count in sorted(set(steps)):
                 plan = add_guidance(network.spec, make_plan(recipe, steps=count, network=network), word)
                 contestants.setdefault((plan.recipe, plan.hash), (label, plan))
     return [name for name, _ in contestants.values()], [plan for _, plan in contestants.values()]
+
+
+def choose_guidances(recipe: Recipe, words: Sequence[GuidanceWord | None]) -> Sequence[GuidanceWord | None]:
+    """Those of several guidances that are for a recipe: all, or where it names one without a scale the scales."""
+    if recipe.guidance is None:
+        return words
+    scales = [word for word in words if parse_scale(word) is not None]
+    return scales if scales and recipe.guidance.scale is None else [None]
+
+
+def _name_guided(name: str, recipe: Recipe, word: GuidanceWord) -> str:
+    """The name of a recipe with one of several guidances."""
+    if recipe.guidance is None:
+        return f"{name}~{format_guidance(word)}"
+    joint = "," if ":" in name.rpartition("~")[2] else ":"
+    return f"{name}{joint}scale={format_guidance(word)}"
 
 
 def list_guidances(guidance: GuidanceWord | Sequence[GuidanceWord] | None) -> Sequence[GuidanceWord | None]:

@@ -59,7 +59,7 @@ class ComparisonSampler:
             return
         warn_of_prediction(self.network)  # here, since it is called with a clock while it is timed
         batch = self.options.get("batch_size")
-        doubled = any(find_compared_rows(self.network.spec, plan).any() for plan in self.plans)
+        doubled = any(find_compared_rows(self.network, plan).any() for plan in self.plans)
         warm_up(self.network, batch or self.network.micro_batch, doubled)
 
     def time_plans(self, count: int, repeats: int) -> list[list[float]]:
@@ -124,7 +124,7 @@ class ComparisonSampler:
         return sample(
             network or self.network, plan, ids=ids, seed=self.seed, labels=None if labels is None else labels.tolist(),
             trace=trace, progress=None if what is None or self.on_progress is None else progress,
-            **self.told.take(ids, compared=uses_comparison(self.network.spec, plan)), **self.options,
+            **self.told.take(ids, compared=uses_comparison(self.network, plan)), **self.options,
         )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class GuidanceSearch:
         self.law = self.given_law
         self.scale = self.network.spec.guidance if self.given_scale is None else self.given_scale
         require_scale(self.scale)
-        if self.scale == 1 or not self.network.spec.is_conditional:
+        if self.scale == 1 or not (self.network.spec.is_conditional or self.network.is_autoguided):
             raise UsageError("there is no guidance at scale 1", "say which scale: 3@find, of a conditional network")
         if resolve_metric(self.metric).better != "lower":
             raise UsageError(f"{self.metric} is no distance from the data", "name one that is, e.g. mmd")
@@ -109,7 +109,7 @@ class GuidanceSearch:
     def draw(self, plan: Plan, ids: range) -> Images:
         """The images of these ids."""
         classes = self.assign_classes(ids)
-        told = self.told.take(ids, compared=uses_comparison(self.network.spec, plan))
+        told = self.told.take(ids, compared=uses_comparison(self.network, plan))
         out = sample(
             self.network, plan, ids=ids, seed=self.seed, labels=None if classes is None else classes.tolist(),
             clip=self.clip, **told,
@@ -150,7 +150,7 @@ class GuidanceSearch:
             change = paired_share_interval(mine, theirs)
         return GuidanceTrial(
             guidance=describe_guidance(plan.guidance, plan.scale or 0.0),
-            evaluations=plan.rows + int(find_compared_rows(self.network.spec, plan).sum()), images=len(ids),
+            evaluations=plan.rows + int(find_compared_rows(self.network, plan).sum()), images=len(ids),
             law=difference.a, law_change=(difference.low, difference.high),
             agreement=None if mine is None else float(mine.mean()), agreement_change=change,
             distance=float(np.sqrt(np.mean((pictures[0] - pictures[1]) ** 2))),

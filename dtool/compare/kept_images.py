@@ -157,8 +157,9 @@ def make_cache_key(network: Network, **settings: Any) -> dict[str, Any]:
     """
     digest = hashlib.sha256(network.spec.model_dump_json().encode())
     last = network.schedule.T - 1
-    for time in sorted({last // 20, last // 4, last // 2, 3 * last // 4, last}):
-        digest.update(np.ascontiguousarray(network.run_trial(2, 1, time, False)).tobytes())
+    for each in (network, network.weak) if network.weak is not None else (network,):
+        for time in sorted({last // 20, last // 4, last // 2, 3 * last // 4, last}):
+            digest.update(np.ascontiguousarray(each.run_trial(2, 1, time, False)).tobytes())
     key = {"dtool": __version__, "network": digest.hexdigest(), "backend": network.backend, "device": network.device}
     try:
         plain: dict[str, Any] = json.loads(json.dumps(key | settings))

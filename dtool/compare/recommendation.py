@@ -93,7 +93,7 @@ def recommend(
         raise UsageError(f"ms={ms:g} is not a time", "give the milliseconds per image, e.g. 50")
     budget = _measure_budget(network, calls, ms, guidance)
     field = plan_within_budget(network, budget, recipes)
-    asked = Request(**told_options, guidance=choose_told_scale(network.spec, field))
+    asked = Request(**told_options, guidance=choose_told_scale(network, field))
     options = {"seed": seed, "clip": clip}
     halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked))
     best = halving.run()
@@ -104,7 +104,7 @@ def recommend(
         confidence=halving.confidence(best), reference_error=error.own, judged=error.judged,
         candidates=halving.candidates(), spent=halving.spent,
         milliseconds=None if ms is None else budget.cost(network, winner), law=law_text,
-        evaluations=winner.rows + int(find_compared_rows(network.spec, winner).sum()), guidance=winner.guidance,
+        evaluations=winner.rows + int(find_compared_rows(network, winner).sum()), guidance=winner.guidance,
         scale=get_scale(network.spec, winner),
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ def _measure_budget(
         raise UsageError(
             f"nothing fits into {ms} ms: a network call takes {each:.3g} ms here", "allow at least one call"
         )
-    twice = measure_call_time(network, doubled=True) if network.spec.is_conditional else each
+    twice = measure_call_time(network, doubled=True) if network.spec.is_conditional or network.is_autoguided else each
     return CallBudget(most=ms, each=each, doubled=max(each, twice), guidance=guidance)
 
 

@@ -96,7 +96,7 @@ def compare(
     require_room(network, len(plans) * (n or 0))
     fixed_labels = check_labels(network, labels, n)
     settings = {"clip": clip, "batch_size": batch_size}
-    told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network.spec, plans)))
+    told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network, plans)))
     cache = keep if isinstance(keep, ImageCache) else None
     if cache is not None:
         cache.set_key(make_cache_key(network, seed=seed, labels=labels, **told.describe(), **settings))
@@ -159,7 +159,7 @@ def _make_entry(
     median_time, (error, why) = median(seconds), judged
     return ComparisonEntry(
         name=name, recipe=plan.recipe, guidance=plan.guidance, scale=get_scale(network.spec, plan), steps=plan.steps,
-        calls=plan.rows, evaluations=plan.rows + int(find_compared_rows(network.spec, plan).sum()), plan=plan.hash,
+        calls=plan.rows, evaluations=plan.rows + int(find_compared_rows(network, plan).sum()), plan=plan.hash,
         seconds=median_time,
         seconds_low=min(seconds), seconds_high=max(seconds),
         images_per_second=n / median_time if median_time > 0 else 0.0, timing=split, solver=error,

@@ -132,7 +132,7 @@ class ReferenceSolutions:
         table, factor = self._resolve(plan) if scale is None else (plan, scale)
         own = {} if self._x is None else {"x": plan.init * self._x}
         told = dict(self._options)
-        if not uses_comparison(self.network.spec, replace(table, scale=factor)):
+        if not uses_comparison(self.network, replace(table, scale=factor)):
             told = {name: value for name, value in told.items() if name not in ("without", "negative")}
         return sample(self.network, table, guidance=factor, **own, **told).x0
 

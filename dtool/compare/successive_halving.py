@@ -97,7 +97,7 @@ class Halving:
                 recipe=p.recipe,
                 steps=p.steps,
                 calls=p.rows,
-                evaluations=p.rows + int(find_compared_rows(self.network.spec, p).sum()),
+                evaluations=p.rows + int(find_compared_rows(self.network, p).sum()),
                 rmse=float(np.sqrt(self._error(i))),
                 images=len(self.images[i]),
                 left=self.left[i],
@@ -109,7 +109,7 @@ class Halving:
         """The images of these ids."""
         labels = self._classes(ids)
         self.spent += plan.rows * len(ids)
-        told = self.told.take(ids, compared=uses_comparison(self.network.spec, plan))
+        told = self.told.take(ids, compared=uses_comparison(self.network, plan))
         out = sample(self.network, plan, ids=ids, labels=labels, **told, **self.options)
         return np.asarray(out.x0)
 

@@ -44,6 +44,9 @@ class _ClockedNetwork(Network):
         self.inner = network
         self.stand_for(network)
         self._spent = {"network": 0.0, "noise": 0.0, "copies": 0.0}
+        if network.weak is not None:
+            self.weak = _ClockedNetwork(network.weak)
+            self.weak._spent = self._spent
 
     def split(self, whole: float) -> TimeSplit:
         """The split of the run that this network was made for, which took `whole` seconds."""

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtool.errors import UsageError
-from dtool.export.built_in import NOTHING, BuiltIn, encode_told, fix_conditions, refuse_told
+from dtool.export.built_in import (
+    NOTHING,
+    BuiltIn,
+    add_weak,
+    encode_told,
+    fix_conditions,
+    refuse_told,
+    require_place_for_weak,
+)  # fmt: skip
 from dtool.export.folders import require_new_folder
 from dtool.export.job import ExportJob
 from dtool.export.network.sources import SourceNetwork, require_packages, resolve_source
@@ -50,6 +58,7 @@ def export(
     int8: bool = False,
     allow_loss: bool = False,
     built_in: BuiltIn | None = None,
+    weak: Any = None,
     **options: Any,
 ) -> ExportReport:
     """Write a network as one ONNX file with a dynamic batch, or with a `plan` a whole sampler, and check the file.
@@ -67,6 +76,8 @@ def export(
     has. `options` are then those of `SamplerFileOptions`.
     built_in: a decoder in the place of the model's own, and what images are told where nobody says it, constants of a
     network alone: see `dtool.export.BuiltIn`.
+    weak: of a sampler, a weaker network, named as `net` is, which guidance compares with in the place of no conditions
+    (autoguidance): it is put into the file, too.
     half, int8: a smaller network, in fp16 for CUDA, or with its larger products in eight bits, calibrated on what it
     sees in a run of the plan (without one, of `steps` steps of DDIM). What it loses is measured; allow_loss: write it
     even if that is more than `dtool.export.smaller.loss.ALLOWED`, which raises GateError otherwise.
@@ -81,7 +92,7 @@ def export(
     if half and int8:
         raise UsageError("half and int8 are two ways of making a network smaller", "choose one")
     sources = [
-        net if isinstance(net, (str, Path)) else None,
+        *(one if isinstance(one, (str, Path)) else None for one in (net, weak)),
         *find_option_files(plan if isinstance(plan, str) else None),
     ]
     require_distinct_files([path, locate_config(path) if options.get("freeze") else None], sources)
@@ -96,6 +107,8 @@ def export(
     description, extra = describe_source(spec), built_in or BuiltIn()
     small: Precision | None = "half" if half else "int8" if int8 else None
     job = ExportJob(path=path, steps=steps, check=check, small=small, allow_loss=allow_loss, started=started)
+    if weak is not None:
+        require_place_for_weak(folder=folder, has_plan=plan is not None, small=small)
     if folder and plan is not None:
         from dtool.export.pipeline_folder import export_pipeline
 
@@ -104,6 +117,8 @@ def export(
         return export_pipeline(source, job, plan, SamplerFileOptions(**options), _export_sampler, _export_network)
     if plan is not None:
         source = extra.add_decoder(_resolve_source(net, description))
+        if weak is not None:
+            source = add_weak(source, resolve_source(weak, description))
         return _export_sampler(source, job, plan, SamplerFileOptions(**options), extra)
     extra.require_no_decoder()
     if net is None or str(net).endswith(".onnx"):
@@ -172,7 +187,8 @@ def _export_sampler(
     from dtool.export.sampler.told_defaults import build_in_and_check
 
     source, plan, form = resolve_sampler(source, plan, job.steps, options)
-    told = encode_told(source, extra, source.spec.guidance) if extra.is_told else None
+    compared = 1.0 if source.weak is not None else source.spec.guidance  # with no conditions, that is
+    told = encode_told(source, extra, compared) if extra.is_told else None
     if told is not None:
         refuse_told(options)
     if options.freeze and not extra.is_told:
@@ -187,8 +203,8 @@ def _export_sampler(
     text = export_text(source, options, decoder)
     sampler = None
     if job.check and options.micro_batch is None and form.is_configurable and not form.mixes:
-        sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text)
-    sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text)
+        sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text, source.weak)
+    sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text, weak=source.weak)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
     comparisons: tuple[ParityCheck, ...] = ()

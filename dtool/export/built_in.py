@@ -1,4 +1,4 @@
-"""What is built into an exported file besides its network: a decoder, and what its images are told by default."""
+"""What is built into an exported file besides its network: a decoder, another network, what its images are told."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from dtool.errors import UsageError
 from dtool.export.network.sources import SourceNetwork
 from dtool.export.sampler.settings import SamplerFileOptions
+from dtool.export.size_limit import graph_size, require_exportable
 from dtool.models.network import Network
 from dtool.models.runtime import Runtime
 from dtool.models.spec import NetworkSpec
 from dtool.run.guided_conditions import Request, add_encoded, check_prompts, list_without, prepare_pictures
+from dtool.run.guided_plan import require_alike
 from dtool.run.load_codec import load_codec
 from dtool.run.numpy_backend import FunctionNetwork
 
@@ -73,6 +75,27 @@ def refuse_told(options: SamplerFileOptions) -> None:
             "what guidance compares with is built in, and an input that must be given",
             "leave without out of the inputs",
         )
+
+
+def require_place_for_weak(*, folder: bool, has_plan: bool, small: str | None) -> None:
+    """Raise UsageError where a weaker network has no place."""
+    if not has_plan:
+        raise UsageError("a weaker network is for guidance, which is a sampler's", "name one, with --recipe (plan=)")
+    if folder:
+        raise UsageError("a weaker network goes into a sampler's file, not into a folder", "name a file, -o NAME.onnx")
+    if small is not None:
+        raise UsageError(f"{small} makes one network smaller, and there are two", f"leave out --{small} (or --weak)")
+
+
+def add_weak(source: SourceNetwork, weak: SourceNetwork) -> SourceNetwork:
+    """The network with the weaker one beside it; raises UsageError unless both say the same of the same samples."""
+    require_alike(source.spec, weak.spec)
+    if source.spec.classes and not source.spec.guidable:
+        raise UsageError(
+            "the network has classes and no label for none, so that its file can name no scale", "run its own file"
+        )
+    require_exportable(graph_size(source.proto) + graph_size(weak.proto), "the network with the weaker one")
+    return replace(source, weak=weak.proto, mixes=source.mixes or weak.mixes)
 
 
 @dataclass(frozen=True, kw_only=True)

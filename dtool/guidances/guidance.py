@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from dtool.errors import UsageError
-from dtool.plugins.isolation import ARITHMETIC_SECONDS, Origin, guard_code
-from dtool.util.options import build_options_model, check_options, format_token
+from dtool.plugins.bound_function import BoundFunction, list_defaults
+from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
+from dtool.util.options import build_options_model
 
 
 class Level(NamedTuple):
@@ -57,29 +57,14 @@ _COMMON_OPTIONS = frozenset(build_options_model(common_options).model_fields)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guidance:
+class Guidance(BoundFunction):
     """A registered guidance with its options bound. Calling it with a Level says what is done there.
 
     has_limit: whether more and more steps lead to one result, so that there are an order and a solver error.
     """
 
-    name: str
     function: Guide
-    cite: str
-    model: type[BaseModel] = field(repr=False)
-    options: tuple[tuple[str, Any], ...] = ()
     has_limit: bool = True
-    origin: Origin | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def doc(self) -> str:
-        """The docstring of the function."""
-        return inspect.cleandoc(self.function.__doc__ or "")
-
-    @property
-    def token(self) -> str:
-        """The guidance as it is written in a recipe."""
-        return format_token(self.name, self.model, dict(self.options))
 
     @property
     def scale(self) -> float | None:
@@ -93,14 +78,9 @@ class Guidance:
         value: float = dict(self.options).get("rescale", 0.0)
         return value
 
-    def bind(self, **options: Any) -> Guidance:
-        """The same guidance with these options; raises UsageError for what it does not have."""
-        return replace(self, options=tuple(check_options(self.name, self.model, options).items()))
-
     def __call__(self, level: Level) -> Guided:
         """What is done at this level; raises UsageError if the function gives no finite numbers."""
-        own = inspect.signature(self.function).parameters
-        others = {k: v for k, v in self.options if k in own or k not in _COMMON_OPTIONS}
+        others = self.list_arguments(_COMMON_OPTIONS)
         with guard_code(self.origin, f"cannot guide as {self.token}", seconds=ARITHMETIC_SECONDS):
             given = self.function(level, **others)
             guided = given if isinstance(given, Guided) else Guided(float(given))
@@ -125,7 +105,8 @@ def guidance(name: str, *, cite: str = "", has_limit: bool = True) -> Callable[[
 
     def wrap(function: Guide) -> Guidance:
         model = build_options_model(function, common_options)
-        defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
-        return Guidance(name=name, function=function, cite=cite, model=model, options=defaults, has_limit=has_limit)
+        return Guidance(
+            name=name, function=function, cite=cite, model=model, options=list_defaults(model), has_limit=has_limit
+        )
 
     return wrap

@@ -45,6 +45,8 @@ class Network(ABC):
     is_builtin: bool = False  # one of dtool's own kind, whose images are known not to depend on one another
     has_known_prediction: bool = False  # whether what it predicts has been tried out (`dtool.run.prediction_check`)
     plan: Plan | None = None  # of a sampler's file
+    weak: Network | None = None  # a weaker one, which guidance compares with in the place of no conditions
+    decodes: bool = False  # whether that gives pictures of the latents that it samples
     codec: Codec | None = None  # from its samples to pictures, where they are none themselves
     text: TextEncoder | None = None  # from prompts to conditions
     pictures: PictureConditions | None = None  # from pictures to conditions, where they are not taken as they are
@@ -59,6 +61,11 @@ class Network(ABC):
     def schedule(self) -> Schedule:
         """The schedule that the network was trained under."""
         return resolve_schedule(self.spec)
+
+    @property
+    def is_autoguided(self) -> bool:
+        """Whether guidance compares with a weaker network (arXiv:2406.02507), whatever it is told."""
+        return self.weak is not None
 
     @property
     def prediction(self) -> Prediction:
@@ -86,6 +93,7 @@ class Network(ABC):
     def adopt(self, other: Network) -> Self:
         """This network, which computes the same as `other`, with what that has around it: codec, encoders, origin."""
         self.codec, self.text, self.pictures, self.origin = other.codec, other.text, other.pictures, other.origin
+        self.weak = other.weak
         return self
 
     def stand_for(self, other: Network) -> Self:
@@ -103,6 +111,19 @@ class Network(ABC):
     def picture_range(self) -> tuple[float, float]:
         """The range of those pictures' numbers."""
         return self.spec.data_range if self.codec is None else (-1.0, 1.0)
+
+    @property
+    def edited_shape(self) -> tuple[int, ...]:
+        """The shape of what a run may begin at instead of noise: a picture."""
+        return self.picture_shape
+
+    @property
+    def edited_range(self) -> tuple[float, float] | None:
+        """The range of its numbers; None where there is none."""
+        return self.picture_range if len(self.edited_shape) == 3 else None
+
+    def require_edits(self, names: Sequence[str]) -> None:  # noqa: B027 - a sampler's file has more to say of it
+        """Raise UsageError if a run cannot begin at an image; names: of image, mask, strength those that are given."""
 
     def to_pictures(self, samples: Any) -> NDArray[Any]:
         """Samples `(n, *shape)` as pictures `(n, *picture_shape)` in `picture_range`, decoded some at a time."""

@@ -13,8 +13,9 @@ from dtool.onnx.walk import OnnxFile, ValueInfo
 PLAN = ("table", "times", "init")
 SETTINGS = ("seed", *PLAN, "steps", "bounds", "guidance", "trace", "micro_batch")
 OUTPUTS = ("images", "latents", "trace_x", "trace_x0")
+EDITS = ("image", "mask", "strength")  # of a file whose run may begin at an image
 # what an export is told, and what it makes of it; "without": for each condition what guidance compares with
-WORDS = {"seed": ("seed",), "guidance": ("guidance",), "plan": PLAN, "without": ()}
+WORDS = {"seed": ("seed",), "guidance": ("guidance",), "plan": PLAN, "without": (), **{name: (name,) for name in EDITS}}
 _UINT64 = 13
 _RESTORE_HINT = "use the file as dtool export wrote it, before any other tool changed it, or export it again"
 
@@ -38,15 +39,18 @@ def name_without(name: str) -> str:
     return f"{name}_without"
 
 
-def find_inputs(file: OnnxFile, classes: int, source: str, conditions: Sequence[Condition] = ()) -> SamplerInputs:
+def find_inputs(
+    file: OnnxFile, classes: int, source: str, conditions: Sequence[Condition] = (), edits: Sequence[str] = ()
+) -> SamplerInputs:
     """The inputs that a sampler's file really has; raises DtoolError if it cannot be run with them.
 
+    edits: those for an image to begin at, as the file's form names them.
     A simplifier builds in what has a default; then it is gone from the graph, while the metadata tell of it still.
     """
     values = {value.name: value for value in [*file.inputs, *file.optional]}
     needed = {"ids", *(["label"] if classes else [])}
     told = {one.name for one in conditions}
-    settings = {*SETTINGS, *told, *map(name_without, told)}
+    settings = {*SETTINGS, *edits, *told, *map(name_without, told)}
     required = needed | {one.name for one in conditions if one.null is None and not one.built_in}
     unknown = [value for value in file.inputs if value.name not in needed | settings]
     if unknown or not required <= values.keys():

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import UsageError
+from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance, Level
 from dtool.plan.compiled_plan import Column, Plan
+from dtool.plan.recipe import split_guidance
 
 
 def guide(plan: Plan, guidance: Guidance, progress: Column | None = None) -> Plan:
@@ -38,6 +40,21 @@ def guide(plan: Plan, guidance: Guidance, progress: Column | None = None) -> Pla
         guided=np.array([row.strength for row in rows]),
         shift=np.array([row.shift for row in rows]),
     )
+
+
+def set_scale(plan: Plan, scale: float) -> Plan:
+    """The plan with this scale for the guidance that it names; raises UsageError for a guidance that is not known.
+
+    >>> plan = dtool.plan.guiding.set_scale(dtool.plan("ddim~cfgpp", steps=4), 0.6)
+    >>> plan.recipe, plan.scale
+    ('ddim~cfgpp:scale=0.6', 0.6)
+    """
+    rows = plan.rows
+    unguided = replace(
+        plan, recipe=split_guidance(plan.recipe)[0], guidance="", scale=None, rescale=0.0, guided=np.ones(rows),
+        shift=np.zeros(rows),
+    )  # fmt: skip
+    return guide(unguided, get_guidance(plan.guidance, scale=scale))
 
 
 def compute_progress(plan: Plan) -> Column:

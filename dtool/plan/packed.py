@@ -17,6 +17,9 @@ COLUMNS = (
     "c_in", "c_skip", "c_out", "a", "f", "d", "a_saved", "c", "ratio", "m_x", "m_f", "m_d", "save", "guided",
     "rescale", "compares", "shift", "g", "m_g",
 )  # fmt: skip
+# Of a file that may begin at an image: the row's level, and the strengths, from ≤ strength < to, at which it is run.
+EDIT_COLUMNS = ("alpha", "sigma", "from", "to")
+ALWAYS = (1e-9, 2.0)  # from and to of a row that is run at every strength but 0, which takes no step
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,13 @@ class Room:
     """What a sampler's file has room for, of which plans need more or less.
 
     history: older predictions. gaps: of how many rows before what no conditions would change; None: of no row at all.
-    rescales: whether guidance may be rescaled.
+    rescales: whether guidance may be rescaled. edits: whether a run may begin at an image.
     """
 
     history: int
     gaps: int | None = None
     rescales: bool = False
+    edits: bool = False
 
     @classmethod
     def for_plan(cls, plan: Plan) -> Room:
@@ -41,7 +45,7 @@ class Room:
     def columns(self) -> tuple[str, ...]:
         """The columns of a table for it."""
         more = (f"b_without{k}" for k in range(self.gaps or 0))
-        return (*COLUMNS, *(f"b{k}" for k in range(self.history)), *more)
+        return (*COLUMNS, *(f"b{k}" for k in range(self.history)), *more, *(EDIT_COLUMNS if self.edits else ()))
 
 
 @dataclass(frozen=True)
@@ -102,4 +106,6 @@ def _pack_table(plan: Plan, table: Table, room: Room) -> PackedPlan:
     values[:, first : first + table.history] = table.b
     first += room.history
     values[:, first : first + table.b_without.shape[1]] = table.b_without[:, : room.gaps or 0]
+    if room.edits:
+        values[:, -len(EDIT_COLUMNS) :] = np.column_stack([plan.alpha, plan.sigma, *np.tile(ALWAYS, (plan.rows, 1)).T])
     return PackedPlan(values.astype(np.float32), plan.time.astype(np.float32), np.float32(plan.init))

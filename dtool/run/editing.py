@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dtool.errors import UsageError
+from dtool.models.filling import fills_pictures, tell_edit
 from dtool.models.network import Network
-from dtool.models.picture_conditions import PictureConditions
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.late_start import check_strength
 from dtool.run.given_start import is_tensor
@@ -39,7 +39,7 @@ class GivenImage:
 
     def count(self, network: Network) -> int | None:
         """How many images are given; None if none is."""
-        several = self.image is not None and np.ndim(_to_host(self.image)) > len(network.picture_shape)
+        several = self.image is not None and np.ndim(_to_host(self.image)) > len(network.edited_shape)
         return None if self.image is None else len(self.image) if several else 1
 
 
@@ -113,16 +113,15 @@ def resolve_edit(
             if value is not None:
                 raise UsageError(f"{name} is given without an image", "give the image, too: --image (image=)")
         return None, conditions
-    if network.plan is not None:
-        raise UsageError("a sampler's file begins at noise, and takes no image", "open the network's own file")
+    require_edits(network, given)
     strength = given.strength
     if strength is None:
         strength = STRENGTH if given.mask is None else MASKED_STRENGTH
     check_strength(strength)
     drawn = None if given.mask is None else read_mask(network, given.mask, count)
     pictures = read_images(network, given.image, count)
-    if drawn is not None and network.pictures is not None and network.pictures.mask is not None:
-        conditions, drawn = _tell(network.pictures, pictures, drawn, conditions), None
+    if drawn is not None and fills_pictures(network):
+        conditions, drawn = tell_edit(network, pictures, drawn, conditions), None
     if drawn is not None:
         drawn = _shrink(network, drawn)
     elif strength == 1:
@@ -131,18 +130,11 @@ def resolve_edit(
     return Edit(image=_spread(_encode(network, pictures), count), strength=strength, drawn=kept), conditions
 
 
-def _tell(
-    names: PictureConditions, pictures: NDArray[Any], drawn: NDArray[np.bool_], conditions: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The conditions of a network that fills a picture itself: the mask and the picture among them."""
-    assert names.mask is not None, "seen to by the caller"
-    told = {names.mask: drawn.any(axis=1, keepdims=True).astype(np.float32), names.latents: pictures}
-    for name in told:
-        if name in (conditions or {}):
-            raise UsageError(
-                f"the network is told {name} by the mask and the image, and as a condition", "leave out one of them"
-            )
-    return {**(conditions or {}), **told}
+def require_edits(network: Network, given: GivenImage) -> None:
+    """Raise UsageError for a sampler's file that cannot begin at the image, unless it need only be told of it."""
+    usual = given.mask is not None and given.strength in (None, MASKED_STRENGTH)
+    if not (usual and fills_pictures(network)):
+        network.require_edits([name for name, value in vars(given).items() if value is not None])
 
 
 def restore_known(network: Network, pictures: NDArray[Any], given: GivenImage) -> NDArray[Any]:
@@ -157,8 +149,8 @@ def restore_known(network: Network, pictures: NDArray[Any], given: GivenImage) -
 
 
 def read_images(network: Network, image: ArrayLike, count: int) -> NDArray[np.float32]:
-    """Pictures `(1 or count, *picture_shape)` in the network's range; raises UsageError for what are none of its."""
-    shape, (low, high) = network.picture_shape, network.picture_range
+    """Pictures `(1 or count, *edited_shape)` in the network's range; raises UsageError for what are none of its."""
+    shape, bounds = network.edited_shape, network.edited_range
     array = as_numbers("image", _to_host(image), f"of shape {shape}, or one each", whole=True)
     if array.shape == shape:
         array = array[None]
@@ -167,11 +159,12 @@ def read_images(network: Network, image: ArrayLike, count: int) -> NDArray[np.fl
             f"image has shape {np.shape(image)} for {count} results; the network's pictures are {shape}",
             "give one for all, or one each; dtool sample --image FILE --fit cuts and resizes it",
         )
-    if array.dtype == np.uint8:
+    low, high = bounds or network.picture_range
+    if array.dtype == np.uint8 and not network.decodes:
         return (array.astype(np.float32) / np.float32(255) * np.float32(high - low) + np.float32(low)).clip(low, high)
     if array.dtype.kind != "f":
         raise UsageError(f"image is of type {array.dtype}", "give floating-point numbers, or uint8 of 0 to 255")
-    if len(shape) == 3 and not (low <= array.min() and array.max() <= high):
+    if bounds is not None and not (low <= array.min() and array.max() <= high):
         raise UsageError(
             f"image holds numbers from {array.min():.4g} to {array.max():.4g}; the network's are {low:g} to {high:g}",
             "scale them, or give whole numbers of 0 to 255 as uint8",
@@ -184,7 +177,7 @@ def read_mask(network: Network, mask: ArrayLike, count: int) -> NDArray[np.bool_
 
     One that leaves nothing of a picture, or changes nothing in it, is refused too.
     """
-    shape = network.picture_shape
+    shape = network.edited_shape
     flat = (1, *shape[1:])
     array = as_numbers("mask", _to_host(mask), f"of shape {flat}", whole=True)
     if len(shape) == 3 and array.shape == shape[1:]:

@@ -12,9 +12,9 @@ from dtool.errors import UsageError, format_value
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance
 from dtool.models.network import Network
-from dtool.models.spec import NetworkSpec
+from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.guiding import find_double_rows, guide, has_comparison
+from dtool.plan.guiding import find_double_rows, guide, has_comparison, set_scale
 
 
 def resolve_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guidance | None) -> tuple[Plan, float]:
@@ -42,16 +42,16 @@ def resolve_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guid
 def add_guidance(spec: NetworkSpec, plan: Plan, guidance: float | str | Guidance | None) -> Plan:
     """The plan with its guidance and scale written in it, so that `dtool.sample` needs to be told nothing of them.
 
-    A plan that names its guidance keeps it, and one that nobody says anything of has what the network recommends.
-    Raises UsageError for what is no guidance.
+    A plan that names its guidance keeps it, at the scale that is given if it names none; and one that nobody says
+    anything of has what the network recommends. Raises UsageError for what is no guidance.
     """
     scale = parse_scale(guidance)
-    if plan.guidance:
+    if plan.guidance and (scale is None or plan.scale is not None):
         return plan
     if scale is None:
         return resolve_guidance(spec, plan, guidance)[0]
     require_scale(scale)
-    return guide(plan, get_guidance("cfg", scale=scale))
+    return set_scale(plan, scale) if plan.guidance else guide(plan, get_guidance("cfg", scale=scale))
 
 
 def get_scale(spec: NetworkSpec, plan: Plan) -> float:
@@ -59,20 +59,23 @@ def get_scale(spec: NetworkSpec, plan: Plan) -> float:
     return spec.guidance if plan.scale is None else plan.scale
 
 
-def find_compared_rows(spec: NetworkSpec, plan: Plan) -> NDArray[np.bool_]:
-    """The rows in which each image is evaluated with and without its conditions `(rows,)`."""
-    scale = get_scale(spec, plan)
-    return find_double_rows(plan, scale) if spec.is_conditional else np.zeros(plan.rows, np.bool_)
+def find_compared_rows(network: Network, plan: Plan) -> NDArray[np.bool_]:
+    """The rows in which each image is evaluated with and without its conditions, or by a weaker network `(rows,)`."""
+    scale = get_scale(network.spec, plan)
+    doubled = network.spec.is_conditional or network.is_autoguided
+    return find_double_rows(plan, scale) if doubled else np.zeros(plan.rows, np.bool_)
 
 
-def uses_comparison(spec: NetworkSpec, plan: Plan) -> bool:
+def uses_comparison(network: Network, plan: Plan) -> bool:
     """Whether anything in the plan depends on what the network says without the conditions."""
-    return spec.is_conditional and has_comparison(plan, get_scale(spec, plan))
+    told = network.spec.is_conditional and not network.is_autoguided
+    return told and has_comparison(plan, get_scale(network.spec, plan))
 
 
-def choose_told_scale(spec: NetworkSpec, plans: Iterable[Plan]) -> float:
+def choose_told_scale(network: Network, plans: Iterable[Plan]) -> float:
     """The scale that says whether what guidance compares with is asked for: one of the plans', 1 if none compares."""
-    return next((scale for plan in plans if uses_comparison(spec, plan) and (scale := get_scale(spec, plan)) != 1), 1.0)
+    scales = (get_scale(network.spec, plan) for plan in plans if uses_comparison(network, plan))
+    return next((scale for scale in scales if scale != 1), 1.0)
 
 
 def require_scale(scale: float) -> None:
@@ -94,14 +97,31 @@ def require_comparable(network: Network, weak: Network | None) -> None:
     if weak is None:
         return
     if network.plan is not None or weak.plan is not None:
-        raise UsageError("a sampler's file takes no second network", "run the networks' own files")
-    own, other = network.spec, weak.spec
+        hint = "put both networks into one file: dtool export MODEL --weak WEAK --recipe …; or run their own files"
+        raise UsageError("a sampler's file takes no second network", hint)
+    require_alike(network.spec, weak.spec)
+    if network.backend != weak.backend or network.device != weak.device:
+        raise UsageError(
+            f"the weaker network runs on {weak.backend} ({weak.device}), the other on {network.backend} "
+            f"({network.device})",
+            "open both in the same way",
+        )
+
+
+def require_use(network: Network, plan: Plan, scale: float) -> None:
+    """Raise UsageError for a weaker network that no guidance compares with."""
+    if network.weak is not None and not has_comparison(plan, scale):
+        raise UsageError("a weaker network is named, and no guidance compares with it", "give a scale: --guidance 2")
+
+
+def require_alike(own: NetworkSpec, other: NetworkSpec) -> None:
+    """Raise UsageError unless the spec of a weaker network says the same as the other's of the same samples."""
     differs = [
         word
         for word, same in (
             ("shape", own.shape == other.shape),
             ("prediction", own.prediction == other.prediction),
-            ("schedule", network.schedule.hash == weak.schedule.hash),
+            ("schedule", resolve_schedule(own).hash == resolve_schedule(other).hash),
             ("conditions", (own.classes, own.conditions) == (other.classes, other.conditions)),
             ("way of telling the time", own.time == other.time),
             ("learned variance", own.learned_variance == other.learned_variance),
@@ -111,10 +131,4 @@ def require_comparable(network: Network, weak: Network | None) -> None:
     if differs:
         raise UsageError(
             f"the weaker network has another {' and another '.join(differs)}", "give one trained as the other was"
-        )
-    if network.backend != weak.backend or network.device != weak.device:
-        raise UsageError(
-            f"the weaker network runs on {weak.backend} ({weak.device}), the other on {network.backend} "
-            f"({network.device})",
-            "open both in the same way",
         )

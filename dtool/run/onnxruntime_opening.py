@@ -38,7 +38,7 @@ def _open_sampler(
     file: CheckedFile, spec: NetworkSpec, plan: Plan, form: SamplerForm, runtime: Runtime
 ) -> FusedNetwork:
     spec = form.mark_built_in(spec)
-    inputs = find_inputs(file.graph, spec.classes, file.source, spec.conditions)
+    inputs = find_inputs(file.graph, spec.classes, file.source, spec.conditions, form.edits)
     limit = resolve_time_limit(runtime.time_limit, RUN_SECONDS)
     network = FusedNetwork(spec, plan, form, inputs, ParallelSession(file, runtime, limit))
     tokenizers = read_tokenizers(file.graph.metadata)

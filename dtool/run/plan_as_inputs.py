@@ -15,8 +15,9 @@ from dtool.onnx.inspection import inspect
 from dtool.onnx.large_weights import read_skeleton
 from dtool.onnx.sampler_inputs import PLAN, find_inputs, require_described
 from dtool.onnx.spec import read_own_spec
-from dtool.plan.compiled_plan import Plan
-from dtool.plan.packed import pack
+from dtool.plan.compiled_plan import Column, Plan
+from dtool.plan.late_plans import pack_at_every_strength
+from dtool.plan.packed import PackedPlan, pack
 from dtool.plan.prediction import adapt_to_network
 from dtool.run.sampler_form import SamplerForm, read_plan_and_form
 from dtool.samplers.rule import Prediction
@@ -54,10 +55,20 @@ class SamplerFile:
             room = max(1, plan.history - 1)
             raise UsageError(f"{plan.recipe} keeps an x, and {self.source} has no room for it", f"use --history {room}")
         plan = adapt_to_network(plan, self.schedule, self.prediction)
-        packed = pack(plan, self.spec.clip, self.form.room, times=self.spec.tell(self.schedule, plan.time))
-        steps = {"steps": np.int64(plan.rows)} if "steps" in self.takes else {}
+        packed = self._pack(plan)
+        steps = {"steps": np.int64(len(packed.table))} if "steps" in self.takes else {}
         values = {"table": packed.table, "times": packed.times, "init": packed.init, **steps}
         return {name: _encode_array(np.asarray(value)) for name, value in values.items()}
+
+    def _pack(self, plan: Plan) -> PackedPlan:
+        """The plan as it is run; in a file whose run may begin at an image, at every strength."""
+
+        def tell(times: Column) -> Column:
+            return self.spec.tell(self.schedule, times)
+
+        if self.form.edits:
+            return pack_at_every_strength(self, plan, self.spec.clip, self.form.room, tell)
+        return pack(plan, self.spec.clip, self.form.room, times=tell(plan.time))
 
 
 def _encode_array(array: Any) -> dict[str, Any]:
@@ -74,5 +85,5 @@ def read_sampler_file(path: Path) -> SamplerFile:
     if sampler is None or spec is None:
         raise DtoolError(f"{path} holds no plan", "give a file that dtool export made with --recipe")
     plan, form = sampler
-    takes = find_inputs(graph, spec.classes, str(path), spec.conditions).takes
+    takes = find_inputs(graph, spec.classes, str(path), spec.conditions, form.edits).takes
     return SamplerFile(spec=spec, plan=plan, form=form, takes=takes, source=str(path))

@@ -78,7 +78,7 @@ def repeat_conditions(network: Network, request: Request) -> RepeatedConditions:
     """
     scale = network.spec.guidance if request.guidance is None else request.guidance
     given = _collect(network, request.prompt, request.conditions)
-    if scale == 1:
+    if scale == 1 or network.is_autoguided:
         require_guidance(request)
         without: Arrays = {}
     else:

@@ -1,4 +1,4 @@
-"""The plan of a run: what the caller names, or what the network brings along, from its strength on."""
+"""The plan of a run: what the caller names, or what the network brings along."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dtool.errors import UsageError
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.late_start import cut_plan
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import Recipe, parse_recipe_of_file
 from dtool.run.clipping import Threshold
@@ -29,28 +28,6 @@ def resolve_plan(network: Network, plan: Plan | Recipe | str | None, steps: int 
             raise UsageError(f"the plan has {plan.steps} steps", "leave out steps, or give a recipe")
         return adapt_to_network(plan, network.schedule, network.prediction)
     return make_plan(plan, steps=steps, network=network)
-
-
-def start_late(network: Network, plan: Plan, strength: float) -> Plan:
-    """The plan of the steps that are taken at this strength, above 0.
-
-    Its last rows, where they use nothing of the earlier ones; else it is compiled again, so that a method of several
-    steps begins there as it does at noise. Raises UsageError for a plan that its recipe does not make again.
-    """
-    if strength == 1:
-        return plan
-    if plan.inverse:
-        raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
-    late = cut_plan(plan, strength)
-    if late is not None:
-        return late
-    recipe = parse_recipe_of_file(plan.recipe, "the plan")
-    if make_plan(recipe, steps=plan.steps, network=network) != plan:
-        raise UsageError(
-            f"the rows of {plan.recipe} use those before them, and its recipe makes another plan",
-            "make the plan for it: dtool.plan(…, strength=), or use a sampler of one step",
-        )
-    return make_plan(recipe, steps=plan.steps, network=network, strength=strength)
 
 
 def require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None, threshold: Threshold | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ def has_own_comparison(spec: NetworkSpec) -> bool:
 def is_guided(spec: NetworkSpec, form: SamplerForm) -> bool:
     """Whether the graph has guidance in it: not where a network without a class can only ever be run at scale 1."""
     chosen = form.is_configurable or "guidance" in (form.inputs or ())
-    return spec.guidable or (bool(spec.conditions) and (chosen or spec.guidance != 1))
+    return form.weak or spec.guidable or (bool(spec.conditions) and (chosen or spec.guidance != 1))
 
 
 def list_condition_inputs(spec: NetworkSpec, form: SamplerForm) -> list[ConditionInput]:
@@ -55,7 +56,7 @@ def list_condition_inputs(spec: NetworkSpec, form: SamplerForm) -> list[Conditio
         has_default = one.null is not None and not isinstance(one.null, tuple)
         default = one.fill(1) if has_default and form.is_configurable else None
         inputs.append(ConditionInput(one.name, one, default, True))
-    for one in spec.conditions if is_guided(spec, form) else ():
+    for one in spec.conditions if is_guided(spec, form) and not form.weak else ():
         default = make_default_comparison(spec, one)
         if "without" in (form.inputs or ()):
             default = None
@@ -74,9 +75,9 @@ def make_default_comparison(spec: NetworkSpec, one: Condition) -> NDArray[Any] |
     return np.zeros((0, *shape), dtype=one.dtype) if has_own_comparison(spec) else None
 
 
-def require_free_names(spec: NetworkSpec) -> None:
+def require_free_names(spec: NetworkSpec, edits: Sequence[str] = ()) -> None:
     """Raise UsageError for a condition that is called as another input or output of a sampler's file."""
-    own = {"ids", LABEL, *SETTINGS, *OUTPUTS}
+    own = {"ids", LABEL, *SETTINGS, *OUTPUTS, *edits}
     names = [name for one in spec.conditions for name in (one.name, name_without(one.name))]
     taken = next((name for name in names if name in own or names.count(name) > 1), None)
     if taken is not None:

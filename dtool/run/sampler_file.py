@@ -9,24 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import UsageError
 from dtool.models.batch_invariance import BatchWarning
 from dtool.models.conditions import ConditionPair
 from dtool.models.micro_batch import choose_default_micro_batch, pad_calls, split_evenly
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.sampler_inputs import PLAN, WORDS, SamplerInputs
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.packed import COLUMNS, pack
+from dtool.plan.packed import ALWAYS, COLUMNS, pack
 from dtool.run.clipping import Clipping, Threshold
 from dtool.run.loop import StepRecord
 from dtool.run.micro_batches import SamplingJob
 from dtool.run.noise import derive_key
 from dtool.run.numpy_backend import HostNetwork
-from dtool.run.sampler_calls import IMAGES_PER_CALL, Execution, Feed, group_calls, keep_busy, share_images
+from dtool.run.sampler_calls import Calls, Execution, Feed, SideBySide, group_calls, select_steps, share_images
 from dtool.run.sampler_conditions import feed_conditions, make_trial_inputs
-from dtool.run.sampler_form import UNBOUNDED, SamplerForm
-
-MIN_EVALUATIONS = 256  # of a run from which on it pays to find out whether it can be made side by side
+from dtool.run.sampler_edits import feed_edit, make_no_edit, require_edits, require_own_edit
+from dtool.run.sampler_form import UNBOUNDED, SamplerForm, suggest_export
 
 
 class FusedNetwork(HostNetwork):
@@ -54,8 +53,9 @@ class FusedNetwork(HostNetwork):
         self.micro_batch = inputs.batch or (1 if form.mixes else self.micro_batch)
         self.mixes = form.mixes
         self.one_size = not is_adjustable
-        self.execute, self._execution, self.workers = execution.run, execution, execution.workers
-        self._tried: dict[tuple[int, bool], bool] = {}  # whether such micro-batches may run side by side
+        self.execute, self.workers = execution.run, execution.workers
+        self.side_by_side = SideBySide(execution, self._feed_micro_batch, self._samples)
+        self.decodes = form.picture_shape is not None
         self.output = "images"  # of the file, which is what `sample` gives: decoded, where it has a decoder
 
     @property
@@ -67,6 +67,25 @@ class FusedNetwork(HostNetwork):
     def picture_range(self) -> tuple[float, float]:
         """The range of the pictures' numbers."""
         return (-1.0, 1.0) if self.form.picture_shape else self.spec.data_range
+
+    @property
+    def is_autoguided(self) -> bool:
+        """Whether there is another network in the file, which guidance compares with."""
+        return self.form.weak
+
+    @property
+    def edited_shape(self) -> tuple[int, ...]:
+        """What a run may begin at: a sample, which with a decoder in the file is a latent."""
+        return self.shape
+
+    @property
+    def edited_range(self) -> tuple[float, float] | None:
+        """The range of its numbers; None of a latent."""
+        return None if self.decodes else super().edited_range
+
+    def require_edits(self, names: Sequence[str]) -> None:
+        """Raise UsageError for what is given of an edit and is no input of the file."""
+        require_edits(self.form, self.inputs, list(names))
 
     @property
     def has_fixed_plan(self) -> bool:
@@ -82,46 +101,28 @@ class FusedNetwork(HostNetwork):
         """The network's outputs alone: those of a table with one row, which says x' = F(x)."""
         return self.execute([self._samples], self._feed_trial(images, size, time, doubled))[0]
 
+    def _feed_micro_batch(self, size: int, doubled: bool) -> Feed:
+        return self._feed_trial(size, size, self.schedule.T // 2, doubled)
+
     def _feed_trial(self, images: int, size: int, time: int, doubled: bool) -> Feed:
         if not {"micro_batch", "table", "bounds"} <= self.inputs.takes or self.has_fixed_plan:
             raise UsageError("this file runs its images as it was told to", "export it without freeze and inputs")
         row = np.zeros((1, len(self.form.room.columns)), np.float32)
         row[0, [COLUMNS.index(name) for name in ("c_in", "f", "ratio", "guided")]] = 1
+        if self.form.edits:
+            row[0, -len(ALWAYS) :] = ALWAYS
         feed: dict[str, Any] = {
             "seed": np.uint64(0), "table": row, "times": self.tell(np.full(1, time)).astype(np.float32),
             "init": np.float32(1), "steps": np.int64(1), "trace": np.int64(0), "micro_batch": np.int64(size),
             "bounds": np.array([-UNBOUNDED, UNBOUNDED], np.float32), "guidance": np.float32(1.5 if doubled else 1),
         }  # fmt: skip
+        feed |= make_no_edit(self.spec, self.form)
         feed = {name: value for name, value in feed.items() if name in self.inputs.takes}
         feed["ids"] = np.arange(images, dtype=np.uint64)
         if self.classes:
             feed["label"] = np.random.default_rng(0).integers(0, self.spec.labels, images)
         feed |= make_trial_inputs(self.spec, self.inputs, images)
         return {name: np.asarray(value) for name, value in feed.items()}
-
-    def _arrange_calls(self, job: SamplingJob, sizes: Sequence[int]) -> tuple[int, list[tuple[int, int]]]:
-        """How many micro-batches run at the same time, several if that changes no bit; and the calls."""
-        if self.inputs.batch:
-            return 1, group_calls(sizes, 1)
-        workers, doubled = self.workers, job.guidance not in (0, 1)
-        calls = group_calls(sizes, max(IMAGES_PER_CALL, workers * max(sizes)))
-        evaluations = job.plan.rows * sum(sizes) * (1 + doubled)
-        if workers > 1 and evaluations >= MIN_EVALUATIONS and keep_busy(calls, workers):
-            ways = {(size, doubled) for size, _ in calls}
-            self._tried |= {way: self._has_same_bits(*way) for way in ways - self._tried.keys()}
-            if all(self._tried[way] for way in ways):
-                return workers, calls
-        return 1, group_calls(sizes, IMAGES_PER_CALL)
-
-    def _has_same_bits(self, size: int, doubled: bool) -> bool:
-        """Whether a run of one thread gives the images the bits of one of all threads: a matter of kernels."""
-        try:
-            feed = self._feed_trial(size, size, self.schedule.T // 2, doubled)
-            whole = self.execute([self._samples], feed)[0]
-            [[alone]] = self._execution.run_together([self._samples], [feed])
-        except DtoolError:
-            return False
-        return np.array_equal(whole, alone)
 
     def run_generated(
         self,
@@ -139,29 +140,37 @@ class FusedNetwork(HostNetwork):
             sizes = split_evenly(len(ids), self.inputs.batch)
         if self.mixes and max(sizes) > 1:
             warnings.warn("the network in this file mixes the images of a batch_size", BatchWarning, stacklevel=5)
-        workers, calls = self._arrange_calls(job, sizes)
+        doubled = job.guidance not in (0, 1)
+        calls = (
+            self.side_by_side.arrange(
+                sizes, self.workers, doubled, evaluations=job.plan.rows * sum(sizes) * (1 + doubled)
+            )
+            if self.inputs.batch is None
+            else Calls(1, group_calls(sizes, 1))
+        )
         # filled up here, so that a file that runs what it is given runs calls of this size, too
-        padded = pad_calls(len(ids), [count for _, count in calls])
-        for (chunk, count), (index, _) in zip(calls, padded, strict=True):
-            feeds = []
-            for part in share_images(index, chunk, workers):
-                feed = {"ids": ids[part], **settings}
-                if "micro_batch" in self.inputs.takes:
-                    feed["micro_batch"] = np.asarray(chunk, np.int64)
-                if conditions is not None:
-                    feed |= feed_conditions(self.spec, self.inputs, conditions.take(part))
-                feeds.append(feed)
-            images, *traces = self._run(names, feeds, workers)
+        padded = pad_calls(len(ids), [count for _, count in calls.groups])
+        for (chunk, count), (index, _) in zip(calls.groups, padded, strict=True):
+            feeds = [
+                settings | self._feed_images(job, ids, part, chunk, conditions)
+                for part in share_images(index, chunk, calls.workers)
+            ]
+            images, *traces = self.side_by_side.run(names, feeds, calls.workers)
             for _ in range(job.plan.rows * (count // chunk) if job.on_call else 0):
                 job.on_call()  # type: ignore[misc]
-            yield images, _select_steps(job.plan, *traces) if traces else None
+            yield images, select_steps(job.plan, *traces) if traces else None
 
-    def _run(self, names: Sequence[str], feeds: Sequence[Feed], workers: int) -> list[NDArray[Any]]:
-        """The outputs of all images, of one run or of several at the same time; in a trace they are the second axis."""
-        if workers == 1:
-            return self.execute(names, feeds[0])
-        parts = self._execution.run_together(names, feeds)
-        return [np.concatenate(arrays, axis=int(k > 1)) for k, arrays in enumerate(zip(*parts, strict=True))]
+    def _feed_images(
+        self, job: SamplingJob, ids: NDArray[np.uint64], part: NDArray[np.intp], chunk: int, told: ConditionPair | None
+    ) -> Feed:
+        """What differs from image to image, and how many images run at a time."""
+        feed: Feed = {"ids": ids[part]}
+        if "micro_batch" in self.inputs.takes:
+            feed["micro_batch"] = np.asarray(chunk, np.int64)
+        if job.edit is not None:
+            edit = feed_edit(job.edit, job.plan, self.plan, part, fixed=self.has_fixed_plan)
+            feed |= {name: array for name, array in edit.items() if name in self.inputs.takes}
+        return feed if told is None else feed | feed_conditions(self.spec, self.inputs, told.take(part))
 
     @property
     def _samples(self) -> str:
@@ -177,12 +186,14 @@ class FusedNetwork(HostNetwork):
     def _settings(self, job: SamplingJob, seed: int) -> dict[str, NDArray[Any]]:
         """What the file's inputs are given for this job; raises UsageError for what it has no room or no input for."""
         limit = job.limit
-        if self.mixes and self.spec.is_conditional and job.guidance not in (0, 1):
+        if self.mixes and self.spec.is_conditional and not self.form.weak and job.guidance not in (0, 1):
             raise UsageError(
                 "this file runs an image with and without its class together, and its network mixes them",
                 "leave out guidance (guidance=1), or run the network's own file",
             )
-        if self.has_fixed_plan and job.plan.hash != self.plan.hash:
+        if job.edit is not None:
+            require_own_edit(self, job.edit, job.plan, fixed=self.has_fixed_plan)
+        elif self.has_fixed_plan and job.plan.hash != self.plan.hash:
             raise self._built_in_error(
                 "plan", *(f"{p.recipe}, {p.steps} steps ({p.hash})" for p in (self.plan, job.plan))
             )
@@ -198,13 +209,14 @@ class FusedNetwork(HostNetwork):
                 f"this file has dynamic thresholding at {self.threshold}, not {limit.threshold}"
                 if self.threshold
                 else "this file clips, and has no dynamic thresholding",
-                _suggest_export(limit.threshold),
+                suggest_export(limit.threshold),
             )
         if not {"bounds", "table"} <= self.inputs.takes and (limit is not None) != self.spec.clip:
             raise self._built_in_error("clip", self.spec.clip, limit is not None)
         settings = {"seed": (self.form.seed, seed), "guidance": (self.spec.guidance, job.guidance)}
+        guidable = self.spec.is_conditional or self.form.weak
         for name, (own, wanted) in settings.items():
-            if name not in self.inputs.takes and own != wanted and (self.spec.is_conditional or name != "guidance"):
+            if name not in self.inputs.takes and own != wanted and (guidable or name != "guidance"):
                 raise self._built_in_error(name, own, wanted)
         values = self._values(job.plan, limit, seed, job.guidance, job.want_trace)
         return {name: value for name, value in values.items() if name in self.inputs.takes}
@@ -222,7 +234,7 @@ class FusedNetwork(HostNetwork):
             "steps": np.int64(plan.rows), "trace": np.int64(trace), "guidance": np.float32(guidance),
             "bounds": np.array([-UNBOUNDED, UNBOUNDED] if limit is None else [limit.low, limit.high], np.float32),
         }  # fmt: skip
-        return {name: np.asarray(value) for name, value in values.items()}
+        return {name: np.asarray(value) for name, value in values.items()} | make_no_edit(self.spec, self.form)
 
     def _built_in_error(self, name: str, own: Any = None, wanted: Any = None) -> UsageError:
         """The error for what was asked of the file and is built into it, or left out of it."""
@@ -236,15 +248,3 @@ class FusedNetwork(HostNetwork):
         whole = "is frozen" if not self.inputs.takes else f"takes no {name} any more"
         hint = "use the file as dtool export wrote it: another tool (onnxsim, onnxslim, …) has changed its inputs"
         return UsageError(f"this file {whole}: {cause}", hint)
-
-
-def _suggest_export(threshold: Threshold | None) -> str:
-    """How to make a file with this thresholding, or with none."""
-    quoted = str(threshold) if threshold is None or threshold.most is None else f'"{threshold}"'
-    again = "without threshold" if threshold is None else f"with threshold={quoted} (--threshold {threshold})"
-    return f"export it again {again}"
-
-
-def _select_steps(plan: Plan, images: Any, x: NDArray[Any], x0: NDArray[Any]) -> StepRecord:
-    """The rows of a trace that begin a step."""
-    return StepRecord([*x[plan.step_starts], images], list(x0[plan.step_starts]))

@@ -15,6 +15,7 @@ from dtool.onnx.large_weights import read_skeleton
 from dtool.onnx.sampler_inputs import WORDS, require_described
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.packed import Room
+from dtool.run.clipping import Threshold
 
 UNBOUNDED = 1e38  # bounds that keep nothing back; their distance is still a float32
 
@@ -28,7 +29,9 @@ class SamplerForm(BaseModel):
     `inputs`: of "seed", "guidance", "plan" and "without" those that must be given at each run, all else being constant;
     None: everything may be given, and has a default. `mixes`: the network mixes images, so that each is run alone.
     `gaps`, `rescales`: see `dtool.plan.packed.Room`. `picture_shape`: what each sample is decoded to, where there is a
-    decoder behind the loop. `told`: the conditions that are built in, so that they need not be given.
+    decoder behind the loop. `told`: the conditions that are built in, so that they need not be given. `edits`: of
+    "image", "mask" and "strength" those that it takes, so that a run may begin at an image; they have defaults unless
+    they are among `inputs`, too. `weak`: guidance compares with another network, which is in the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,16 +50,18 @@ class SamplerForm(BaseModel):
     told: tuple[str, ...] = ()
     gaps: int | None = None
     rescales: bool = False
+    edits: tuple[str, ...] = ()
+    weak: bool = False
 
     def to_fields(self) -> dict[str, Any]:
         """The fields as a file's metadata hold them: nothing of what it does not have, or has no room for."""
-        absent = {name for name in ("picture_shape", "told", "rescales") if not getattr(self, name)}
+        absent = {name for name in ("picture_shape", "told", "rescales", "edits", "weak") if not getattr(self, name)}
         return self.model_dump(exclude=absent | ({"gaps"} if self.gaps is None else set()) or None)
 
     @property
     def room(self) -> Room:
         """What there is room for in the table and the loop."""
-        return Room(self.history, self.gaps, self.rescales)
+        return Room(self.history, self.gaps, self.rescales, bool(self.edits))
 
     def mark_built_in(self, spec: NetworkSpec) -> NetworkSpec:
         """The spec, its conditions that are built in marked so."""
@@ -109,3 +114,10 @@ def read_plan(path: Path) -> Plan:
     if sampler is None:
         raise DtoolError(f"{path} holds no plan", "give a file that dtool export made with --recipe")
     return sampler[0]
+
+
+def suggest_export(threshold: Threshold | None) -> str:
+    """How to make a file with this thresholding, or with none."""
+    quoted = str(threshold) if threshold is None or threshold.most is None else f'"{threshold}"'
+    again = "without threshold" if threshold is None else f"with threshold={quoted} (--threshold {threshold})"
+    return f"export it again {again}"

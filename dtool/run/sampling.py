@@ -18,6 +18,7 @@ from dtool.models.micro_batch import split_evenly
 from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.guiding import find_double_rows
+from dtool.plan.late_plans import start_late
 from dtool.plan.recipe import Recipe
 from dtool.run.assumptions import warn_of_assumptions
 from dtool.run.batch_size import choose_call_sizes
@@ -30,9 +31,9 @@ from dtool.run.interpolation import parse_interpolation
 from dtool.run.micro_batches import SamplingJob, Trace, join_batches, run_generated, run_given
 from dtool.run.noise import check_ids
 from dtool.run.prediction_check import warn_of_prediction
-from dtool.run.sampled_plan import require_fitting, resolve_plan, start_late
+from dtool.run.sampled_plan import require_fitting, resolve_plan
 from dtool.run.sampler_file import FusedNetwork
-from dtool.run.starts import count_images, refuse_other_starts
+from dtool.run.starts import count_images, refuse_other_starts, refuse_path
 from dtool.util import memory
 from dtool.util.arguments import check_arguments
 
@@ -94,7 +95,8 @@ def sample(
     labels: a class for all, or one each, by number or by name; -1 means no class. By default image i of a conditional
     network gets class i mod classes. guidance: a scale, for the guidance that the recipe names or else everywhere; or a
     guidance, e.g. "3@-1.3:0.3", of a recipe that names none. weak: a weaker network that guidance compares with instead
-    of no conditions (autoguidance). guidance, clip: the recipe's or else the network's own by default.
+    of no conditions (autoguidance), by default `network.weak`. guidance, clip: by default the recipe's or else the
+    network's own.
     prompt: of a network with a text encoder, one for all images or one each; negative: what guidance compares with in
     the place of the empty text. conditions: further arrays by name, for all images or one entry each; without: those
     that guidance compares with, where the network has no value that means none, or another is wanted.
@@ -127,28 +129,34 @@ def sample(
     threshold = parse_threshold(threshold)
     table = resolve_plan(network, plan, steps)
     require_fitting(network, table, x, clip, threshold)
+    refuse_path(network, path)
     several = Request(prompt=prompt).length
     count = count_images(path, n, ids, x, given.count(network) if several is None else several)
     edit, conditions = resolve_edit(network, given, conditions, count)
     if edit is not None and edit.strength > 0:
         table = start_late(network, table, edit.strength)
     table, scale = resolve_guidance(network.spec, table, guidance)
+    weak = network.weak if weak is None else weak
     require_comparable(network, weak)
+    autoguided = weak is not None or network.is_autoguided
     request = Request(
         labels=labels, prompt=prompt, negative=negative, conditions=conditions, without=without, guidance=scale,
-        plan=table, weak=weak is not None,
+        plan=table, weak=autoguided,
     )  # fmt: skip
     if x is None:
         require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
     told, classes, scale = resolve_conditions(network, request, [path.first] * count if path else ids, count)
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
-    if edit is not None and edit.strength == 0:
-        return _return_image(edit, table, classes, ids, trace)
+    untouched = edit is not None and edit.strength == 0
+    if untouched and trace:
+        raise UsageError("strength 0 takes no step, and has no trace", "leave out the trace")
+    if edit is not None and untouched and not network.decodes:
+        return _return_image(edit, table, classes, ids)
     warn_of_assumptions(network, table, from_noise=x is None and (edit is None or edit.strength == 1))
     warn_of_prediction(network)
     limit = _choose_clipping(network, table, clip, threshold)
-    doubled = np.zeros(table.rows, bool) if told is None and weak is None else find_double_rows(table, scale)
+    doubled = np.zeros(table.rows, bool) if told is None and not autoguided else find_double_rows(table, scale)
     sizes = _choose_sizes(network, doubled, count, batch_size, own_start=x is not None)
     on_call = _make_counter(progress, table.rows * len(sizes))
     job = SamplingJob(
@@ -165,8 +173,9 @@ def sample(
         names = None
         parts = run_given(job, x, noise, told, sizes[0])
     x0, steps_taken = join_batches(network, parts, count, as_numpy)
+    calls = 0 if untouched else table.rows
     samples = Samples(
-        x0=x0, labels=classes, ids=names, plan=table, calls=table.rows, evaluations=table.rows + int(doubled.sum()),
+        x0=x0, labels=classes, ids=names, plan=table, calls=calls, evaluations=calls and calls + int(doubled.sum()),
         seconds=time.perf_counter() - started, trace=steps_taken,
     )  # fmt: skip
     _require_finite_images(x0, table)
@@ -201,10 +210,8 @@ def _require_finite_images(x0: Any, plan: Plan) -> None:
         )
 
 
-def _return_image(edit: Edit, plan: Plan, classes: Any, ids: Sequence[int] | None, trace: bool) -> Samples:
+def _return_image(edit: Edit, plan: Plan, classes: Any, ids: Sequence[int] | None) -> Samples:
     """What strength 0 gives: the image as it is, after no step of the plan."""
-    if trace:
-        raise UsageError("strength 0 takes no step, and has no trace", "leave out the trace")
     names = np.arange(len(edit.image), dtype=np.uint64) if ids is None else check_ids(ids)
     return Samples(x0=edit.image, labels=classes, ids=names, plan=plan, calls=0, evaluations=0, seconds=0.0)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtool.errors import UsageError
+from dtool.models.network import Network
 from dtool.run.editing import GivenImage
 from dtool.run.interpolation import Interpolation
 
@@ -35,3 +36,9 @@ def refuse_other_starts(given: GivenImage, path: Interpolation | None) -> None:
     for name, value in (*vars(given).items(), ("interpolate", path)):
         if value is not None:
             raise UsageError(f"{name} is of a generated start, and x is your own", "give one of them")
+
+
+def refuse_path(network: Network, path: Interpolation | None) -> None:
+    """Raise UsageError for a path between two images of a sampler's file, which makes its own noise."""
+    if path is not None and network.plan is not None:
+        raise UsageError("a sampler's file makes its own noise, and has no path between two images", "open the network")

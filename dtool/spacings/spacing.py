@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import AfterValidator, BaseModel, Field
 
 from dtool.errors import UsageError
-from dtool.plugins.isolation import ARITHMETIC_SECONDS, Origin, guard_code
+from dtool.plugins.bound_function import BoundFunction, list_defaults
+from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
 from dtool.schedulers.level_tables import MAX_STEPS
 from dtool.schedulers.schedule import Schedule
 from dtool.schedulers.scheduler import MILDER_HINT
 from dtool.util.arrays import Array
 from dtool.util.file_references import get_containing_file
-from dtool.util.options import build_options_model, check_options, format_token
+from dtool.util.options import build_options_model
 
 
 class WrongTimesError(UsageError):
@@ -60,34 +60,15 @@ _COMMON_OPTIONS = frozenset(build_options_model(common_options).model_fields)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spacing:
+class Spacing(BoundFunction):
     """A registered spacing with its options bound. Calling it gives times, float64 `(n,)`, strictly falling.
 
     The function may return n + 1 times: it then says itself where end=sigma_min lies. `rises`: its times may go up
     again. There are then more of them than n, which counts the steps that lead down, with the one to the end.
     """
 
-    name: str
     function: Callable[..., ArrayLike]
-    cite: str
-    model: type[BaseModel] = field(repr=False)
-    options: tuple[tuple[str, Any], ...] = ()
     rises: bool = False
-    origin: Origin | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def doc(self) -> str:
-        """The docstring of the function."""
-        return inspect.cleandoc(self.function.__doc__ or "")
-
-    @property
-    def token(self) -> str:
-        """The spacing as it is written in a recipe."""
-        return format_token(self.name, self.model, dict(self.options))
-
-    def bind(self, **options: Any) -> Spacing:
-        """The same spacing with these options; raises UsageError for what it does not have."""
-        return replace(self, options=tuple(check_options(self.name, self.model, options).items()))
 
     def __call__(self, schedule: Schedule, n: int) -> Array:
         """The times in [0, T-1] at which exactly `n` steps begin, strictly falling unless the spacing `rises`.
@@ -138,8 +119,7 @@ class Spacing:
 
     def _call_function(self, schedule: Schedule, n: int) -> tuple[Array, float | None]:
         """What the function returns, examined: n times, and one after them if it names it."""
-        own = inspect.signature(self.function).parameters
-        others = {k: v for k, v in self.options if k in own or k not in _COMMON_OPTIONS}
+        others = self.list_arguments(_COMMON_OPTIONS)
         try:
             with (
                 guard_code(self.origin, f"cannot place times as {self.token}", seconds=ARITHMETIC_SECONDS),
@@ -193,8 +173,7 @@ def make_spacing(
     name: str, function: Callable[..., ArrayLike], cite: str, model: type[BaseModel], rises: bool = False
 ) -> Spacing:
     """A spacing with its options at their defaults."""
-    defaults = tuple((k, f.default) for k, f in model.model_fields.items() if not f.is_required())
-    return Spacing(name=name, function=function, cite=cite, model=model, options=defaults, rises=rises)
+    return Spacing(name=name, function=function, cite=cite, model=model, options=list_defaults(model), rises=rises)
 
 
 def round_ratio(numerator: int, denominator: int) -> int:

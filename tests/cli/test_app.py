@@ -9,7 +9,7 @@ import pytest
 
 from dtool.cli.app import COMMANDS
 from dtool.version import __version__
-from tests.support.commandline import ran
+from tests.support.commandline import failed, ran
 from tests.support.imported_modules import list_modules
 
 HEAVY = ("numpy", "torch", "onnxruntime", "onnx", "PIL", "rich", "pydantic", "pluggy")
@@ -53,3 +53,24 @@ def test_version(capsys, monkeypatch):
     monkeypatch.setenv("DTOOL_NO_PLUGINS", "")  # so that what --no-plugins sets is undone
     assert ran(capsys, "--version").out == f"dtool {__version__}\n"
     assert ran(capsys, "--no-plugins", "--version").out == f"dtool {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("export", "--recipe", "ddim", "--guidance", "1", "--guidance", "3"), "--guidance"),
+        (("sample", "--steps", "3", "--steps=5"), "--steps"),
+        (("sample", "-n", "3", "-n", "5"), "-n"),
+        (("plan", "ddim", "--scheduler", "linear", "--scheduler", "cosine"), "--scheduler"),
+        (("recommend", "--calls", "5", "--calls", "8"), "--calls"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice_is_refused(capsys, words, flag):
+    """The first of the two would be lost in silence."""
+    failed(ran(capsys, *words), 2, f"{flag} is given 2 times, and has one value", "give it once")
+
+
+def test_flags_and_what_may_be_repeated_may_be_given_again(capsys):
+    assert ran(capsys, "plan", "ddim", "--steps", "3", "-q", "-q").code == 0
+    done = ran(capsys, "sample", "--guidance", "1", "--guidance", "3")
+    failed(done, 2, "--guidance 1 and --guidance 3 are given", "dtool compare takes several")

@@ -13,10 +13,17 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from dtool.onnx import large_weights, parallel_session
-from dtool.run import sampler_file
+from dtool.run import sampler_calls
 from tests.support.sampler_files import both, closeness
 
 pytestmark = pytest.mark.filterwarnings("ignore::dtool.plan.ClampWarning")
+
+
+def test_images_of_one_size_are_run_some_together():
+    """(size of the micro-batches, how many images) of each call."""
+    assert group_calls([4, 4, 4, 4, 3], 8) == [(4, 8), (4, 8), (3, 3)]
+    assert group_calls([4, 4, 4], 1) == [(4, 4), (4, 4), (4, 4)]
+    assert group_calls([], 8) == []
 
 
 @pytest.mark.parametrize("images", [1, 2, 7, 8, 33])
@@ -40,7 +47,7 @@ def counted(monkeypatch):
     """Two workers wherever the tests run, and the runs that were made together."""
     together = []
     monkeypatch.setattr(parallel_session, "count_cores", lambda: 2)
-    monkeypatch.setattr(sampler_file, "MIN_EVALUATIONS", 1)
+    monkeypatch.setattr(sampler_calls, "MIN_EVALUATIONS", 1)
     run = parallel_session.ParallelSession.run_together
 
     def record(self, outputs, feeds):
@@ -71,8 +78,10 @@ def test_the_same_bits_side_by_side(recipe, largest, tmp_path, counted, monkeypa
 
 def test_one_thread_that_gives_other_bits_is_not_used(tmp_path, counted, monkeypatch):
     host, fused = both(tmp_path, "ddim", shape=(3, 12, 12))
-    run = fused._execution.run_together
-    monkeypatch.setattr(fused._execution, "run_together", lambda *given: [[a + 1e-6 for a in p] for p in run(*given)])
+    run = fused.side_by_side._execution.run_together
+    monkeypatch.setattr(
+        fused.side_by_side._execution, "run_together", lambda *given: [[a + 1e-6 for a in p] for p in run(*given)]
+    )
     found = dtool.sample(fused, fused.plan, n=8, seed=5).x0
     assert len(counted) == 1, "the trial alone"
     assert closeness(found, dtool.sample(host, fused.plan, n=8, seed=5).x0) < 1e-6
@@ -82,7 +91,7 @@ def test_few_images_and_short_runs_take_all_threads(tmp_path, counted, monkeypat
     _, fused = both(tmp_path, "ddim", shape=(3, 12, 12))
     dtool.sample(fused, fused.plan, n=1)
     dtool.sample(fused, fused.plan, n=3, batch_size=1)
-    monkeypatch.setattr(sampler_file, "MIN_EVALUATIONS", 1000)
+    monkeypatch.setattr(sampler_calls, "MIN_EVALUATIONS", 1000)
     dtool.sample(fused, fused.plan, n=8, batch_size=1)
     assert counted == []
 
@@ -91,8 +100,8 @@ def test_a_failure_is_told_once_all_runs_are_over(tmp_path, counted):
     _, fused = both(tmp_path, "ddim", shape=(3, 12, 12))
     feed = fused._feed_trial(2, 1, 3, doubled=False)
     with pytest.raises(DtoolError, match="ONNX Runtime cannot run the network"):
-        fused._execution.run_together(["images"], [feed, feed | {"bounds": np.zeros(3, np.float32)}])
-    assert len(fused._execution.run_together(["images"], [feed, feed])) == 2
+        fused.side_by_side._execution.run_together(["images"], [feed, feed | {"bounds": np.zeros(3, np.float32)}])
+    assert len(fused.side_by_side._execution.run_together(["images"], [feed, feed])) == 2
 
 
 def test_a_large_file_that_was_changed_is_not_mixed_with_what_it_was(tmp_path, counted, monkeypatch):
@@ -103,5 +112,5 @@ def test_a_large_file_that_was_changed_is_not_mixed_with_what_it_was(tmp_path, c
     feed = fused._feed_trial(1, 1, 3, doubled=False)
     os.utime(tmp_path / "app.onnx", ns=(0, 0))
     with pytest.raises(DtoolError, match="was changed while it was in use"):
-        fused._execution.run_together(["images"], [feed])
+        fused.side_by_side._execution.run_together(["images"], [feed])
     assert dtool.sample(fused, fused.plan, n=8).x0.shape == (8, 3, 12, 12), "what is loaded still runs"

@@ -49,3 +49,17 @@ def form(path):
     """The form that a sampler's file says of itself."""
     model = onnx.load(path)
     return json.loads({p.key: p.value for p in model.metadata_props}["dtool"])["form"]
+
+
+def write_decoder(path, shape):
+    """Pictures of latents of this shape: twice their numbers."""
+    from onnx import helper, numpy_helper
+
+    from dtool.export.sampler.graph_builder import make_value_info
+
+    latents, pictures = (make_value_info(name, np.float32, ["batch", *shape]) for name in ("latents", "pictures"))
+    two = numpy_helper.from_array(np.asarray(np.float32(2)), "two")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["latents", "two"], ["pictures"])], "d", [latents], [pictures], [two]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)

@@ -85,12 +85,12 @@ def compare(
     from dtool.util.files import find_option_files
 
     inputs = [*(what or ())[:1], measures.data, gates.baseline, measures.classifier, decoder.path]
-    inputs += conditions.list_files()
+    inputs += [*conditions.list_files(), *drawing.list_files()]
     outputs = OutputFiles.of(output, [*inputs, *find_option_files(*(what or ()), opening.description.schedule)])
     limits, seconds, counts = GateSet.of(gates), parse_duration(budget, "--budget"), parse_counts(steps)
     model, recipes = _split_words(what or [])
     with outputs.open_cache(quiet) as parts:
-        net = decoder.attach(opening.open(model), opening.runtime)
+        net = drawing.attach_weak(decoder.attach(opening.open(model), opening.runtime), opening.open)
         reference, name = choose_reference(measures.data, measures.classifier, model, net)
         recipes = recipes or select_runnable(net, USUAL, max(counts))
         limits.require(net, reference, measures.names, measures.solver)
@@ -106,7 +106,7 @@ def compare(
                 metrics=measures.names, solver=measures.solver, repeats=measures.repeats, budget=seconds,
                 traces=TRACED_IMAGES if outputs.page else 0, keep=parts, progress=tell, **told,
             )  # fmt: skip
-        document = outputs.write(comparison, model, limits.old)
+        document = outputs.write(comparison, drawing.name_model(model), limits.old)
         if as_json:
             say_json(document | {"picture": str(outputs.picture) if outputs.has_picture else None})
         else:

@@ -53,6 +53,15 @@ def export(
     recipe: Annotated[
         str | None, typer.Option(help="put this sampler into the file, e.g. dpmpp-2m/karras", rich_help_panel=SAMPLER)
     ] = None,
+    weak: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="a weaker network, which guidance compares with instead of no conditions: in the file, too",
+            rich_help_panel=SAMPLER,
+            show_default=False,
+        ),
+    ] = None,
     half: Annotated[bool, typer.Option("--half", help="in fp16, for CUDA", rich_help_panel=SMALLER)] = False,
     int8: Annotated[
         bool, typer.Option("--int8", help="larger products in eight bits, for CPUs", rich_help_panel=SMALLER)
@@ -81,6 +90,8 @@ def export(
     """
     from dtool.export.api import export as export_network
 
+    if weak is not None and recipe is None:
+        raise UsageError("--weak is for a sampler's file", "say which one, with --recipe")
     small: dict[str, Any] = {"half": half, "int8": int8, "allow_loss": allow_loss}
     if allow_loss and not (half or int8):
         raise UsageError("--allow-loss is for a smaller file", "add --half or --int8")
@@ -105,7 +116,7 @@ def export(
     spec = description.to_fields() or None
     net, extra = _read_built_in(model, out, description, conditions, decoder, settings.guidance)
     report = export_network(
-        net, out, plan=recipe, steps=steps, spec=spec, check=check, built_in=extra, **small, **changes
+        net, out, plan=recipe, steps=steps, spec=spec, check=check, built_in=extra, weak=weak, **small, **changes
     )
     _show(report, as_json, quiet)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dtool.cli.flags.sampler_options import complete_guidances
-from dtool.cli.show.listing import show_all, show_one
+from dtool.cli.show.listing import show_named
 from dtool.cli.show.output import AsJson, Quiet
 from dtool.plugins.registry import get_registry
 
@@ -22,7 +22,4 @@ def guidances(
     quiet: Quiet = False,  # noqa: ARG001 - it acts when it is read
 ) -> None:
     """List the ways of guidance: how far each step goes."""
-    if name is None:
-        show_all(get_registry().guidances, as_json)
-    else:
-        show_one(get_registry().guidances, name.partition(":")[0], as_json)
+    show_named(get_registry().guidances, name, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, nan
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +83,7 @@ def recommend(
     guidance = drawing.guidance
     search = parse_search(guidance)
     net = open_network(model, runtime, description)
+    drawing.attach_weak(net, partial(open_network, runtime=runtime, description=description))
     reference, name = choose_reference(data, classifier, model, net)
     law = None if reference is None else make_law(reference, CHECK_IMAGES, None, drawing.seed, name, None)
     classes = drawing.classes

@@ -66,7 +66,7 @@ def sample(
     from dtool.cli.show.sample_files import check_paths, choose_files, write
     from dtool.run.cascade import continue_cascade, split_cascade
     from dtool.run.editing import GivenImage
-    from dtool.run.guided_plan import resolve_guidance
+    from dtool.run.guided_plan import require_use, resolve_guidance
     from dtool.run.interpolation import parse_interpolation
     from dtool.run.repeated_conditions import refuse_extra_prompts, repeat_conditions
     from dtool.run.sampling import require_room
@@ -78,8 +78,12 @@ def sample(
     tokens = (words.recipe, words.sampler, words.scheduler, words.spacing, opening.description.schedule)
     own_files = find_option_files(*tokens, *(f"={value}" for value in options.values()))
     parts = split_cascade(model)
-    check_paths(outputs, [*parts, decoder.path, *conditions.list_files(), *editing.list_files(), *own_files])
+    check_paths(
+        outputs,
+        [*parts, decoder.path, *conditions.list_files(), *editing.list_files(), *drawing.list_files(), *own_files],
+    )
     net = decoder.attach(opening.open(parts[0] if parts else None), opening.runtime)
+    drawing.attach_weak(net, opening.open)
     upscalers = _open_upscalers(parts, net, opening, outputs)
     files, pictures = choose_files(upscalers[-1] if upscalers else net, outputs), editing.read(net)
     if upscalers and (path or any(value is not None for value in vars(editing).values() if value is not False)):
@@ -94,6 +98,7 @@ def sample(
         require_room(each, max(count, opening.batch_size or 0), 0)
         resolve_guidance(each.spec, own, None)
     plan, scale = resolve_guidance(net.spec, plan, guidance)
+    require_use(net, plan, scale)
     told = repeat_conditions(net, conditions.read(net, scale))
     refuse_extra_prompts(told, count)
     net.text = None  # all that it would be asked is told: its memory is free for the run
@@ -115,6 +120,7 @@ def sample(
         "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
         "evaluations": out.evaluations, "n": count,
         "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
+        **drawing.describe(),
         "dtool": dtool.__version__,
     }  # fmt: skip
     writer = write(

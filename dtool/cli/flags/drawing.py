@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dtool.cli.flags.groups import FlagGroup
 from dtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from dtool.models.network import Network
 
 Seed = Annotated[int, typer.Option(help="image i of a seed starts from the same noise everywhere")]
 Classes = Annotated[
@@ -48,6 +51,15 @@ Clip = Annotated[
         show_default=False,
     ),
 ]
+Weak = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="a weaker network, smaller or trained for less, which guidance compares with instead of no conditions "
+        "(autoguidance)",
+        show_default=False,
+    ),
+]
 ClassifierFile = Annotated[
     Path | None,
     typer.Option("--classifier", help="an ONNX file that says of which class an image is", show_default=False),
@@ -62,6 +74,33 @@ class Drawing:
     classes: Classes = None
     guidances: Guidances = None
     clip: Clip = None
+    weak: Weak = None
+
+    def attach_weak(self, net: Network, opening: Callable[[str], Network]) -> Network:
+        """The network, with the weaker one that guidance compares with, if one is named; `opening` opens it.
+
+        Raises UsageError unless both say the same of the same samples.
+        """
+        if self.weak is not None:
+            from dtool.run.guided_plan import require_comparable
+
+            weak = opening(str(self.weak))
+            require_comparable(net, weak)
+            net.weak = weak
+        return net
+
+    def name_model(self, model: str | None) -> str | None:
+        """The model as a document names it, with the weaker one beside it."""
+        own = model or "the network inside the package"
+        return model if self.weak is None else f"{own}, guided against {self.weak}"
+
+    def describe(self) -> dict[str, str]:
+        """The weaker network as JSON can hold it; nothing of none."""
+        return {} if self.weak is None else {"weak": str(self.weak)}
+
+    def list_files(self) -> list[Path]:
+        """The files that are read: none of them may be written."""
+        return [self.weak] if self.weak is not None else []
 
     @property
     def guidance(self) -> str | None:

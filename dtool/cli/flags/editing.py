@@ -65,12 +65,19 @@ class EditingWords:
         """The pictures and masks; raises UsageError for what does not fit, or is said of no picture."""
         from dtool.cli.show.output import remark
         from dtool.data.edited_pictures import read_masks, read_pictures
+        from dtool.run.editing import GivenImage, require_edits
 
         if self.image is None:
             for flag, value in (("--mask", self.mask), ("--strength", self.strength), ("--fit", self.fit or None)):
                 if value is not None:
                     raise UsageError(f"{flag} is given without a picture", "give the picture, too: --image FILE")
             return EditedFiles()
+        require_edits(net, GivenImage(image=self.image, mask=self.mask, strength=self.strength))
+        if net.decodes:
+            raise UsageError(
+                "this sampler's file begins at a latent, and has no encoder to make one of a picture",
+                "sample from the model itself; or give the latent in Python: dtool.sample(…, image=)",
+            )
         pictures = read_pictures(self.image, net.picture_shape, fit=self.fit)
         if self.mask is None:
             if pictures.clear.any():

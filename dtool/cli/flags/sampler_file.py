@@ -22,7 +22,8 @@ SAMPLER_FILE = FlagGroup(
             str | None,
             _sampler(
                 help="for JavaScript: nothing has a default; those of seed, guidance, plan, without must be given at "
-                "each run, and the rest is built in",
+                "each run, and the rest is built in; image, mask, strength: to begin at an image, by themselves with "
+                "defaults",
                 metavar="LIST",
                 show_default=False,
             ),

@@ -62,6 +62,14 @@ def show_all(catalogue: Catalogue, as_json: bool) -> None:
     show_items(items, columns, lambda i: [i["name"], i["summary"], _format_options(i), i["cite"]], as_json)
 
 
+def show_named(catalogue: Catalogue, name: str | None, as_json: bool) -> None:
+    """Print the entry of this name in full, whatever options stand behind it; of None the whole catalogue."""
+    if name is None:
+        show_all(catalogue, as_json)
+    else:
+        show_one(catalogue, name.partition(":")[0], as_json)
+
+
 def show_items(
     items: Iterable[dict[str, Any]],
     columns: Sequence[Column],

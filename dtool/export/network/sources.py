@@ -39,6 +39,7 @@ class SourceNetwork:
     """A network to be exported: its graph, its spec, and the PyTorch module, float32 on the CPU, if there is one.
 
     mixes: whether an image depends on the others in its batch. codec, text, pictures: what is around it, if anything.
+    weak: another network's graph, which guidance compares with.
     """
 
     proto: onnx.ModelProto
@@ -48,6 +49,7 @@ class SourceNetwork:
     codec: Codec | None = None
     text: TextEncoder | None = None
     pictures: PictureConditions | None = None
+    weak: onnx.ModelProto | None = None
 
 
 def require_packages(*names: str) -> None:

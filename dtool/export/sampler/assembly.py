@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import helper
 
@@ -14,13 +13,17 @@ from dtool.errors import DtoolError
 from dtool.export.metadata import KEY, describe, hash_weights
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.decoder_graph import extract_decoder
+from dtool.export.sampler.guidance_graph import BRANCH, WEAK, find_weak
 from dtool.export.sampler.loop_graph import fuse
+from dtool.export.sampler.network_nodes import extract_network
+from dtool.export.sampler.settings import NetworkStub
 from dtool.export.sampler.step_graph import NETWORK
 from dtool.export.sampler.text_graph import extract_text, replace_conditions
 from dtool.models.conditions import Condition
 from dtool.models.spec import NetworkSpec, resolve_schedule
-from dtool.plan.compiled_plan import Plan
-from dtool.plan.packed import pack
+from dtool.plan.compiled_plan import Column, Plan
+from dtool.plan.late_plans import pack_at_every_strength
+from dtool.plan.packed import PackedPlan, pack
 from dtool.run.sampler_form import SamplerForm
 from dtool.util.text import get_first_line
 
@@ -38,6 +41,7 @@ class FusedSampler:
     decoder: onnx.ModelProto | None = None
     text: onnx.ModelProto | None = None
     whole_spec: NetworkSpec | None = None
+    weak: onnx.ModelProto | None = None
 
     @property
     def file_spec(self) -> NetworkSpec:
@@ -64,14 +68,17 @@ def build(
     micro_batch: int | None = None,
     decoder: onnx.ModelProto | None = None,
     text: TextGraph | None = None,
+    weak: onnx.ModelProto | None = None,
 ) -> FusedSampler:
     """Fuse; the spec's own `clip` and `guidance` are the file's defaults, and the form's micro-batch if none is given.
 
     Raises what `pack` and `fuse` raise.
     """
     micro_batch = micro_batch or form.micro_batch or 1
-    packed = pack(plan, spec.clip, form.room, times=spec.tell(resolve_schedule(spec), plan.time))
-    model = fuse(network, spec, packed, form, limited=spec.clip, micro_batch=micro_batch, decoder=decoder, text=text)
+    packed = _pack(spec, plan, form)
+    model = fuse(
+        network, spec, packed, form, limited=spec.clip, micro_batch=micro_batch, decoder=decoder, text=text, weak=weak
+    )
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # the checker and its shape inference have errors of their own
@@ -86,10 +93,24 @@ def build(
         document["text_sha256"] = hash_weights(text.proto)
     if decoder is not None:
         document["decoder_sha256"] = hash_weights(decoder)
+    if weak is not None:
+        document["weak_sha256"] = hash_weights(weak)
     return FusedSampler(
         model=model, network=network, spec=spec, plan=plan, form=form, document=document, decoder=decoder,
-        text=text.proto if text else None, whole_spec=whole,
+        text=text.proto if text else None, whole_spec=whole, weak=weak,
     )  # fmt: skip
+
+
+def _pack(spec: NetworkSpec, plan: Plan, form: SamplerForm) -> PackedPlan:
+    """The plan's table; in a file whose run may begin at an image, that of every strength."""
+    trained = NetworkStub(resolve_schedule(spec), spec.prediction)
+
+    def tell(times: Column) -> Column:
+        return spec.tell(trained.schedule, times)
+
+    if form.edits:
+        return pack_at_every_strength(trained, plan, spec.clip, form.room, tell)
+    return pack(plan, spec.clip, form.room, times=tell(plan.time))
 
 
 def read(model: onnx.ModelProto, source: str) -> FusedSampler:
@@ -106,8 +127,11 @@ def read(model: onnx.ModelProto, source: str) -> FusedSampler:
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise DtoolError(f"{source} does not say what sampler it is", "export it again") from error
     try:
-        network = _extract_network(model, spec)
+        step = _find_loop_body(_find_loop_body(model.graph))
+        network = extract_network(step, "step", NETWORK, model, spec)
         onnx.checker.check_model(network)
+        branch = find_weak(step)
+        weak = None if branch is None else extract_network(branch, BRANCH, WEAK, model, spec)
         decoder = extract_decoder(model) if form.picture_shape else None
         text = None if whole is spec else extract_text(_find_loop_body(model.graph), model, whole)
     except Exception as error:  # the checker has errors of its own
@@ -117,39 +141,8 @@ def read(model: onnx.ModelProto, source: str) -> FusedSampler:
         ) from error
     return FusedSampler(
         model=model, network=network, spec=spec, plan=plan, form=form, document=document, decoder=decoder,
-        text=text, whole_spec=None if whole is spec else whole,
+        text=text, whole_spec=None if whole is spec else whole, weak=weak,
     )  # fmt: skip
-
-
-def _extract_network(model: onnx.ModelProto, spec: NetworkSpec) -> onnx.ModelProto:
-    """The network's graph, out of the sampler's innermost loop: inputs x, t[, label] and conditions, as it once was."""
-    step = _find_loop_body(_find_loop_body(model.graph))
-    own = [node for node in step.node if node.name.startswith("step/")]
-    inputs = [name for node in own for name in node.output if name.startswith(NETWORK)]
-    network_values = {name for node in step.node if node not in own for name in node.output}
-    [output] = {name for node in own for name in node.input if name in network_values}
-    names = ["x", "t", *(["label"] if spec.classes else []), *(one.name for one in spec.conditions)]
-    floats, kinds = onnx.TensorProto.FLOAT, {"label": onnx.TensorProto.INT64}
-    shapes: dict[str, list[Any]] = {"x": ["batch", *spec.shape]}
-    for one in spec.conditions:
-        kinds[one.name] = helper.np_dtype_to_tensor_dtype(np.dtype(one.dtype))
-        shapes[one.name] = ["batch", *(f"{one.name}_length{k}" if n is None else n for k, n in enumerate(one.shape))]
-    graph = helper.make_graph(
-        [
-            *(helper.make_node("Identity", [name], [inner]) for name, inner in zip(names, inputs, strict=True)),
-            *(node for node in step.node if node not in own),
-            helper.make_node("Identity", [output], ["output"]),
-        ],
-        "network",
-        [helper.make_tensor_value_info(n, kinds.get(n, floats), shapes.get(n, ["batch"])) for n in names],
-        [helper.make_tensor_value_info("output", floats, ["batch", *spec.output_shape])],
-        [tensor for tensor in step.initializer if tensor.name.startswith(NETWORK)],
-    )
-    network: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=model.opset_import, ir_version=model.ir_version, functions=model.functions
-    )
-    describe(network, spec)
-    return network
 
 
 def _find_loop_body(graph: onnx.GraphProto) -> onnx.GraphProto:

@@ -29,13 +29,14 @@ def build_even_sampler(
     form: SamplerForm,
     decoder: onnx.ModelProto | None = None,
     text: TextGraph | None = None,
+    weak: onnx.ModelProto | None = None,
 ) -> FusedSampler | None:
     """The sampler, in an even form; None if on this CPU the bits of an image depend on how many are run with it."""
     unit = form.micro_batch or 1
     most = min(MAX_MICRO_BATCHES * unit, choose_micro_batch(spec.shape, NUMBERS_PER_CALL))
     if not unit < most <= LARGEST_TRIED:
         return None
-    sampler = build(network, spec, plan, form.model_copy(update={"even": True}), most, decoder, text)
+    sampler = build(network, spec, plan, form.model_copy(update={"even": True}), most, decoder, text, weak)
     with write_scratch_file(".onnx", sampler.content([]), "the sampler") as path:
         file = load(path, device="cpu")
         assert isinstance(file, FusedNetwork)

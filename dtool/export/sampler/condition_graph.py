@@ -53,7 +53,7 @@ def add_conditions(graph: GraphBuilder, spec: NetworkSpec, form: SamplerForm, un
     for one in spec.conditions:
         index = graph("Gather", "index_by_run", "run", axis=0)
         source = TOLD + one.name
-        given = graph("Gather", source, _spread(graph, source, index), axis=0)
+        given = graph("Gather", source, spread(graph, source, index), axis=0)
         if unnamed is None or not is_guided(spec, form):
             graph("Identity", given, name=NOW + one.name)
             continue
@@ -63,7 +63,7 @@ def add_conditions(graph: GraphBuilder, spec: NetworkSpec, form: SamplerForm, un
         graph("Gather", both, graph("Add", "rows", half), axis=0, name=NOW + one.name)
 
 
-def _spread(graph: GraphBuilder, source: str, index: str) -> str:
+def spread(graph: GraphBuilder, source: str, index: str) -> str:
     """`index`, or where there is one entry for all images that one's: beyond the last one the run stops."""
     several = graph("Not", graph("Equal", graph("Shape", source, start=0, end=1), graph.ints(1)))
     return graph("Mul", index, graph.cast(several, np.int64))
@@ -78,7 +78,7 @@ def _find_comparison(graph: GraphBuilder, one: Condition, given: str, index: str
         whole = graph("Expand", source, shape)
     else:
         whole = source
-    place = graph("Add", _spread(graph, source, index), "count")
+    place = graph("Add", spread(graph, source, index), "count")
     zero, one_more = graph.constant(0, np.int64), graph.constant(1, np.int64)
     itself = graph("Range", zero, graph("Reshape", "count", graph.ints()), one_more)
     chosen = graph("Where", graph("Equal", entries, graph.ints(0)), itself, place)

@@ -51,7 +51,8 @@ def merge_functions(network: onnx.ModelProto, *others: onnx.ModelProto | None) -
     for function in (function for other in others if other for function in other.functions):
         if functions.setdefault((function.domain, function.name), function) != function:
             raise DtoolError(
-                f"two of the parts have each a function {function.name}", "leave the decoder out, with decode=False"
+                f"two of the parts have each a function {function.name}",
+                "leave the decoder, or the weaker network, out",
             )
     return list(functions.values())
 

@@ -21,14 +21,15 @@ class GraphBuilder:
 
     def __call__(self, op: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """One node with one output, called `name` if that matters."""
-        return self.add_node(op, *inputs, outputs=1, name=name, **attributes)[0]
+        return self.add_node(op, *inputs, outputs=1, names=[name] if name else None, **attributes)[0]
 
-    def add_node(self, op: str, *inputs: str, outputs: int, name: str | None = None, **attributes: Any) -> list[str]:
-        """One node with several outputs."""
+    def add_node(
+        self, op: str, *inputs: str, outputs: int = 1, names: Sequence[str] | None = None, **attributes: Any
+    ) -> list[str]:
+        """One node with several outputs, called `names` if that matters."""
         number = len(self.nodes)
-        names = (
-            [name] if name else [f"{self.name}/{op.lower()}_{number}" + f".{i}" * (outputs > 1) for i in range(outputs)]
-        )
+        plain = [f"{self.name}/{op.lower()}_{number}" + f".{i}" * (outputs > 1) for i in range(outputs)]
+        names = plain if names is None else list(names)
         self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{self.name}/{op}_{number}", **attributes))
         return names
 

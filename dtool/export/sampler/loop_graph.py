@@ -8,8 +8,8 @@ The rest has defaults: seed; table, times, init (see `dtool.plan.packed`), and s
 `(2,)` of predicted images; guidance, unless the network knows no label for none and no conditions; NAME_without, what
 guidance compares each condition with: its null value, or, where it has none and something else changes, what the image
 is told; otherwise it must be given; trace, 1 to fill the traces; micro_batch, how many images are run at a time.
-In a form of named `inputs` those must be given and the rest is constant; where the plan is one of them, `steps` is how
-many rows its table has.
+In a form with `edits` also image, mask and strength: see `editing_graph`. In a form of named `inputs` those must be
+given and the rest is constant; where the plan is one of them, `steps` is how many rows its table has.
 Outputs: images `(batch, *shape)`; with a decoder these are pictures, and latents `(batch, *shape)` what was sampled;
 of a file with defaults also trace_x and trace_x0 `(steps, batch, *shape)`, x before each row and the image predicted
 in it, or empty.
@@ -28,13 +28,16 @@ from dtool.export.network.opset_numbers import OLDEST_OPSET
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.condition_graph import add_condition_inputs, add_conditions, rename_inputs
 from dtool.export.sampler.decoder_graph import add_decoder, merge_functions, merge_opsets
+from dtool.export.sampler.editing_graph import add_start, choose_rows, name_inside, rename_plan
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
+from dtool.export.sampler.guidance_graph import add_autoguidance, add_guidance
 from dtool.export.sampler.noise_graph import first_counters, normals, seed_key
 from dtool.export.sampler.step_graph import build_step
 from dtool.export.sampler.text_graph import add_row_filling, add_text_encoder, replace_conditions
 from dtool.models.spec import NetworkSpec
 from dtool.plan.packed import COLUMNS, PackedPlan
 from dtool.run.sampler_conditions import is_guided
+from dtool.run.sampler_edits import MASK, make_no_edit
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
 
@@ -48,46 +51,60 @@ def fuse(
     micro_batch: int,
     decoder: onnx.ModelProto | None = None,
     text: TextGraph | None = None,
+    weak: onnx.ModelProto | None = None,
 ) -> onnx.ModelProto:
     """The sampler as one model.
 
-    network: F(x, t[, label]) as `dtool.export` writes it. packed: the default plan, made for `limited` or not.
-    Raises DtoolError if the network is of an opset below 18.
+    network: F(x, t[, label]) as `dtool.export` writes it. packed: the default plan, made for `limited` or not. weak:
+    another such network, which guidance compares with. Raises DtoolError if the network is of an opset below 18.
     """
-    opset = next(o.version for o in network.opset_import if o.domain in ("", "ai.onnx"))
+    opset = find_opset(network)
     if opset < OLDEST_OPSET:
         raise DtoolError(f"the network is of opset {opset}, and a sampler needs {OLDEST_OPSET}", "export it again")
+    if weak is not None and find_opset(weak) != opset:
+        raise DtoolError(f"the networks are of opsets {opset} and {find_opset(weak)}", "export both again")
     inner, spec = spec, replace_conditions(spec, text) if text else spec
     graph = GraphBuilder("sampler")
-    if "table" in form.required:
+    if form.edits:
+        choose_rows(graph, form)
+    elif "table" in form.required:
         graph("Reshape", graph("Shape", "table", start=0, end=1), graph.ints(), name="steps")
-    _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text), form)
+    _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text, weak and weak.graph), form)
     if decoder is not None:
         assert form.picture_shape is not None
         add_decoder(graph, decoder, form.picture_shape)
     bounds = (spec.data_range if form.quantile else spec.clip_bounds) if limited else (-UNBOUNDED, UNBOUNDED)
     values = _collect_values(spec, packed, form, bounds, micro_batch)
     graph.initializers += [
-        numpy_helper.from_array(np.asarray(v), name) for name, v in values.items() if name not in form.required
+        numpy_helper.from_array(np.asarray(v), name_inside(form, name))
+        for name, v in values.items()
+        if name not in form.required
     ]
     outputs = [make_value_info("images", np.float32, ["batch", *(form.picture_shape or spec.shape)])]
     outputs += [make_value_info("latents", np.float32, ["batch", *spec.shape])] if form.picture_shape else []
     if form.is_configurable:
         outputs += [make_value_info(n, np.float32, ["steps", "traced", *spec.shape]) for n in ("trace_x", "trace_x0")]
     whole = graph.build(_list_inputs(graph, spec, form, values), outputs)
+    if form.edits:
+        rename_plan(whole)
     if spec.conditions:
         rename_inputs(whole, spec)
     if text is not None:
         add_row_filling(whole, text)
     model: onnx.ModelProto = helper.make_model(
         whole,
-        opset_imports=merge_opsets(network, decoder, text.proto if text else None),
+        opset_imports=merge_opsets(network, weak, decoder, text.proto if text else None),
         ir_version=network.ir_version,
-        functions=merge_functions(network, decoder, text.proto if text else None),
+        functions=merge_functions(network, weak, decoder, text.proto if text else None),
         producer_name=network.producer_name,
         producer_version=network.producer_version,
     )
     return model
+
+
+def find_opset(model: onnx.ModelProto) -> int:
+    """The version of the standard operators that it is made of."""
+    return int(next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")))
 
 
 def _list_inputs(
@@ -98,8 +115,9 @@ def _list_inputs(
     inputs += [make_value_info("label", np.int64, ["batch"])] if spec.classes else []
     inputs += add_condition_inputs(graph, spec, form)
     dims: dict[str, list[Any]] = {"table": ["rows", len(form.room.columns)], "times": ["rows"], "bounds": [2]}
+    dims |= {"image": ["image_or_none", *spec.shape], "mask": ["mask_or_none", 1, *spec.shape[1:]]}
     inputs += [
-        make_value_info(name, np.asarray(v).dtype, dims.get(name, []))
+        make_value_info(name_inside(form, name), np.asarray(v).dtype, dims.get(name, []))
         for name, v in values.items()
         if form.is_configurable or name in form.required
     ]
@@ -119,7 +137,7 @@ def _collect_values(
         values["guidance"] = np.float32(spec.guidance)
     if "table" in form.required:
         del values["steps"]
-    return values
+    return values | make_no_edit(spec, form)
 
 
 def _add_batches(graph: GraphBuilder, spec: NetworkSpec, batch_body: onnx.GraphProto, form: SamplerForm) -> None:
@@ -148,7 +166,7 @@ def _add_batches(graph: GraphBuilder, spec: NetworkSpec, batch_body: onnx.GraphP
     graph("Reshape", graph("Gather", "ids", index, axis=0), by_run, name="ids_by_run")
     if spec.classes:
         graph("Reshape", _read_labels(graph, spec, index), by_run, name="labels_by_run")
-    if spec.conditions:
+    if spec.conditions or form.edits:
         graph("Reshape", index, by_run, name="index_by_run")
     names = ["images_by_run", *(("x_by_run", "x0_by_run") if form.is_configurable else ())]
     graph.nodes.append(
@@ -190,18 +208,24 @@ def _count_shares(graph: GraphBuilder, count: str, size: str) -> str:
 
 
 def _build_batch_body(
-    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None
-) -> onnx.GraphProto:
+    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None,
+    weak: onnx.GraphProto | None,
+) -> onnx.GraphProto:  # fmt: skip
     """The body of the outer loop: a micro-batch from its ids to its images, by a loop over the table's rows."""
     graph = GraphBuilder("run")
     ids = graph("Gather", "ids_by_run", "run", axis=0)
     count = graph("Shape", ids, name="count")
     graph("Identity", first_counters(graph, ids, "key", spec.shape), name="counters")
-    start = graph("Mul", "init", normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape))
+    z = normals(graph, "counters", graph.constant(0, np.uint64), "key", spec.shape)
+    start = graph("Mul", "init", z)
+    if form.edits:
+        start = add_start(graph, spec, form, z, start)
     graph("Mul", count, "tracing", name="traced")
     unnamed = None
-    if is_guided(spec, form):
-        unnamed = _add_guidance(graph, spec, count)
+    if form.weak:
+        add_autoguidance(graph, spec, count)
+    elif is_guided(spec, form):
+        unnamed = add_guidance(graph, spec, count)
     elif spec.classes:
         graph("Gather", "labels_by_run", "run", axis=0, name="classes")
         graph("Identity", count, name="size")
@@ -212,9 +236,9 @@ def _build_batch_body(
         add_text_encoder(graph, text)
     gaps = form.gaps or 0
     blank = graph("Sub", start, start) if form.history or form.saved or gaps else ""
-    carried = [start, *[blank] * (form.history + gaps + form.saved)]
+    carried = [start, *[blank] * (form.history + gaps + form.saved), *([z] if MASK in form.edits else [])]
     results = graph.add_node("Loop", "steps", graph.constant(True, np.bool_), *carried, outputs=len(carried) + 2,
-                            body=build_step(network, inner, form))  # fmt: skip
+                            body=build_step(network, inner, form, weak))  # fmt: skip
     samples = ["images", *spec.shape]
     outputs = [make_value_info(graph("Identity", results[0], name="images_of_run"), np.float32, samples)]
     if form.is_configurable:
@@ -225,53 +249,3 @@ def _build_batch_body(
     graph("Identity", "go_on_running", name="running")
     inputs = [make_value_info("run", np.int64, []), make_value_info("go_on_running", np.bool_, [])]
     return graph.build(inputs, [make_value_info("running", np.bool_, []), *outputs])
-
-
-def _add_guidance(graph: GraphBuilder, spec: NetworkSpec, count: str) -> str:
-    """size: how many rows the network may see, from row `named` on with a class; rows: which image each is; classes.
-
-    Guided (arXiv:2207.12598), every image twice, first with no class. What no row of the table needs is left out.
-    weights: the scale of every row; starts, ends: which of the network's rows each row of the table runs. Returns which
-    rows are told no class, or what guidance compares with.
-    """
-    label = graph("Gather", "labels_by_run", "run", axis=0) if spec.classes else ""
-    zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-    twice, needs_without, needs_given = _find_needs(graph)
-    extra = graph("Mul", count, _any(graph, needs_without), name="named")
-    size = graph("Add", extra, graph("Mul", count, _any(graph, needs_given)), name="size")
-    graph("Where", needs_without, graph.ints(0), extra, name="starts")
-    reach = graph("Mul", count, graph("Add", graph.ints(1), graph.cast(twice, np.int64)))
-    graph("Add", "starts", reach, name="ends")
-    place = graph("Range", zero, graph("Reshape", size, graph.ints()), one)
-    rows = graph("Mod", place, count, name="rows")
-    unnamed = graph("Less", place, extra)
-    if spec.guidable:
-        none = graph.constant(spec.null_label, np.int64)
-        graph("Where", unnamed, none, graph("Gather", label, rows, axis=0), name="classes")
-    elif spec.classes:
-        graph("Gather", label, rows, axis=0, name="classes")
-    return unnamed
-
-
-def _find_needs(graph: GraphBuilder) -> tuple[str, str, str]:
-    """(twice, without, given): which rows of the table evaluate the network both ways, or in each; and `weights`."""
-    ones, zeros = graph.constant(1, np.float32), graph.constant(0, np.float32)
-
-    def column(name: str) -> str:
-        place = COLUMNS.index(name)
-        return graph("Reshape", graph("Slice", "table", graph.ints(place), graph.ints(place + 1), graph.ints(1)),
-                     graph.ints(-1))  # fmt: skip
-
-    guided = column("guided")
-    weights = graph("Add", graph("Mul", guided, "guidance"), graph("Sub", ones, guided), name="weights")
-    given = graph("Not", graph("Equal", weights, zeros))
-    changes = graph(
-        "Or", graph("Not", graph("Equal", weights, ones)), graph("Not", graph("Equal", column("compares"), zeros))
-    )
-    twice = graph("And", given, changes)
-    return twice, graph("Or", twice, graph("Not", given)), given
-
-
-def _any(graph: GraphBuilder, flags: str) -> str:
-    """1 if any of the flags is set, else 0."""
-    return graph("ReduceMax", graph.cast(flags, np.int64), graph.ints(0), keepdims=1)

@@ -14,7 +14,7 @@ from dtool.export.report import SMALL_TOLERANCE, TOLERANCE, ParityCheck
 from dtool.export.sampler.assembly import FusedSampler
 from dtool.export.sampler.reference_evaluator import compare_on_reference
 from dtool.export.sampler.token_network import TokenNetwork
-from dtool.export.sampler.trial_feed import DistanceFunction, feed_trial, take_changeable
+from dtool.export.sampler.trial_feed import DistanceFunction, feed_trial, make_trial_edit, take_changeable
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
@@ -42,6 +42,8 @@ def check_sampler(path: Path, sampler: FusedSampler) -> tuple[ParityCheck, ...]:
         if sampler.text is not None:
             host = TokenNetwork(host, sampler.text, sampler.file_spec)
         assert isinstance(file, FusedNetwork)
+        if sampler.weak is not None:
+            host.weak = _load_weak(sampler, path)
         file.output = "latents" if sampler.decoder else "images"
         small = "precision" in sampler.document
         far = _rms_difference if small else _max_difference
@@ -49,8 +51,9 @@ def check_sampler(path: Path, sampler: FusedSampler) -> tuple[ParityCheck, ...]:
             _compare_defaults(host, file, far),
             *_compare_runs(host, file, far),
             *_compare_guidance(host, file, far),
+            *_compare_edits(host, file, far),
             _check_batch_invariance(file),
-            compare_on_reference(sampler, far),
+            *compare_on_reference(sampler, far),
             *_compare_pictures(path, sampler, far),
         ]
     worst = max(checks, key=lambda c: np.nan_to_num(c.difference, nan=np.inf))
@@ -61,6 +64,14 @@ def check_sampler(path: Path, sampler: FusedSampler) -> tuple[ParityCheck, ...]:
             "report this with the network's shape and the recipe; dtool sample on the network's own file is right",
         )
     return tuple(checks)
+
+
+def _load_weak(sampler: FusedSampler, path: Path) -> Network:
+    """The weaker network in the file, by itself."""
+    assert sampler.weak is not None
+    with write_scratch_file(".onnx", sampler.weak.SerializeToString(), f"the weaker network in {path}") as inside:
+        weak = load(inside, device="cpu", spec=sampler.spec)
+    return weak if sampler.text is None else TokenNetwork(weak, sampler.text, sampler.file_spec)
 
 
 def _compare_defaults(host: Network, file: FusedNetwork, far: DistanceFunction) -> ParityCheck:
@@ -99,13 +110,34 @@ def _compare_runs(host: Network, file: FusedNetwork, far: DistanceFunction) -> I
 
 
 def _compare_guidance(host: Network, file: FusedNetwork, far: DistanceFunction) -> Iterator[ParityCheck]:
-    """Guidance between conditions at another scale than the file's own."""
-    if not file.spec.conditions or "guidance" not in file.inputs.takes or file.mixes:
+    """Guidance between conditions, or with a weaker network, at another scale than the file's own."""
+    if (
+        not (file.spec.conditions or file.form.weak)
+        or "guidance" not in file.inputs.takes
+        or (file.mixes and not file.form.weak)
+    ):
         return
     scale = OTHER_SCALES[file.spec.guidance == OTHER_SCALES[0]]
     told = make_trial_options(file.spec, 3, scale, seed=2)
     one, other = (_sample(net, file, file.plan, told, n=3, guidance=scale, seed=file.form.seed) for net in (host, file))
     yield ParityCheck(f"{file.plan.recipe}, {file.plan.steps} steps, guidance {scale:g}", far(one.x0, other.x0))
+
+
+def _compare_edits(host: Network, file: FusedNetwork, far: DistanceFunction) -> Iterator[ParityCheck]:
+    """Runs that begin at images: a share of the steps, and where the file takes a mask all of them with one.
+
+    Raises DtoolError unless what a mask says is known is in the result exactly.
+    """
+    for masked in (False, True):
+        if not {"image", *(["mask"] if masked else [])} <= file.inputs.takes:
+            continue
+        told, edit = make_trial_options(file.spec, 3), make_trial_edit(file, 3, masked=masked)
+        # as the networks sample them: a latent, too
+        one, other = (_sample(net, file, file.plan, told, n=3, seed=file.form.seed, **edit) for net in (host, file))
+        if masked and ((other.x0 != edit["image"]) & (edit["mask"] == 0)).any():
+            raise DtoolError("what a mask says is known has changed", "report this with the network's shape")
+        what = "with a mask" if masked else f"{one.calls} calls"
+        yield ParityCheck(f"{file.plan.recipe} from images, {what}", far(one.x0, other.x0))
 
 
 def _sample(network: Network, file: FusedNetwork, plan: Plan, told: dict[str, Any], **options: Any) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from dtool.export.network.sources import SourceNetwork
 from dtool.models.codec import Codec
 from dtool.models.micro_batch import choose_default_micro_batch
 from dtool.models.spec import NetworkSpec, resolve_schedule
-from dtool.onnx.sampler_inputs import WORDS
+from dtool.onnx.sampler_inputs import EDITS, WORDS
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.guiding import has_comparison
@@ -37,7 +38,9 @@ class SamplerFileOptions:
     predictions, and for an x that is kept, so that other samplers fit. inputs: of "seed", "guidance", "plan" and
     "without" (what guidance compares each condition with) those that must be given at each run, for runtimes that do
     not know inputs with defaults, as JavaScript's; everything else is then constant, as it is given here, and there
-    are no traces. "plan" means table, times and init. clip, threshold, guidance: as in `dtool.sample`, as defaults;
+    are no traces. "plan" means table, times and init. "image", "mask" and "strength" let a run begin at an image, as
+    `dtool.sample` does: named alone they have defaults, and so has all else; beside the others they must be given.
+    clip, threshold, guidance: as in `dtool.sample`, as defaults;
     the threshold is part of the graph. micro_batch: how many images are run at a time, the last ones padded; by
     default as many as on the CPU no image's bits depend on, which is tried out, and one of a network that mixes the
     images of a batch. decode: whether the network's codec follows the loop, so that `images` are pictures, and
@@ -67,8 +70,9 @@ def resolve_sampler(
     """
     spec = source.spec
     threshold = _check_options(options)
-    require_free_names(spec)
-    inputs = _resolve_inputs(options, spec)
+    inputs = _resolve_inputs(options, spec, weak=source.weak is not None)
+    edits = tuple(word for word in EDITS if word in (inputs or ()))
+    require_free_names(spec, edits)
     clip = options.threshold is not None or (spec.clip if options.clip is None else options.clip)
     threshold = threshold or (get_own_threshold(spec) if clip else None)
     trained = NetworkStub(resolve_schedule(spec), spec.prediction)
@@ -78,11 +82,12 @@ def resolve_sampler(
         plan = adapt_to_network(plan, trained.schedule, spec.prediction)
     warn_of_start(plan)
     plan, guidance = resolve_guidance(spec, plan, options.guidance)
-    plan = _drop_comparison(spec, plan)
-    _require_guidable(spec, plan, guidance)
+    weak = source.weak is not None
+    plan = plan if weak else _drop_comparison(spec, plan)
+    _require_guidable(spec, plan, guidance, weak=weak, inputs=inputs)
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance, "guidance_interval": None})
-    _require_single_images(source.mixes, spec, options)
-    need = Room.for_plan(plan)
+    _require_single_images(source.mixes, spec, options, weak=weak)
+    need = replace(Room.for_plan(plan), edits=bool(edits))
     pack(plan, clip, need if options.history is None else replace(need, history=options.history))
     if plan.learned and not spec.learned_variance:
         raise UsageError(f"{plan.recipe} takes the variance from the network, and this one predicts none", "use ddpm")
@@ -95,7 +100,9 @@ def resolve_sampler(
         seed=options.seed or 0,
         micro_batch=options.micro_batch or (1 if source.mixes else choose_default_micro_batch(spec.shape, "cpu")),
         mixes=source.mixes,
-        inputs=inputs,
+        inputs=None if inputs == edits else inputs,
+        edits=edits,
+        weak=weak,
         picture_shape=_choose_picture_shape(source.codec, options.decode),
         gaps=need.gaps,
         rescales=need.rescales,
@@ -118,11 +125,13 @@ def _drop_comparison(spec: NetworkSpec, plan: Plan) -> Plan:
     return replace(plan, b_without=np.zeros((plan.rows, 0)))
 
 
-def _require_guidable(spec: NetworkSpec, plan: Plan, scale: float) -> None:
-    """Raise UsageError for guidance of a network that has nothing to compare with."""
-    if has_comparison(plan, scale) and not is_guidable(spec):
+def _require_guidable(spec: NetworkSpec, plan: Plan, scale: float, *, weak: bool, inputs: Sequence[str] | None) -> None:
+    """Raise UsageError for guidance of a network that has nothing to compare with, and for a weak one without."""
+    if has_comparison(plan, scale) and not is_guidable(spec) and not weak:
         what = "a label that means no class, and this network has none" if spec.classes else "a conditional network"
         raise UsageError(f"guidance needs {what}", "leave out guidance")
+    if weak and not has_comparison(plan, scale) and "guidance" not in (inputs or ()):
+        raise UsageError("a weaker network is named, and no guidance compares with it", "give a scale: --guidance 2")
 
 
 def _choose_picture_shape(codec: Codec | None, decode: bool | None) -> tuple[int, ...] | None:
@@ -131,20 +140,20 @@ def _choose_picture_shape(codec: Codec | None, decode: bool | None) -> tuple[int
     return codec.picture_shape if codec is not None and decode is not False else None
 
 
-def _require_single_images(mixes: bool, spec: NetworkSpec, options: SamplerFileOptions) -> None:
+def _require_single_images(mixes: bool, spec: NetworkSpec, options: SamplerFileOptions, *, weak: bool) -> None:
     """Raise UsageError if a network that mixes the images of a batch would have to run several together."""
     if mixes and (options.micro_batch or 1) > 1:
         raise UsageError(
             "the network mixes the images of a batch, and a sampler's file runs each alone", "leave out micro_batch"
         )
-    if mixes and (spec.guidance not in (0, 1) or "guidance" in (options.inputs or ())):
+    if mixes and not weak and (spec.guidance not in (0, 1) or "guidance" in (options.inputs or ())):
         raise UsageError(
             "a sampler's file runs an image with and without its class together, and this network mixes them",
             "leave out guidance (guidance=1), or run the network's own file",
         )
 
 
-def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec) -> tuple[str, ...] | None:
+def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec, *, weak: bool) -> tuple[str, ...] | None:
     """The inputs that must be given, in one order; raises UsageError for what is no input, or cannot be one."""
     if options.inputs is None:
         return None
@@ -154,9 +163,15 @@ def _resolve_inputs(options: SamplerFileOptions, spec: NetworkSpec) -> tuple[str
             raise UsageError(f"{word!r} is no input of a sampler that can be chosen", did_you_mean(str(word), WORDS))
     if options.freeze:
         raise UsageError("freeze leaves no inputs but ids, label and conditions", "give freeze or inputs")
+    if {*EDITS} & {*words} and "image" not in words:
+        raise UsageError("a mask and a strength are of an image to begin at", "name image among the inputs, too")
+    if "mask" in words and prod(spec.shape[1:]) < 2:
+        raise UsageError(f"a mask tells places apart, and samples of shape {spec.shape} have none", "leave mask out")
+    if "without" in words and weak:
+        raise UsageError("guidance compares with the weaker network, and with no input", "leave without out")
     if "without" in words and not spec.conditions:
         raise UsageError("what guidance compares with is no class, and no input", "leave without out of the inputs")
-    if "guidance" in words and not is_guidable(spec):
+    if "guidance" in words and not is_guidable(spec) and not weak:
         raise UsageError("guidance needs classes, and a label that means none", "leave guidance out of the inputs")
     if "seed" in words and options.seed:
         raise UsageError(f"seed={options.seed} is a default, and the input seed has none", "leave out one of them")

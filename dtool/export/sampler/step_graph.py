@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, prod
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import compose
 
-from dtool.errors import DtoolError
 from dtool.export.sampler.condition_graph import NOW
+from dtool.export.sampler.editing_graph import keep_known
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
+from dtool.export.sampler.guidance_graph import call_weak, mix
+from dtool.export.sampler.network_nodes import insert_network
 from dtool.export.sampler.noise_graph import normals
 from dtool.models.spec import NetworkSpec
 from dtool.run.sampler_conditions import is_guided
+from dtool.run.sampler_edits import MASK
 from dtool.run.sampler_form import UNBOUNDED, SamplerForm
 
 NETWORK = "network/"
 
 
-def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -> onnx.GraphProto:
-    """The loop's body: (row, go on, x, older predictions, gaps, kept x) ↦ (go on, the same, x and x0 for the trace).
+def build_step(
+    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, weak: onnx.GraphProto | None = None
+) -> onnx.GraphProto:
+    """The loop's body: (row, go on, x, older predictions, gaps, kept x, z) ↦ (go on, the same, x and x0 for the trace).
+
+    z, the noise that was drawn last, is carried where a mask may say what is known.
 
     It reads from the graphs around it: table, noisy, times, low, high, key, counters, traced, size; classes if the
     network has any; the conditions as it is told them; rows, starts, ends, weights and count if it can be guided. The
@@ -32,7 +39,7 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
     columns = form.room.columns
     parts = graph.add_node("Split", row, outputs=len(columns), axis=0, num_outputs=len(columns))
     at = dict(zip(columns, parts, strict=True))
-    answer = _add_network(graph, network, spec, form, at)
+    answer = _add_network(graph, network, spec, form, at, weak)
     image = _predict_image(graph, answer.output, spec, form, at)
     gap = None
     if form.gaps is not None:
@@ -45,7 +52,10 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
     terms += [("g", gap), *((f"b_without{k}", name) for k, name in enumerate(gaps))] if gap else []
     terms += [("a_saved", saved)] if saved else []
     next_x = graph.total(*(graph("Mul", at[weight], what) for weight, what in terms))
-    _add_noise(graph, next_x, at, spec, answer.variance)
+    masked = MASK in form.edits
+    _add_noise(graph, next_x, at, spec, answer.variance, results=["unkept_x", "next_z"] if masked else ["next_x"])
+    if masked:
+        keep_known(graph, spec, "unkept_x", "next_z")
     carried = ["next_x"]
     if form.history:
         entries = [("m_x", "x"), ("m_f", answer.output), ("m_d", image), *([("m_g", gap)] if gap else [])]
@@ -55,6 +65,7 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
         carried += [graph("Identity", what, name=f"next_gap{k}") for k, what in enumerate([gap, *gaps[:-1]])]
     if saved:
         carried.append(graph("Identity", saved, name="next_saved"))
+    carried += ["next_z"] if masked else []
     traces = [
         graph("Slice", what, graph.ints(0), "traced", graph.ints(0), name=name)
         for name, what in (("seen_x", "x"), ("seen_x0", image))
@@ -62,7 +73,8 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
     graph("Identity", "go_on", name="going_on")
     samples = ["images", *spec.shape]
     inputs = [make_value_info("row", np.int64, []), make_value_info("go_on", np.bool_, [])]
-    inputs += [make_value_info(n, np.float32, samples) for n in ("x", *older, *gaps, *(("saved",) if saved else ()))]
+    states = ["x", *older, *gaps, *(["saved"] if saved else []), *(["z"] if masked else [])]
+    inputs += [make_value_info(name, np.float32, samples) for name in states]
     outputs = [
         make_value_info("going_on", np.bool_, []),
         *(make_value_info(name, np.float32, samples) for name in carried),
@@ -74,11 +86,11 @@ def build_step(network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm) -
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the network says: guided if it is, without conditions if that is asked for too, and of the variance."""
+    """What the network says: guided if it is, of the variance, and without conditions if that is asked for too."""
 
     output: str
-    without: str | None = None
     variance: str | None = None
+    without: str | None = None
 
 
 def _predict_image(graph: GraphBuilder, output: str, spec: NetworkSpec, form: SamplerForm, at: dict[str, str]) -> str:
@@ -88,70 +100,52 @@ def _predict_image(graph: GraphBuilder, output: str, spec: NetworkSpec, form: Sa
 
 
 def _add_network(
-    graph: GraphBuilder, network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, at: dict[str, str]
+    graph: GraphBuilder,
+    network: onnx.GraphProto,
+    spec: NetworkSpec,
+    form: SamplerForm,
+    at: dict[str, str],
+    weak: onnx.GraphProto | None,
 ) -> _Answer:
     """The network's nodes, guided if it can be."""
-    weights = {tensor.name for tensor in network.initializer}
-    names = [node.name for node in network.input if node.name not in weights]
-    if len(names) != (3 if spec.classes else 2) + len(spec.conditions) or len(network.output) != 1:
-        has = f"the inputs {', '.join(names)} and the outputs {', '.join(node.name for node in network.output)}"
-        raise DtoolError(f"the network has {has}", "export the network with dtool export")
-    inside: onnx.GraphProto = onnx.GraphProto()
-    inside.CopyFrom(network)
-    # Of initializers that graphs inside nodes read it must be told; it finds them too late by itself.
-    inner_names = {name: NETWORK + name for name in weights}
-    compose.add_prefix_graph(inside, NETWORK, inplace=True, name_map=inner_names)
-    x, t, *told = (NETWORK + name for name in names)
-    guided = is_guided(spec, form)
+    told = [*(["classes"] if spec.classes else []), *(NOW + one.name for one in spec.conditions)]
     scaled = graph("Mul", at["c_in"], "x")
-    sources = [*(["classes"] if spec.classes else []), *(NOW + one.name for one in spec.conditions)]
-    # In this order, by which `dtool.export.sampler.assembly` finds the network's inputs again.
-    if guided:  # of the network's rows those that this row of the table runs
-        ends = [graph("Reshape", graph("Gather", name, "row", axis=0), graph.ints(1)) for name in ("starts", "ends")]
-        size = graph("Sub", ends[1], ends[0])
-        graph("Gather", scaled, graph("Slice", "rows", *ends, graph.ints(0)), axis=0, name=x)
-    else:
-        size = "size"
-        graph("Identity", scaled, name=x)
-    graph("Expand", graph("Gather", "times", "row", axis=0), size, name=t)
-    for source, name in zip(sources, told, strict=True):
-        if guided:
-            graph("Slice", source, *ends, graph.ints(0), name=name)
-        else:
-            graph("Identity", source, name=name)
-    graph.nodes.extend(inside.node)
-    graph.initializers.extend(inside.initializer)
-    output, variance = inside.output[0].name, None
-    if spec.learned_variance:
-        output, variance = graph.add_node("Split", output, outputs=2, axis=1, num_outputs=2)
-    if not guided:
-        return _Answer(output, None, variance)
+    time = graph("Gather", "times", "row", axis=0)
+    share = at["rescale"] if form.rescales else None
+    if not is_guided(spec, form) or form.weak:
+        sources = [("Identity", scaled), ("Expand", time, "size"), *(("Identity", name) for name in told)]
+        output = insert_network(graph, network, NETWORK, spec, sources)
+        if weak is None:
+            return _Answer(*_split_variance(graph, output, spec))
+        other = call_weak(graph, weak, spec, sources, output)
+        given, variance = _split_variance(graph, output, spec)
+        without, weak_variance = _split_variance(graph, other, spec)
+        if variance and weak_variance:  # a row of weight 0 is the weak network's alone
+            alone = graph("Equal", graph("Gather", "weights", "row", axis=0), graph.constant(0, np.float32))
+            variance = graph("Where", alone, weak_variance, variance)
+        return _Answer(mix(graph, without, given, share, spec), variance, without)
+    # Of the network's rows those that this row of the table runs.
+    ends = [graph("Reshape", graph("Gather", name, "row", axis=0), graph.ints(1)) for name in ("starts", "ends")]
+    size = graph("Sub", ends[1], ends[0])
+    rows = graph("Slice", "rows", *ends, graph.ints(0))
+    slices = [("Slice", name, *ends, graph.ints(0)) for name in told]
+    by_row: list[tuple[Any, ...]] = [("Gather", scaled, rows, {"axis": 0}), ("Expand", time, size), *slices]
+    output, variance = _split_variance(graph, insert_network(graph, network, NETWORK, spec, by_row), spec)
     # Both ways: the first half of the batch had no class. One way: both slices are the whole batch, and equal.
     first, last = graph("Sub", size, "count"), size
     without = graph("Slice", output, graph.ints(0), "count", graph.ints(0))
     given = graph("Slice", output, first, last, graph.ints(0))
     if variance:
         variance = graph("Slice", variance, first, last, graph.ints(0))
-    weight = graph("Gather", "weights", "row", axis=0)
-    output = graph("Add", without, graph("Mul", weight, graph("Sub", given, without)))
-    if form.rescales:
-        output = _rescale(graph, output, given, at["rescale"], spec)
-    return _Answer(output, without, variance)
+    return _Answer(mix(graph, without, given, share, spec), variance, without)
 
 
-def _rescale(graph: GraphBuilder, output: str, given: str, share: str, spec: NetworkSpec) -> str:
-    """That `share` of the output has, image by image, the standard deviation of the unguided one."""
-
-    def deviate(values: str) -> str:
-        flat = graph("Flatten", values, axis=1)
-        centred = graph("Sub", flat, graph("ReduceMean", flat, graph.ints(1), keepdims=1))
-        squares = graph("ReduceMean", graph("Mul", centred, centred), graph.ints(1), keepdims=1)
-        return graph("Sqrt", squares)
-
-    one = graph.constant(1, np.float32)
-    ratio = graph("Div", deviate(given), deviate(output))
-    factor = graph("Add", graph("Mul", share, ratio), graph("Sub", one, share))
-    return graph("Mul", output, graph("Reshape", factor, graph.ints(-1, *[1] * len(spec.shape))))
+def _split_variance(graph: GraphBuilder, output: str, spec: NetworkSpec) -> tuple[str, str | None]:
+    """The prediction, and what is said of the variance, if anything is."""
+    if not spec.learned_variance:
+        return output, None
+    prediction, variance = graph.add_node("Split", output, outputs=2, axis=1, num_outputs=2)
+    return prediction, variance
 
 
 def _clip_image(graph: GraphBuilder, image: str, spec: NetworkSpec, form: SamplerForm) -> str:
@@ -180,22 +174,28 @@ def _clip_image(graph: GraphBuilder, image: str, spec: NetworkSpec, form: Sample
     return graph("Add", graph("Mul", bounded, graph("Div", reach, size)), middle)
 
 
-def _add_noise(graph: GraphBuilder, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None) -> None:
-    """next_x: x + c·z in rows that have noise; in the others nothing is drawn."""
+def _add_noise(
+    graph: GraphBuilder, x: str, at: dict[str, str], spec: NetworkSpec, variance: str | None, results: list[str]
+) -> None:
+    """x + c·z in rows that have noise, and z itself if a second result is wanted; in the others nothing is drawn."""
     drawn, still = GraphBuilder("drawn"), GraphBuilder("still")
     draw = drawn("Add", drawn.cast("row", np.uint64), drawn.constant(1, np.uint64))
-    noise = drawn("Mul", at["c"], normals(drawn, "counters", draw, "key", spec.shape))
+    z = normals(drawn, "counters", draw, "key", spec.shape)
+    noise = drawn("Mul", at["c"], z)
     if variance:  # c_low^(1-f)·c^f with f = (v+1)/2
         share = drawn("Mul", drawn("Sub", drawn.constant(1, np.float32), variance), drawn.constant(0.5, np.float32))
         noise = drawn("Mul", noise, drawn("Exp", drawn("Mul", share, drawn("Log", at["ratio"]))))
     drawn("Add", x, noise, name="drawn_x")
     still("Identity", x, name="still_x")
-    shape = ["images", *spec.shape]
+    if len(results) > 1:
+        drawn("Identity", z, name="drawn_z")
+        still("Identity", "z", name="still_z")
     noisy = graph("Gather", "noisy", "row", axis=0)
-    graph(
-        "If",
-        noisy,
-        name="next_x",
-        then_branch=drawn.build([], [make_value_info("drawn_x", np.float32, shape)]),
-        else_branch=still.build([], [make_value_info("still_x", np.float32, shape)]),
-    )
+    branches = {
+        f"{branch}_branch": builder.build(
+            [], [make_value_info(f"{builder.name}_{what}", np.float32, ["images", *spec.shape])
+                 for what, _ in zip("xz", results, strict=False)],
+        )
+        for branch, builder in (("then", drawn), ("else", still))
+    }  # fmt: skip
+    graph.add_node("If", noisy, names=results, **branches)

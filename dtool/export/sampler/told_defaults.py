@@ -50,7 +50,7 @@ def build_in_and_check(
     twin = sampler
     if not sampler.form.is_configurable:
         form = sampler.form.model_copy(update={"frozen": False, "inputs": None})
-        twin = build(source.proto, source.spec, sampler.plan, form, decoder=decoder)
+        twin = build(source.proto, source.spec, sampler.plan, form, decoder=decoder, weak=source.weak)
     return done, (check_built_in(twin, done, told.given, told.without),)
 
 

@@ -115,3 +115,34 @@ def test_a_codec_that_cannot_encode_is_said(capsys, folder):
 )
 def test_what_does_not_fit_is_refused(capsys, pixels, words, message):
     failed(ran(capsys, *WORDS, *words), 2, message)
+
+
+def test_a_sampler_s_file_that_may_begin_at_a_picture(capsys, pixels):
+    """With the flags of any other network; a file that takes none says how to export one that does."""
+    pytest.importorskip("onnx")
+    recipe = ("--recipe", "dpmpp-2m", "--steps", "5", "--no-check", "-q")
+    assert ran(capsys, "export", *recipe, "--inputs", "image,mask,strength", "-o", "app.onnx").code == 0
+    assert ran(capsys, "export", *recipe, "-o", "plain.onnx").code == 0
+    words = ("--image", "two", "--mask", "mask.png", "--strength", "0.6", "--seed", "3", "--class", "3", "-q")
+    result = ran(capsys, "sample", "app.onnx", *words, "--npz", "file.npz", "--json")
+    assert result.code == 0, result.err
+    assert (json.loads(result.out)["calls"], json.loads(result.out)["strength"]) == (3, 0.6)
+    assert ran(capsys, "sample", *recipe[:4], *words, "--npz", "host.npz").code == 0
+    made, want = np.load("file.npz")["x0"], np.load("host.npz")["x0"]
+    assert np.abs(made - want).max() < 1e-5
+    assert np.array_equal(made[:, 0, :14], scale(pixels[:, :14]))
+    hint = "--inputs image,mask,strength"
+    failed(ran(capsys, "sample", "plain.onnx", *words), 2, "begins at noise, and takes no image", hint)
+    refused = ran(capsys, "export", *recipe, "--inputs", "mask", "-o", "x.onnx")
+    failed(refused, 2, "are of an image to begin at", "name image among the inputs")
+
+
+def test_a_file_that_decodes_begins_at_a_latent(capsys, pixels):
+    pytest.importorskip("onnx")
+    from tests.support.sampler_files import write_decoder
+
+    write_decoder("decoder.onnx", (1, 28, 28))
+    recipe = ("--recipe", "ddim", "--steps", "2", "--no-check", "-q", "--decoder", "decoder.onnx")
+    assert ran(capsys, "export", *recipe, "--inputs", "image", "-o", "app.onnx").code == 0
+    refused = ran(capsys, "sample", "app.onnx", "--image", "photo.png")
+    failed(refused, 2, "begins at a latent, and has no encoder", "the model itself")

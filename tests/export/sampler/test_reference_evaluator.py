@@ -23,7 +23,7 @@ def read_sampler(folder):
 
 def test_both_runtimes_agree_about_the_first_rows(tmp_path):
     both(tmp_path, "ddpm", shape=(2, 3), classes=3)
-    check = reference_evaluator.compare_on_reference(read_sampler(tmp_path), far)
+    [check] = reference_evaluator.compare_on_reference(read_sampler(tmp_path), far)
     assert check.what == "2 calls on onnx's reference evaluator"
     assert check.difference < 1e-5
 
@@ -36,7 +36,7 @@ def test_a_difference_is_measured(tmp_path, monkeypatch):
     both(tmp_path, "ddim", shape=(2, 3))
     sampler = read_sampler(tmp_path)
     monkeypatch.setattr(reference_evaluator, "ReferenceEvaluator", Wrong)
-    assert reference_evaluator.compare_on_reference(sampler, far).difference > 0.01
+    assert next(reference_evaluator.compare_on_reference(sampler, far)).difference > 0.01
 
 
 def test_the_sampler_itself_stays_whole(tmp_path):
@@ -44,5 +44,13 @@ def test_the_sampler_itself_stays_whole(tmp_path):
     both(tmp_path, "ddim", shape=(2, 3))
     sampler = read_sampler(tmp_path)
     before = sampler.model.SerializeToString(deterministic=True)
-    reference_evaluator.compare_on_reference(sampler, far)
+    [*reference_evaluator.compare_on_reference(sampler, far)]
     assert sampler.model.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("recipe", ["ddpm", "dpmpp-2m", "heun"])
+def test_both_runtimes_agree_about_the_last_steps_from_an_image(tmp_path, recipe):
+    both(tmp_path, recipe, shape=(2, 2, 3), clip=True, options={"inputs": ("image", "mask", "strength")})
+    first, edited = reference_evaluator.compare_on_reference(read_sampler(tmp_path), far)
+    assert edited.what == "the last 2 steps, from an image, on onnx's reference evaluator"
+    assert max(first.difference, edited.difference) < 1e-5

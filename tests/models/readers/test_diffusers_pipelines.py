@@ -89,6 +89,35 @@ def test_inpainting(scale, opened, request):
     np.testing.assert_array_equal(sample(net, x, guidance=scale, conditions=small), ours)
 
 
+@pytest.mark.usefixtures("no_chance")
+def test_inpainting_by_an_image_and_a_mask(opened, request, tmp_path, capsys):
+    """The network is told what an edit says as the pipeline does it: the latents' mask, and the picture cut out.
+
+    On the command line the pictures have the pixels of what is known, which the pipeline's have not.
+    """
+    from dtool.run.noise import normals
+
+    pipe, net, folder = opened("inpainting")
+    picture, mask, ids = make_picture(), make_mask(), np.arange(2, dtype=np.uint64)
+    x = torch.from_numpy(normals(3, ids, 0, net.shape)[0])
+    told = {"prompt": PROMPTS, "image": picture, "mask_image": mask, "guidance_scale": 5.0}
+    theirs, pictures = run_theirs(pipe, 10, latents=x, **told)
+    edit = {"image": picture[0].numpy(), "mask": mask[0].numpy()}
+    out = dtool.sample(net, net.origin.recipe, steps=10, prompt=PROMPTS, guidance=5.0, seed=3, **edit)
+    require_equal(np.asarray(out.x0), theirs, request)
+    require_equal(net.codec.decode(np.asarray(out.x0)), pictures, request)
+    eight_bits = ((picture[0].numpy().transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
+    Image.fromarray(eight_bits).save(tmp_path / "photo.png")
+    Image.fromarray((mask[0, 0].numpy() * 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    given = ("--image", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--npz", tmp_path / "x.npz")
+    words = ("--prompt", PROMPTS[0], "--steps", "10", "--guidance", "5", "--seed", "3", "-n", "1", "-q")
+    done = ran(capsys, "sample", folder, *words, *given)
+    assert done.code == 0, done.err
+    shown, kept = np.load(tmp_path / "x.npz")["x0"][0], mask[0, 0].numpy() == 0
+    assert np.array_equal(shown[:, kept], (eight_bits.transpose(2, 0, 1) / np.float32(255) * 2 - 1)[:, kept])
+    assert np.abs(shown - pictures[0])[:, ~kept].max() < 0.05  # the picture was rounded to eight bits
+
+
 @pytest.mark.parametrize(("image_scale", "scale"), [(1.0, 5.0), (5.0, 5.0)])
 def test_editing(image_scale, scale, opened, request):
     """Guidance keeps the picture, as image_guidance_scale 1 does; compared with none it is both scales at once."""

@@ -55,7 +55,7 @@ FAULTS = (
     Fault(
         "parts-of-any-weights",
         "dtool/compare/kept_images.py",
-        "digest.update(np.ascontiguousarray(network.run_trial(2, 1, time, False)).tobytes())",
+        "digest.update(np.ascontiguousarray(each.run_trial(2, 1, time, False)).tobytes())",
         "digest.update(str(time).encode())",
         "images of another network of the same description are taken up",
     ),

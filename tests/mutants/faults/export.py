@@ -80,4 +80,25 @@ FAULTS = (
         "if not first:",
         "a graph with a fixed batch is written",
     ),
+    Fault(
+        "edit-first-rows-of-the-noise",
+        "dtool/plan/late_plans.py",
+        "part[:, first] = variant.first / count - ROUNDING",
+        "part[:, first] = (variant.first - 1) / count - ROUNDING",
+        "a file takes one step more than the strength says",
+    ),
+    Fault(
+        "edit-level-before-the-row",
+        "dtool/export/sampler/editing_graph.py",
+        'after = inner("Add", "row", inner.constant(1, np.int64))',
+        'after = inner("Add", "row", inner.constant(0, np.int64))',
+        "what a mask says is known is put back at the level before the row",
+    ),
+    Fault(
+        "weak-is-the-network-itself",
+        "dtool/export/sampler/guidance_graph.py",
+        'branch("Identity", insert_network(branch, weak, WEAK, spec, sources), name="weak_output")',
+        'branch("Identity", given, name="weak_output")',
+        "guidance compares the network with itself",
+    ),
 )
