@@ -130,13 +130,12 @@ class Precond(nn.Module):
 
 ENDS = {"EDMPrecond": (0.002, 80.0), "VPPrecond": (0.002, 80.0), "VEPrecond": (0.02, 80.0)}
 OPENED = [
-    ("ddpmpp", "EDMPrecond"), ("ddpmpp", "VPPrecond"), ("ncsnpp", "VEPrecond"), ("ncsnpp", "EDMPrecond"),
-    ("adm-classes", "EDMPrecond"), ("skip", "EDMPrecond"),
+    ("ddpmpp", "EDMPrecond", 10), ("ddpmpp", "EDMPrecond", 50), ("ddpmpp", "VPPrecond", 10),
+    ("ncsnpp", "VEPrecond", 10), ("ncsnpp", "VEPrecond", 50), ("adm-classes", "EDMPrecond", 10),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("steps", [10, 50])
-@pytest.mark.parametrize(("case", "name"), OPENED)
+@pytest.mark.parametrize(("case", "name", "steps"), OPENED)
 def test_weights_with_their_configuration(tmp_path: Path, case: str, name: str, steps: int) -> None:
     arguments = {**CASES[case].arguments, "class_name": name}
     own = dtool.load(save(tmp_path / "net.safetensors", arguments), device="cpu")
