@@ -65,6 +65,7 @@ CASES = {
 FILES = {
     "test_adm": "guided-diffusion (ADM)", "test_azula": "azula", "test_edm": "EDM, its preconditioning; Heun",
     "test_k_diffusion": "k-diffusion image_v1", "test_denoising_diffusion_pytorch": "denoising-diffusion-pytorch",
+    "test_denoising_diffusion_kinds": "denoising-diffusion-pytorch",
     "test_onnx_folder": "a folder of ONNX files, Stable Diffusion; DDIM",
 }  # fmt: skip
 

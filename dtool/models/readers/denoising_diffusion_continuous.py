@@ -114,7 +114,10 @@ def make_log_snr_network(unet: Any, log_snr: Table) -> Any:
 
 
 def make_weighted_network(unet: Any, alpha_bar: Table) -> Any:
-    """x0 of (x, t) by a U-Net that predicts ε, x0 and two numbers a pixel, which weigh both by their softmax."""
+    """ε of (x, t) by a U-Net that predicts ε, x0 and two numbers a pixel, which weigh both by their softmax.
+
+    The same image follows from it as from the weighed ones, and it is not divided by an α near 0.
+    """
     import torch
     from torch import nn
 
@@ -129,12 +132,12 @@ def make_weighted_network(unet: Any, alpha_bar: Table) -> Any:
             self.register_buffer("log_snr", torch.from_numpy(np.log(alpha_bar) - np.log1p(-alpha_bar)).float())
 
         def forward(self, x: Any, t: Any) -> Any:
-            """The image, of the shape of x."""
+            """The noise, of the shape of x."""
             level = look_up(self.log_snr, t).reshape(-1, *[1] * (x.ndim - 1))
             channels = x.shape[1]
             noise, image, votes = self.unet(x, t).split([channels, channels, 2], dim=1)
             share = votes.softmax(dim=1)
-            from_noise = (x - (-level).sigmoid().sqrt() * noise) / level.sigmoid().sqrt()
-            return share[:, :1] * from_noise + share[:, 1:] * image
+            from_image = (x - level.sigmoid().sqrt() * image) / (-level).sigmoid().sqrt()
+            return share[:, :1] * noise + share[:, 1:] * from_image
 
     return WeightedNetwork()

@@ -82,12 +82,11 @@ def _open_discrete(diffusion: Diffusion, unet: UNetShape, said: Mapping[str, Any
     alpha_bar = from_betas(betas).alpha_bar
     fields = {"schedule": UNNAMED, "betas": tuple(betas.tolist())}
     if unet.learned_variance or unet.weighted:  # both have losses of their own, whatever the loss weights show
-        own = "x0" if unet.weighted else "eps"
-        if said.get("prediction", own) != own:
-            raise UsageError(f"{path}: a network of this kind predicts {own}", "leave out --prediction (spec=)")
+        if said.get("prediction", "eps") != "eps":
+            raise UsageError(f"{path}: a network of this kind predicts eps", "leave out --prediction (spec=)")
         wrap = partial(make_weighted_network, alpha_bar=alpha_bar) if unet.weighted else _keep
         recipe = "ddpm:sigma=tilde/trailing" if unet.weighted else "ddpm:sigma=learned/trailing"
-        return Opened(fields={**fields, "prediction": own}, recipe=recipe, steps=len(betas), wrap=wrap)
+        return Opened(fields={**fields, "prediction": "eps"}, recipe=recipe, steps=len(betas), wrap=wrap)
     prediction, assumed = _choose_prediction(diffusion.buffers, said.get("prediction"), path)
     recipe = "ddim:eta=1/trailing" if unet.classes else "ddim/trailing"
     if unet.axes == 1 and prediction == "eps":  # its loop for sequences clips the image alone
