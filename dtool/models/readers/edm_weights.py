@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +119,6 @@ def _read_levels(state: Mapping[str, Any], settings: Settings, path: Path) -> li
     if require_shape(state, "u", 1, path) != (settings.M + 1,):
         raise DtoolError(f"{path}: u has {len(state['u'])} levels, not M + 1 = {settings.M + 1}", "mend M")
     levels: list[float] = state["u"].double().tolist()
+    if levels[-1] != 0 or not all(low < high for high, low in pairwise(levels)) or not isfinite(levels[0]):
+        raise DtoolError(f"{path}: u is no list of levels that fall to 0", "save the state dict again")
     return levels

@@ -107,7 +107,7 @@ def test_continuous_time_is_the_origins(
 
 
 @pytest.mark.parametrize("steps", [10, 50])
-@pytest.mark.parametrize("churn", [0, 80])
+@pytest.mark.parametrize("churn", [0, 80], ids=["deterministic", "churn"])
 def test_elucidated_diffusion_is_the_origins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, churn: float, steps: int
 ) -> None:

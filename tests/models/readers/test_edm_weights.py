@@ -101,10 +101,17 @@ def test_weights_that_are_damaged(tmp_path: Path, changes: dict[str, Any], cause
     assert caught.value.hint
 
 
-def test_levels_that_are_not_the_configurations(tmp_path: Path) -> None:
-    arguments = {**CASES["adm"].arguments, "class_name": "iDDPMPrecond"}
-    with pytest.raises(dtool.DtoolError, match="u has 3 levels, not M \\+ 1 = 1001"):
-        open_edm_weights(save(tmp_path / "net.pt", arguments, u=torch.arange(3.0)))
+@pytest.mark.parametrize(
+    ("levels", "cause"),
+    [
+        ([3.0, 2.0, 0.0], r"u has 3 levels, not M \+ 1 = 4"), ([3.0, 2.0, 1.0, 0.5], "that fall to 0"),
+        ([1.0, 2.0, 0.5, 0.0], "that fall to 0"), ([float("nan"), 2.0, 1.0, 0.0], "that fall to 0"),
+    ],
+)  # fmt: skip
+def test_levels_that_are_none(tmp_path: Path, levels: list[float], cause: str) -> None:
+    arguments = {**CASES["adm"].arguments, "class_name": "iDDPMPrecond", "M": 3}
+    with pytest.raises(dtool.DtoolError, match=cause):
+        open_edm_weights(save(tmp_path / "net.pt", arguments, u=torch.tensor(levels)))
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
