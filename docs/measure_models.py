@@ -65,6 +65,7 @@ CASES = {
 FILES = {
     "test_adm": "guided-diffusion (ADM)", "test_azula": "azula", "test_edm": "EDM, its preconditioning; Heun",
     "test_k_diffusion": "k-diffusion image_v1", "test_denoising_diffusion_pytorch": "denoising-diffusion-pytorch",
+    "test_denoising_diffusion_kinds": "denoising-diffusion-pytorch",
     "test_onnx_folder": "a folder of ONNX files, Stable Diffusion; DDIM",
 }  # fmt: skip
 
@@ -129,7 +130,9 @@ def describe_test(test: str) -> str:
     """Which loop of an origin a test compares with."""
     words = {
         "test_ddim": "DDIM", "test_ancestral": "ancestral", "test_euler": "Euler", "test_classifier_free": "guidance",
-        "test_a_factory": "module:factory", "test_the_unet": "one call",
+        "test_a_factory": "module:factory", "test_the_unet": "one call", "test_weights_with": "its weights",
+        "test_sequences": "its 1-D network", "test_continuous": "continuous time", "test_elucidated": "elucidated",
+        "test_learned": "learned variance, all steps", "test_weighted": "weighted objective, all steps",
     }  # fmt: skip
     return next((said for beginning, said in words.items() if test.startswith(beginning)), "")
 

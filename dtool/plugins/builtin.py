@@ -170,13 +170,17 @@ def register_readers(register: Registrar) -> None:
     register(
         "denoising-diffusion-pytorch",
         f"{readers}.denoising_diffusion_pytorch:denoising_diffusion_pytorch",
-        summary="a checkpoint of denoising-diffusion-pytorch (.pt)",
+        summary="a checkpoint of denoising-diffusion-pytorch (.pt), of images or sequences",
     )
     register(
         "k-diffusion", f"{readers}.k_diffusion:k_diffusion", summary="a network of k-diffusion, with its configuration"
     )
     register("adm", f"{readers}.adm:adm", summary="weights of OpenAI's guided-diffusion, with its scripts' flags")
-    register("edm", f"{readers}.edm:edm", summary="a network of NVlabs' EDM, as an object; its pickles are refused")
+    register(
+        "edm",
+        f"{readers}.edm:edm",
+        summary="a network of NVlabs' EDM: its weights with their configuration, or an object; its pickles are refused",
+    )
     register("azula", f"{readers}.azula:azula", summary="a denoiser of azula, as an object")
 
 

@@ -187,9 +187,9 @@ def _scale_times(module: Any, scale: float) -> Any:
             super().__init__()
             self.unet = module
 
-        def forward(self, x: Any, t: Any, *label: Any) -> Any:
+        def forward(self, x: Any, t: Any, label: Any = None) -> Any:
             """One call, `(B, C, H, W)`."""
-            return self.unet(x, scale * t, *label)
+            return self.unet(x, scale * t) if label is None else self.unet(x, scale * t, label)
 
     return ScaledTimes()
 

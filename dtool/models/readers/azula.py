@@ -86,12 +86,13 @@ def _make_module(denoiser: Any, coordinates: Coordinates) -> Any:
             super().__init__()
             self.denoiser = denoiser
 
-        def forward(self, x: Any, t: Any, *label: Any) -> Any:
+        def forward(self, x: Any, t: Any, label: Any = None) -> Any:
             """The posterior's mean, of the shape of x."""
             time = t / (LEVELS - 1)
             alpha, sigma = self.denoiser.schedule(time)
             size = {"ve": alpha, "vp": (alpha**2 + sigma**2) ** 0.5, "flow": alpha + sigma}[coordinates]
             scaled = x * size.reshape(-1, *[1] * (x.ndim - 1))
-            return self.denoiser(scaled, time, **dict(zip(("label",), label, strict=False))).mean
+            told = {} if label is None else {"label": label}
+            return self.denoiser(scaled, time, **told).mean
 
     return PosteriorMean()

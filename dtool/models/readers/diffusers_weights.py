@@ -81,10 +81,19 @@ def build_module(make: Callable[[], nn.Module], state: dict[str, Tensor], source
         rename(state)
     remedy = f"config.json and the weights belong to different networks: {WHOLE}"
     weight_file.require_fit(module.state_dict(), state, source, remedy)
-    weight_file.require_numbers(state, source)
     if any(buffer.is_meta for name, buffer in module.named_buffers() if name not in state):
-        with torch.random.fork_rng(devices=[]):  # what it makes by itself is not in the file
-            module = make()
+        _take_buffers(module, make)  # before the weights of the file are touched, which takes as much memory again
+    weight_file.require_numbers(state, source)
     floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     module.load_state_dict(floats, assign=True)
     return module.eval().requires_grad_(False)
+
+
+def _take_buffers(module: nn.Module, make: Callable[[], nn.Module]) -> None:
+    """Give a module without memory the buffers that it makes by itself, which are not in the file."""
+    with torch.random.fork_rng(devices=[]):
+        made = make()
+    for (name, own), part in zip(made.named_modules(), module.modules(), strict=True):
+        for key, buffer in own.named_buffers(recurse=False):
+            assert type(part) is type(own), f"{name}: made twice alike"
+            setattr(part, key, buffer)

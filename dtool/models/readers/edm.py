@@ -1,7 +1,6 @@
-"""NVlabs' EDM (arXiv:2206.00364): its networks as live objects; its pickles, which hold code, are refused.
+"""NVlabs' EDM (arXiv:2206.00364): its networks as live objects, and as weights with a configuration beside them.
 
-No package that this one could lean on has the architectures alone, so that a state dict opens through the code that
-made it: `package.module:factory` returns the network, as it is or inside EDMPrecond.
+Its own pickles hold code, and are refused.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dtool.models.description import Description
 from dtool.models.network import Network
 from dtool.models.origin import Origin
 from dtool.models.reader import reader
+from dtool.models.readers.edm_settings import Settings
 from dtool.models.readers.opening import build_spec, open_module, read_words
 from dtool.models.readers.torch_weights import STRINGS, list_keys
 from dtool.models.runtime import Runtime
@@ -27,10 +27,8 @@ RECONSTRUCTION = "_reconstruct_persistent_obj"  # what its pickles call, with a 
 MOST_LOOKED_AT = 1 << 20  # bytes of a pickle: the call stands near its beginning
 SIGMA_MIN, SIGMA_MAX = 0.002, 80.0  # of its sampler, within what the network itself allows
 ALLOWED = ("data_range", "clip", "class_names", "guidance", "null_class")
-FACTORY = (
-    'write a function that makes it, loads the weights and returns (network, dtool.NetworkSpec(shape=(3, 64, 64), '
-    'schedule="edm", prediction="x0", time="sigma")), and name it as package.module:function'
-)  # fmt: skip
+CHURN = "where its makers add noise on the way, for ImageNet, theirs is edm-heun"
+RECIPE, STEPS = "heun/karras", 18
 
 
 def recognises(source: Any) -> bool:
@@ -57,38 +55,78 @@ def _holds_network(path: Path) -> bool:
     return any(RECONSTRUCTION in name for name in names)
 
 
-@reader("edm", recognises=recognises, summary="a network of NVlabs' EDM, as an object; its pickles hold code")
+@reader("edm", recognises=recognises, summary="a network of NVlabs' EDM: weights and their configuration, or an object")
 def edm(source: Any, description: NetworkSpec | Description, runtime: Runtime) -> Network:
-    """D(x; σ) of a live network, which predicts the image.
+    """The network of a state dict with its configuration, or D(x; σ) of a live object.
 
-    Raises DtoolError for its files, with what to do instead: the pickles run code, a state dict has no network.
+    Raises DtoolError for its pickles, which run code, and for weights and a configuration that are of different
+    networks; UsageError for weights without a configuration.
     """
-    if isinstance(source, Path):
-        if source.suffix.lower() in (".pkl", ".pickle"):
-            raise DtoolError(
-                f"{source}: refused, because opening it runs code that comes with the file: EDM pickles its networks",
-                "unpickle it with EDM's own code where you trust it, and give the object: "
-                "dtool.load(pickle.load(file)['ema'])",
-            )
-        raise DtoolError(f"{source}: a state dict of EDM, which no installed package has the network for", FACTORY)
+    if not isinstance(source, Path):
+        return _open_object(source, description, runtime)
+    if source.suffix.lower() in (".pkl", ".pickle"):
+        raise DtoolError(
+            f"{source}: refused, because opening it runs code that comes with the file: EDM pickles its networks",
+            "unpickle it with EDM's own code where you trust it, and give the object: "
+            "dtool.load(pickle.load(file)['ema']); or save its weights, torch.save(net.state_dict(), 'net.pt'), "
+            "and its arguments in net.pt.json",
+        )
+    from dtool.models.readers.edm_weights import open_edm_weights
+
     said = read_words(source, description, ALLOWED)
-    classes = int(source.label_dim)
-    low, high = max(SIGMA_MIN, float(source.sigma_min)), min(SIGMA_MAX, float(source.sigma_max))
+    opened = open_edm_weights(source)
+    classes = opened.fields["classes"]
+    fields = {
+        **opened.fields, "schedule": _name_schedule(*opened.sigmas),
+        "null_class": bool(opened.settings.label_dropout) if classes else True,
+    }  # fmt: skip
+    spec = build_spec(source, **{**fields, **said})
+    return open_module(source, opened.module, spec, runtime, _describe_weights(opened.settings, classes))
+
+
+def _describe_weights(settings: Settings, classes: int) -> Origin:
+    differences = [CHURN]
+    if settings.use_fp16:
+        differences.append("its makers run it in fp16 on a GPU, and here it runs in float32")
+    if settings.class_name == "iDDPMPrecond":
+        differences.append(f"its makers round each level of a run to one of the {settings.M} that it was trained at")
+    assumptions = ("it was trained with a class for every image: label_dropout is 0",)
+    kind = f"for {classes} classes" if classes else "unconditional"
+    return Origin(
+        reader="edm",
+        what=f"a network of EDM, {settings.model_type} in {settings.class_name}, {kind}",
+        recipe=RECIPE,
+        steps=STEPS,
+        differences=tuple(differences),
+        assumptions=assumptions * bool(classes and not settings.label_dropout),
+    )
+
+
+def _name_schedule(low: float, high: float) -> str:
+    """The levels between which it is sampled: those of EDM's sampler, within what the network allows."""
+    low, high = max(SIGMA_MIN, low), min(SIGMA_MAX, high)
     if not low < high:
         raise UsageError(f"the network is of σ from {low:g} to {high:g}", "give it sigma_min below sigma_max")
-    resolution = source.img_resolution
+    return f"edm:sigma_min={low!r},sigma_max={high!r}"
+
+
+def _open_object(source: Any, description: NetworkSpec | Description, runtime: Runtime) -> Network:
+    """D(x; σ) of a live network, which predicts the image."""
+    said = read_words(source, description, ALLOWED)
+    classes, resolution = int(source.label_dim), source.img_resolution
     size = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
     fields: dict[str, Any] = {
-        "shape": (source.img_channels, *size), "schedule": f"edm:sigma_min={low!r},sigma_max={high!r}",
+        "shape": (source.img_channels, *size),
+        "schedule": _name_schedule(float(source.sigma_min), float(source.sigma_max)),
         "prediction": "x0", "time": "sigma", "classes": classes, "null_class": None if classes else True,
     }  # fmt: skip
     spec = build_spec(source, **{**fields, **said})
     origin = Origin(
         reader="edm",
         what=f"a network of EDM, {f'for {classes} classes' if classes else 'unconditional'}",
-        recipe="heun/karras",
-        steps=18,
-        differences=("where its makers add noise on the way, for ImageNet, theirs is edm-heun",),
+        recipe=RECIPE,
+        steps=STEPS,
+        differences=(CHURN,),
         assumptions=("all zeros in the place of a class mean none: only some networks were trained so",)
         * bool(classes),
     )

@@ -173,3 +173,15 @@ def test_weights_that_do_not_fit(tmp_path: Path, name: str, value: Any, cause: s
 def test_other_files_are_not_taken_for_one(tmp_path: Path) -> None:
     torch.save({"model.diffusion_model.time_embed.0.weight": torch.zeros(1)}, tmp_path / "sd.pt")
     assert not adm.recognises(tmp_path / "sd.pt")
+
+
+def test_a_rescaled_network_with_classes_is_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    flags = {**FLAGS, "class_cond": True, "rescale_timesteps": True, "diffusion_steps": 50}
+    own = dtool.load(write(tmp_path / "net.pt", make(flags)[0], flags), device="cpu")
+    dtool.export(own, tmp_path / "net.onnx", check=False)
+    exported = dtool.load(tmp_path / "net.onnx", device="cpu")
+    x, t, label = Draws((2, *SHAPE), 0).start, torch.tensor([3.0, 40.0]), torch.tensor([3, 999])
+    theirs = exported.predict(x.numpy(), t.numpy(), label.numpy())
+    torch.testing.assert_close(own.predict(x, t, label), torch.from_numpy(theirs), rtol=1e-4, atol=1e-4)

@@ -16,6 +16,9 @@ PLAIN = UNetShape(
     dim=8, init_dim=12, dim_mults=(1, 2, 3), channels=3, attn_heads=(1, 2, 3), attn_dim_head=(4, 8, 16),
     full_attn=(False, True, True),
 )  # fmt: skip
+SEQUENCES = UNetShape(
+    dim=8, init_dim=12, dim_mults=(1, 2), channels=3, axes=1, attn_heads=(4,), attn_dim_head=(8,),
+)  # fmt: skip
 GUIDED = UNetShape(dim=8, init_dim=8, dim_mults=(1, 2), channels=1, classes=5, attn_heads=(4,), attn_dim_head=(8,))
 
 
@@ -34,6 +37,8 @@ def list_weights(shape: UNetShape) -> dict[str, Any]:
         PLAIN, GUIDED, UNetShape(**{**vars(PLAIN), "self_condition": True}),
         UNetShape(**{**vars(PLAIN), "learned_variance": True}), UNetShape(**{**vars(PLAIN), "sinusoidal_dim": 6}),
         UNetShape(**{**vars(GUIDED), "channels": 3, "dim_mults": (2, 1, 1)}),
+        UNetShape(**{**vars(PLAIN), "weighted": True}), SEQUENCES,
+        UNetShape(**{**vars(SEQUENCES), "self_condition": True, "sinusoidal_dim": 16}),
     ],
 )  # fmt: skip
 def test_the_shape_is_read_back(shape: UNetShape) -> None:
@@ -43,6 +48,7 @@ def test_the_shape_is_read_back(shape: UNetShape) -> None:
 def test_what_follows_from_it() -> None:
     assert PLAIN.downsampling == 4
     assert GUIDED.assumptions[0] == "attention has 4 heads, the package's default"
+    assert SEQUENCES.assumptions[0] == GUIDED.assumptions[0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import weakref
 
 import pytest
 
@@ -146,3 +147,23 @@ def test_what_a_module_makes_by_itself_is_made_and_no_random_number_is_used_up(t
     weights = {"weight": torch.eye(2), "bias": torch.zeros(2)}
     assert build_module(make_own, weights, tmp_path).table.tolist() == [0, 1, 2]
     assert torch.rand(1) == expected
+
+
+def test_what_it_was_made_with_is_gone_before_the_weights_are_touched(tmp_path, monkeypatch):
+    """Both in memory would be twice the weights."""
+    made, living = [], []
+
+    def make_own():
+        module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+        module[0].register_buffer("table", torch.arange(3.0), persistent=False)
+        made.append(weakref.ref(module[0].weight))
+        return module
+
+    def count(*_):
+        living.append([not each().is_meta for each in made if each() is not None])
+
+    monkeypatch.setattr("dtool.models.weight_file.require_numbers", count)
+    weights = {"0.weight": torch.eye(2), "0.bias": torch.zeros(2)}
+    assert build_module(make_own, weights, tmp_path)[0].table.tolist() == [0, 1, 2]
+    assert len(made) == 2
+    assert living == [[False]], "the one without memory alone"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from torch import nn
 
 import dtool
 from dtool.models.readers.edm import edm
+from tests.support.edm_cases import CASES, CHANNELS, SIZE
+from tests.support.edm_files import heun, make_network, save
 from tests.support.origin_packages import Draws, relative_difference
 
 SHAPE = (1, 6, 6)
@@ -49,23 +50,6 @@ class EDMPrecond(nn.Module):
 
     def round_sigma(self, sigma: Any) -> Any:
         return torch.as_tensor(sigma)
-
-
-def heun(network: Any, start: Any, steps: int, labels: Any = None) -> Any:
-    """The paper's algorithm 2 without churn: σ from 80 to 0.002 with ρ = 7, and 0 after the last."""
-    i = torch.arange(steps, dtype=torch.float64)
-    t = (80 ** (1 / 7) + i / (steps - 1) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-    t = torch.cat([t, torch.zeros(1, dtype=torch.float64)])
-    x = start.double() * t[0]
-    with torch.no_grad():
-        for now, to in pairwise(t):
-            d = (x - network(x.float(), now.float().expand(len(x)), labels)) / now
-            after = x + (to - now) * d
-            if to > 0:
-                there = (after - network(after.float(), to.float().expand(len(x)), labels)) / to
-                after = x + (to - now) * (d + there) / 2
-            x = after
-    return x
 
 
 @pytest.mark.parametrize("steps", [10, 50])
@@ -123,12 +107,87 @@ def test_its_pickles_are_refused(tmp_path: Path) -> None:
     assert "dtool.load(pickle.load(file)['ema'])" in caught.value.hint
 
 
-def test_its_state_dicts_say_not_what_they_are_of(tmp_path: Path) -> None:
-    path = tmp_path / "edm.pt"
-    torch.save({"model.map_layer0.weight": torch.zeros(1), "model.map_layer1.weight": torch.zeros(1)}, path)
-    with pytest.raises(dtool.DtoolError, match="no installed package has the network") as caught:
+class Precond(nn.Module):
+    """D(x; σ) of arXiv:2206.00364, table 1, by its column, around a network."""
+
+    def __init__(self, name: str, network: Any) -> None:
+        super().__init__()
+        self.name, self.network = name, network
+
+    def forward(self, x: Any, sigma: Any, classes: Any = None) -> Any:
+        s = sigma.reshape(-1, 1, 1, 1).float()
+        if self.name == "EDMPrecond":
+            skip, out, scale = 0.25 / (s**2 + 0.25), 0.5 * s / (s**2 + 0.25).sqrt(), (s**2 + 0.25) ** -0.5
+            noise = sigma.log() / 4
+        elif self.name == "VEPrecond":
+            skip, out, scale, noise = 1, s, 1, (sigma / 2).log()
+        else:
+            skip, out, scale = 1, -s, (s**2 + 1) ** -0.5
+            t = ((0.01 + 39.8 * (1 + sigma.double() ** 2).log()).sqrt() - 0.1) / 19.9
+            noise = (999 * t).float()
+        return skip * x + out * self.network(scale * x, noise, classes)[:, : x.shape[1]]
+
+
+ENDS = {"EDMPrecond": (0.002, 80.0), "VPPrecond": (0.002, 80.0), "VEPrecond": (0.02, 80.0)}
+OPENED = [
+    ("ddpmpp", "EDMPrecond", 10), ("ddpmpp", "EDMPrecond", 50), ("ddpmpp", "VPPrecond", 10),
+    ("ncsnpp", "VEPrecond", 10), ("ncsnpp", "VEPrecond", 50), ("adm-classes", "EDMPrecond", 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "name", "steps"), OPENED)
+def test_weights_with_their_configuration(tmp_path: Path, case: str, name: str, steps: int) -> None:
+    arguments = {**CASES[case].arguments, "class_name": name}
+    own = dtool.load(save(tmp_path / "net.safetensors", arguments), device="cpu")
+    classes = arguments.get("label_dim", 0)
+    start, labels = Draws((2, CHANNELS, SIZE, SIZE), 0).start, [0, 2] if classes else None
+    told = torch.eye(classes)[labels] if labels else None
+    theirs = heun(Precond(name, make_network(arguments)), start, steps, told, ENDS[name])
+    mine = dtool.sample(own, own.origin.recipe, steps=steps, x=start * ENDS[name][1], labels=labels)
+    assert mine.calls == 2 * steps - 1
+    assert relative_difference(mine.x0, theirs) < 1e-4
+
+
+def test_what_weights_are_and_how_they_are_sampled(tmp_path: Path) -> None:
+    arguments = {**CASES["adm-classes"].arguments, "use_fp16": True}
+    own = dtool.load(save(tmp_path / "net.pt", arguments), device="cpu")
+    assert own.origin.what == "a network of EDM, DhariwalUNet in EDMPrecond, for 7 classes"
+    assert (own.origin.recipe, own.origin.steps) == ("heun/karras", 18)
+    assert own.origin.differences[1] == "its makers run it in fp16 on a GPU, and here it runs in float32"
+    assert own.spec.null_class is False, "it was never trained without a class"
+    with pytest.raises(dtool.errors.UsageError, match="not trained to know a label"):
+        dtool.sample(own, steps=2, n=1, labels=1, guidance=2.0)
+
+
+def test_where_labels_were_dropped_none_is_zeros(tmp_path: Path) -> None:
+    arguments = {**CASES["adm-classes"].arguments, "label_dropout": 0.1}
+    own = dtool.load(save(tmp_path / "net.pt", arguments), device="cpu")
+    x, noise = torch.randn(2, CHANNELS, SIZE, SIZE), torch.tensor([0.1, -0.4])
+    with torch.no_grad():
+        theirs = make_network(arguments)(x, noise, torch.zeros(2, 7))
+    assert torch.equal(own.predict(x, noise, torch.tensor([7, 7])), theirs)
+    assert own.spec.guidable
+
+
+def test_the_levels_of_improved_ddpm_are_those_of_the_file(tmp_path: Path) -> None:
+    arguments = {**CASES["adm"].arguments, "class_name": "iDDPMPrecond", "M": 3}
+    plain = dtool.load(save(tmp_path / "net.pt", arguments), device="cpu")
+    held = torch.tensor([60.0, 4.0, 1.0, 0.0])
+    own = dtool.load(save(tmp_path / "held.pt", arguments, u=held), device="cpu")
+    assert own.spec.schedule == "edm:sigma_min=1.0,sigma_max=60.0"
+    x, sigma = torch.randn(2, CHANNELS, SIZE, SIZE), torch.tensor([3.9, 1.2])
+    with torch.no_grad():
+        theirs = make_network(arguments)(x / (sigma**2 + 1).sqrt()[:, None, None, None], torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(own.predict(x, sigma), theirs[:, :CHANNELS])
+    assert plain.origin.differences[-1] == "its makers round each level of a run to one of the 3 that it was trained at"
+
+
+def test_weights_without_their_configuration(tmp_path: Path) -> None:
+    path = save(tmp_path / "net.pt", CASES["ddpmpp"].arguments)
+    path.with_name("net.pt.json").unlink()
+    with pytest.raises(dtool.errors.UsageError, match="do not say what they are of") as caught:
         dtool.load(path)
-    assert 'prediction="x0", time="sigma"' in caught.value.hint
+    assert caught.value.hint.startswith(f"write the arguments of its constructor to {path.name}.json: {{")
 
 
 def test_levels_that_are_none() -> None:
