@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from math import expm1, factorial, log1p
 from typing import Any
 
-from dtool.samplers.claims import Breaks, Same
+from dtool.samplers.claims import Same
 from dtool.samplers.engines.runge_kutta import StageBasis, explicit_step, is_end_step, point_at, point_between
 from dtool.samplers.rule import Rule, sampler
 
 Row = tuple[float, ...]
 Weights = tuple[tuple[Row, ...], Row]  # (a, b)
+Phi = Callable[[int, float], float]
 ENDS = "One call where the step is to σ = 0 or from α = 0."
 
 
@@ -45,11 +46,13 @@ def locate_stage(now: Any, to: Any, part: float, of: StageBasis) -> Any:
     """The level this part of the way along, in v for ε and in λ for x0."""
     if part == 1:
         return to
-    return point_between(now, to, part) if of == "x0" else point_at(now, to, now.lam - log1p(part * (to.v / now.v - 1)))
+    if of == "x0":
+        return point_between(now, to, part)
+    return point_at(now, to, now.lam - log1p(part * (to.v / now.v - 1)))
 
 
 def share(row: Row, nodes: Sequence[Any]) -> list[tuple[float, Any]]:
-    """(weight, node) of each node that counts, but for the first, whose change is none; the weights of a row add to 1."""
+    """(weight, node) of each node that counts but the first, whose change is none; the weights of a row add to 1."""
     total = sum(row)
     return [(weight / total, node) for weight, node in zip(row[1:], nodes[1:], strict=False) if weight]
 
@@ -59,24 +62,25 @@ def unroll(c: Row, a: tuple[Row, ...], b: Row, rounds: int) -> Tableau:
 
     The first stages are reached by Euler's method.
     """
-    levels, rows = [0.0], [()]
+    levels: list[float] = [0.0]
+    rows: list[Row] = [()]
     for k in range(rounds):
         before = (0.0,) * (1 + len(c) * (k - 1))
         levels += c
         rows += [(part,) if k == 0 else (*before, *row) for part, row in zip(c, a, strict=True)]
-    return Tableau(tuple(levels), tuple(rows), ((0.0,) * (1 + len(c) * (rounds - 1)) + b))
+    return Tableau(tuple(levels), tuple(rows), (0.0,) * (1 + len(c) * (rounds - 1)) + b)
 
 
 def explicit(
-    name: str, about: str, *, order: int, cite: str, c: Row, a: tuple[Row, ...], b: Row, same: Same | tuple[()] = ()
-) -> Rule:
+    name: str, about: str, *, order: int, cite: str, c: Row, a: tuple[Row, ...], b: Row, same: Same | tuple[()] = (),
+) -> Rule:  # fmt: skip
     """A classical method as a sampler."""
     method = Tableau(c, a, b)
-    return make_rule(name, about, lambda now, to: take_step(now, to, method), order, len(c), cite, same=same)
+    return _make_rule(name, about, lambda now, to: take_step(now, to, method), order, len(c), cite, same, "eps")
 
 
 def exponential(
-    name: str, about: str, *, order: int, cite: str, c: Row, weights: Callable[[Callable[[int, float], float]], Weights],
+    name: str, about: str, *, order: int, cite: str, c: Row, weights: Callable[[Phi], Weights],
     same: Same | tuple[()] = (),
 ) -> Rule:  # fmt: skip
     """An exponential method as a sampler. weights(φ): a and b, of φ(k, c) = φ_k(-c·h) with h the step in λ."""
@@ -85,20 +89,20 @@ def exponential(
         h = to.lam - now.lam if not is_end_step(now, to) else 1.0
         return take_step(now, to, Tableau(c, *weights(lambda k, part: phi(k, -part * h))), "x0")
 
-    return make_rule(name, about, step, order, len(c), cite, same=same)
+    return _make_rule(name, about, step, order, len(c), cite, same, "x0")
 
 
-def make_rule(
-    name: str, about: str, step: Callable[[Any, Any], Any], order: int, calls: int, cite: str, *,
-    same: Same | tuple[()] = (), breaks: Breaks | tuple[()] = (),
+def _make_rule(
+    name: str, about: str, step: Callable[[Any, Any], Any], order: int, calls: int, cite: str,
+    same: Same | tuple[()], basis: StageBasis,
 ) -> Rule:  # fmt: skip
     """The sampler of a step, with its docstring."""
 
-    def rule(now, to):  # type: ignore[no-untyped-def] # a rule has no types: its arguments are symbols or arrays
+    def rule(now: Any, to: Any) -> Any:
         return (yield from step(now, to))
 
     rule.__doc__ = f"{about} {ENDS}"
-    return sampler(name, order=order, calls=calls, cite=cite, family="Runge-Kutta", same=same, breaks=breaks)(rule)
+    return sampler(name, order=order, calls=calls, cite=cite, family="Runge-Kutta", same=same, basis=basis)(rule)
 
 
 def phi(k: int, z: float) -> float:
