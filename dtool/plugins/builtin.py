@@ -46,6 +46,8 @@ def register_spacings(register: Registrar) -> None:
     register("karras", f"{by_noise}:karras")
     register("polyexponential", f"{by_noise}:polyexponential")
     register("beta", "dtool.spacings.beta:beta")
+    register("beta57", "dtool.spacings.beta:beta57")
+    register("logit-normal", "dtool.spacings.logit_normal:logit_normal")
     register("kl-optimal", f"{by_noise}:kl_optimal", aliases=("kl_optimal",))
     register("linear-quadratic", f"{by_noise}:linear_quadratic", aliases=("linear_quadratic",))
     register("normal", f"{by_time}:normal")

@@ -61,6 +61,18 @@ K_DIFFUSION = {
     "sample_ddpm": "ddpm",
 }
 
+# ComfyUI's own names of methods that are here; those that end with _gpu differ in where the noise is drawn.
+COMFYUI_NAMES = {
+    "uni_pc": "unipc:variant=bh1",
+    "dpmpp_sde_gpu": "dpmpp-sde",
+    "dpmpp_2m_sde_gpu": "dpmpp-2m-sde",
+    "dpmpp_2m_sde_heun": "dpmpp-2m-sde:variant=heun",
+    "dpmpp_2m_sde_heun_gpu": "dpmpp-2m-sde:variant=heun",
+    "dpmpp_3m_sde_gpu": "dpmpp-3m-sde",
+    "exp_heun_2_x0_sde": "exp-heun-2:eta=1",
+    "res_multistep_ancestral": "res-multistep:eta=1",
+}
+
 # ComfyUI's samplers of CFG++: the general form, or a rule of its own where theirs is another. A scale is at most 1.
 COMFYUI = {
     "euler_cfg_pp": "euler~cfgpp",
@@ -101,4 +113,4 @@ DIFFUSERS = {
     "EDMDPMSolverMultistepScheduler": "dpmpp-2m",
 }
 
-RECIPES = INTERFACES | K_DIFFUSION | COMFYUI | DIFFUSERS
+RECIPES = INTERFACES | K_DIFFUSION | COMFYUI_NAMES | COMFYUI | DIFFUSERS

@@ -19,3 +19,7 @@ def test_beta_is_that_of_comfyui_before_rounding():
     stats = pytest.importorskip("scipy.stats")
     found = get_spacing("beta")(LATENT, 20)
     assert found == pytest.approx(999 * stats.beta.ppf(1 - np.arange(20) / 20, 0.6, 0.6), abs=1e-9)
+
+
+def test_beta57_is_the_one_with_these_parameters():
+    assert (get_spacing("beta57")(LATENT, 15) == get_spacing("beta", alpha=0.5, beta=0.7)(LATENT, 15)).all()
