@@ -20,7 +20,7 @@ from dtool.plugins.registry import Catalogue, get_registry
 DOCS = Path(__file__).parent
 COMMANDS = (
     "sample", "compare", "recommend", "model", "export",
-    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics", "likelihood",
+    "bench", "train", "train-codec", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics", "likelihood",
     "forward", "plugins", "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"

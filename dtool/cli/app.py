@@ -19,6 +19,7 @@ from dtool.errors import UsageError, did_you_mean
 PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
 NETWORKS, ABOUT = "Networks", "About"
 COMPARE_HELP = "Compare recipes: time, two errors, pictures from the same noise."
+CODEC_HELP = "Train an autoencoder on images: what turns them to latents and back."
 TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
 BENCH_HELP = "Time the ways of sampling from a network, beside the bare network."
 EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
@@ -49,6 +50,7 @@ COMMANDS = {
     ),
     "model": LazyCommand("Show what a model is, takes and gives, and its makers' recipe.", NETWORKS),
     "train": LazyCommand(TRAIN_HELP, NETWORKS),
+    "train-codec": LazyCommand(CODEC_HELP, NETWORKS),
     "export": LazyCommand(EXPORT_HELP, NETWORKS),
     "bench": LazyCommand(BENCH_HELP, NETWORKS),
     "plugins": LazyCommand("List the installed plugins and what they offer.", ABOUT),
@@ -86,8 +88,9 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str, args: list[str]) -> Any:
     """The command `name`, built for these arguments: one with a parameter `options` gets those of the sampler."""
-    module = importlib.import_module(f"dtool.cli.commands.{name}")
-    function: Callable[..., Any] = getattr(module, name)
+    plain = name.replace("-", "_")
+    module = importlib.import_module(f"dtool.cli.commands.{plain}")
+    function: Callable[..., Any] = getattr(module, plain)
     examples = "\n\n".join(f"{' ' * 2}{line}" for line in getattr(module, "EXAMPLES", ()))
     rule = None
     if "options" in inspect.signature(function).parameters:

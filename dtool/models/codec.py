@@ -21,13 +21,14 @@ class Codec(ABC):
     latent_shape: one latent, as the network samples it. picture_shape: its picture `(C, H, W)`, in -1 … 1.
     takes_any_size: whether `_decode` and `_encode` take other heights and widths, so that tiles are possible.
     tile: latent pixels along the side of the tiles that a picture is decoded and encoded in, 0 for none; None lets the
-    picture's size decide (`dtool.models.tiles`).
+    picture's size decide (`dtool.models.tiles`). name: what it is, for a person.
     """
 
     latent_shape: tuple[int, ...]
     picture_shape: tuple[int, ...]
     takes_any_size: bool = False
     tile: int | None = None
+    name: str = "a decoder"
 
     @property
     def batch_size(self) -> int:
