@@ -21,14 +21,13 @@ class Codec(ABC):
     latent_shape: one latent, as the network samples it. picture_shape: its picture `(C, H, W)`, in -1 … 1.
     takes_any_size: whether `_decode` and `_encode` take other heights and widths, so that tiles are possible.
     tile: latent pixels along the side of the tiles that a picture is decoded and encoded in, 0 for none; None lets the
-    picture's size decide (`dtool.models.tiles`). name: what it is, for a person.
+    picture's size decide (`dtool.models.tiles`).
     """
 
     latent_shape: tuple[int, ...]
     picture_shape: tuple[int, ...]
     takes_any_size: bool = False
     tile: int | None = None
-    name: str = "a decoder"
 
     @property
     def batch_size(self) -> int:
@@ -38,6 +37,10 @@ class Codec(ABC):
         if tiles is not None:
             shape = (shape[0], *(min(tiles.size, length) * tiles.factor for length in tiles.latent_size))
         return max(1, choose_micro_batch(shape, NUMBERS_AT_ONCE))
+
+    def describe(self) -> str:
+        """What it is, in a word."""
+        return type(self).__name__
 
     def choose_tiles(self) -> Tiles | None:
         """The tiles of a picture; None if it stays whole. Raises UsageError for a tile that cannot be."""

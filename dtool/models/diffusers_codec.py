@@ -30,7 +30,6 @@ class DiffusersCodec(Codec):
         self.latent_shape = latent_shape
         self.picture_shape = (config["out_channels"], factor * height, factor * width)
         self.autoencoder, self.device = autoencoder.eval(), "cpu"
-        self.name = type(autoencoder).__name__
         channels = latent_shape[0]
         if config["latent_channels"] != channels:
             raise DtoolError(
@@ -47,6 +46,10 @@ class DiffusersCodec(Codec):
             raise DtoolError("the autoencoder's config: a scale is 0", "write the factor that it was trained with")
         self.scale = _column(scaling) / _column(deviation)
         self.shift = _column(mean)
+
+    def describe(self) -> str:
+        """The class of diffusers."""
+        return type(self.autoencoder).__name__
 
     def replace_factors(self, scale: float | None, shift: float | None) -> None:
         """Have latents divided by `scale` and `shift` added to them, in the place of what the config says."""

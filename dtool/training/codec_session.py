@@ -85,7 +85,7 @@ class CodecSession:
     def measure(self) -> tuple[float, str]:
         """The mean PSNR in dB, and of which pictures it is: those held out, or else those that were trained on."""
         images = self.held_out or self.trainer.images
-        kind = "held-out pictures" if self.held_out else "of the pictures that it was trained on"
+        kind = "held-out pictures" if self.held_out else "pictures that it was trained on"
         return self.trainer.measure_psnr(images), f"{len(images)} {kind}"
 
     def summary(self) -> str:
