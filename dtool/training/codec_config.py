@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from dtool.training.config import compute_lr, option_error
 
 COMMAND = "train-codec"
-GROUPS = 8  # of group norm: widths are multiples of it
+GROUP = 4  # channels of a group of group norm at full size: of fewer, their means, which are colours, are lost
 WIDEST = 4  # widths of a level, at most
 
 
@@ -20,15 +20,15 @@ class CodecConfig(BaseModel):
 
     steps: int = Field(gt=0)
     batch_size: int = Field(16, gt=0)
-    lr: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    lr: float = Field(4e-3, gt=0, description="peak learning rate of AdamW")
     warmup: int = Field(100, ge=0, description="steps over which the learning rate rises, a tenth of all at most")
     decay: Literal["cosine", "constant"] = "cosine"
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.995, ge=0, lt=1)
     factor: int = Field(4, ge=2, le=32, description="pixels along a side of one latent: a power of 2")
     latent_channels: int = Field(4, gt=0, le=64)
-    width: int = Field(16, gt=0, le=512, multiple_of=GROUPS, description="channels at full size")
-    edges: float = Field(0.5, ge=0, allow_inf_nan=False, description="weight of the error of differences of pixels")
+    width: int = Field(16, gt=0, le=512, multiple_of=8, description="channels at full size")
+    edges: float = Field(0.1, ge=0, allow_inf_nan=False, description="weight of the squared errors of differences")
     kl: float = Field(1e-6, ge=0, allow_inf_nan=False, description="weight of the latents' divergence from the normal")
     flip: bool = Field(False, description="half of the pictures, mirrored")
     validation: float = Field(0.1, ge=0, le=0.5, description="share of the pictures that is held out")

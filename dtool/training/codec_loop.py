@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from dtool.data.images import Images
 from dtool.models.autoencoder import require_diffusers
 from dtool.training.batch import flip_half
-from dtool.training.codec_config import GROUPS, CodecConfig
+from dtool.training.codec_config import GROUP, CodecConfig
 from dtool.training.codec_loss import compute_kl, compute_psnr, compute_reconstruction_loss
 from dtool.training.ema import EMA
 from dtool.training.progress import StepLoop
@@ -64,9 +65,10 @@ class CodecTrainer(StepLoop):
         truth = self._place(pixels)
         posterior = self.network.encode(truth).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=make_generator(config.seed, Stream.POSTERIOR, step))
-        pictures = self.network.decode(posterior.mean + posterior.std * noise.to(truth.device)).sample
+        pictures: Tensor = self.network.decode(posterior.mean + posterior.std * noise.to(truth.device)).sample
         divergence = compute_kl(posterior.mean, posterior.logvar)
-        return compute_reconstruction_loss(pictures, truth, config.edges) + config.kl * divergence
+        loss: Tensor = compute_reconstruction_loss(pictures, truth, config.edges) + config.kl * divergence
+        return loss
 
     def _place(self, pixels: Tensor) -> Tensor:
         return pixels.to(self.accelerator.device).contiguous(memory_format=torch.channels_last)
@@ -111,13 +113,12 @@ def make_autoencoder(config: CodecConfig, shape: tuple[int, ...]) -> Any:
     Its weights come from PyTorch's global generator. Raises DtoolError if diffusers is not installed.
     """
     require_diffusers("train a codec")
-    from diffusers import AutoencoderKL
-
+    diffusers: Any = importlib.import_module("diffusers")
     levels = len(config.widths)
-    return AutoencoderKL(
+    return diffusers.AutoencoderKL(
         in_channels=shape[0], out_channels=shape[0], block_out_channels=config.widths, layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
-        latent_channels=config.latent_channels, norm_num_groups=GROUPS, sample_size=max(shape[1:]),
+        latent_channels=config.latent_channels, norm_num_groups=config.width // GROUP, sample_size=max(shape[1:]),
         mid_block_add_attention=False, scaling_factor=1.0, force_upcast=False,
     )  # fmt: skip
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+LEAST = 1e-6  # mean squared error, below which the root is cut off: its slope at 0 has no end
+
 
 def compute_reconstruction_loss(pictures: Tensor, truth: Tensor, edges: float) -> Tensor:
-    """The mean of |e|, plus `edges` times the means of |∂e| down and across; e = pictures - truth, (B, C, H, W).
+    """The mean over the batch of √(mean e² + edges · (mean (∂e)² down + across)); e = pictures - truth, (B, C, H, W).
 
-    Absolute errors, for squared ones blur; and those of the differences between neighbours, which are what an edge is.
+    The root counts every picture by the share that its error falls by, as the PSNR does; the differences between
+    neighbours are what edges are made of.
     """
     error = pictures.float() - truth.float()
-    loss = error.abs().mean()
+    square = error.square().mean((1, 2, 3))
     if edges:
-        loss = loss + edges * sum(error.diff(dim=axis).abs().mean() for axis in (-2, -1))
-    return loss
+        square = square + edges * sum(error.diff(dim=axis).square().mean((1, 2, 3)) for axis in (-2, -1))
+    return (square + LEAST).sqrt().mean()
 
 
 def compute_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -40,8 +40,9 @@ def _measure_latents(network: Any, images: Images, most: int) -> tuple[Tensor, T
     sums = torch.zeros(2, network.config.latent_channels, dtype=torch.float64)
     size = 0
     with torch.no_grad():
-        for part in index.split(AT_ONCE):
-            pixels = torch.from_numpy(images.take(part.numpy())).to(weight.device)
+        for start in range(0, count, AT_ONCE):
+            part = index[start : start + AT_ONCE].numpy()
+            pixels = torch.from_numpy(images.take(part)).to(weight.device)
             latents = network.encode(pixels).latent_dist.mean.double().cpu()
             sums += torch.stack([latents.sum((0, 2, 3)), latents.square().sum((0, 2, 3))])
             size += latents[:, 0].numel()

@@ -66,7 +66,11 @@ def test_a_config_takes_no_memory_before_it_is_known_to_fit(change, says):
 def test_another_kind_and_weights_that_are_not_finite_are_refused():
     tiny.seed()
     found = Autoencoder.of(tiny.autoencoder())
-    for about, state in (({"kind": "VQModel", "config": {}}, {}), ({"kind": "AutoencoderKL"}, {}), (found.describe(), 3)):
+    for about, state in (
+        ({"kind": "VQModel", "config": {}}, {}),
+        ({"kind": "AutoencoderKL"}, {}),
+        (found.describe(), 3),
+    ):
         with pytest.raises(DtoolError, match="of a kind this version does not know"):
             Autoencoder.read(about, state, "m.pt")
     state = found.state_dict | {"quant_conv.bias": torch.full((8,), float("nan"))}
@@ -86,6 +90,6 @@ def test_the_latents_shape_or_what_would_fit():
 
 def test_without_diffusers_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(DtoolError, match="diffusers is needed to decode what m.pt samples") as caught:
+    with pytest.raises(DtoolError, match=r"diffusers is needed to decode what m\.pt samples") as caught:
         require_diffusers("decode what m.pt samples")
     assert "dtool-diffusion[diffusers]" in caught.value.hint

@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
-from dtool.errors import UsageError  # noqa: E402
-from dtool.training.codec_config import CodecConfig  # noqa: E402
+from dtool.errors import UsageError
+from dtool.training.codec_config import CodecConfig
 
 
 @pytest.mark.parametrize(

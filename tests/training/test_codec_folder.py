@@ -96,5 +96,5 @@ def test_a_state_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DtoolError, match="is no state of a training"):
         read_state(tmp_path / "codec")
     torch.save(torch.nn.Linear(1, 1), tmp_path / "codec" / STATE)
-    with pytest.raises(DtoolError, match="would run code|loading it would run code"):
+    with pytest.raises(DtoolError, match="loading it would run code"):
         read_state(tmp_path / "codec")

@@ -29,11 +29,25 @@ def test_the_divergence_is_diffusers_own() -> None:
 
 def test_a_shift_has_no_error_at_edges_and_a_step_has() -> None:
     truth = torch.zeros(1, 1, 4, 4)
-    assert float(compute_reconstruction_loss(truth + 0.5, truth, edges=3.0)) == pytest.approx(0.5)
+    assert float(compute_reconstruction_loss(truth + 0.5, truth, edges=3.0)) == pytest.approx(0.5, rel=1e-5)
     step = truth.clone()
-    step[..., 2:] = 0.8  # |e| is 0.8 in half of the pixels; across, one of three differences is 0.8
-    assert float(compute_reconstruction_loss(step, truth, edges=0.0)) == pytest.approx(0.4)
-    assert float(compute_reconstruction_loss(step, truth, edges=3.0)) == pytest.approx(0.4 + 3 * 0.8 / 3)
+    step[..., 2:] = 0.8  # e² is 0.64 in half of the pixels; across, one of three differences is 0.8
+    assert float(compute_reconstruction_loss(step, truth, edges=0.0)) == pytest.approx(math.sqrt(0.32), rel=1e-5)
+    both = math.sqrt(0.32 + 3 * 0.64 / 3)
+    assert float(compute_reconstruction_loss(step, truth, edges=3.0)) == pytest.approx(both, rel=1e-5)
+
+
+def test_the_loss_is_the_mean_of_what_the_psnr_is_the_logarithm_of() -> None:
+    g = torch.Generator().manual_seed(0)
+    truth, error = torch.zeros(5, 3, 4, 4), 0.1 * torch.randn(5, 3, 4, 4, generator=g)
+    expected = (2 * 10 ** (-compute_psnr(error, truth) / 20)).mean()
+    torch.testing.assert_close(compute_reconstruction_loss(error, truth, edges=0.0), expected, rtol=1e-3, atol=0)
+
+
+def test_a_perfect_picture_has_a_slope() -> None:
+    pictures = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    compute_reconstruction_loss(pictures, torch.zeros(1, 1, 2, 2), edges=1.0).backward()
+    assert torch.equal(pictures.grad, torch.zeros(1, 1, 2, 2))
 
 
 def test_psnr_by_its_formula() -> None:

@@ -75,9 +75,7 @@ def test_the_psnr_is_of_what_is_held_out(data: Path, tmp_path: Path) -> None:
         ({"kl": 0.0}, "trained with --kl 1e-06, not 0.0"),
     ],
 )
-def test_resuming_another_run_is_refused(
-    settings: dict[str, float], says: str, data: Path, whole: Path
-) -> None:
+def test_resuming_another_run_is_refused(settings: dict[str, float], says: str, data: Path, whole: Path) -> None:
     steps = {"steps": 20} if settings else {}
     with pytest.raises(UsageError, match=says):
         codec_session(data, whole, resume=True, **steps, **settings)

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
-from dtool.data.images import Images  # noqa: E402
-from dtool.data.latents import LatentImages  # noqa: E402
-from dtool.errors import UsageError  # noqa: E402
-from dtool.schedulers import get_scheduler  # noqa: E402
-from dtool.training.config import TrainConfig  # noqa: E402
-from dtool.training.setup import choose_task, configure_network, describe_network  # noqa: E402
+from dtool.data.images import Images
+from dtool.data.latents import LatentImages
+from dtool.errors import UsageError
+from dtool.schedulers import get_scheduler
+from dtool.training.config import TrainConfig
+from dtool.training.setup import choose_task, configure_network, describe_network
 
 
 def test_a_task_is_of_pictures() -> None:

@@ -30,7 +30,8 @@ def train(
     preview: Annotated[Path | None, _file(help="write a PNG of samples here while it trains")] = None,
     preview_every: Annotated[str, _file(help="steps or time between previews")] = "5m",
     codec: Annotated[
-        Path | None, _file(help="train on the latents of this autoencoder: a folder of `dtool train-codec`, or diffusers'")
+        Path | None,
+        _file(help="train on the latents of this autoencoder: a folder of `dtool train-codec`, or diffusers'"),
     ] = None,
     masks: Annotated[Path | None, _file(help="folder of masks for --task segment [default: the alpha channel]")] = None,
     validate_every: Annotated[str, _file(help="steps or time between measurements on --validation")] = "5m",

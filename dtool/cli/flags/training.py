@@ -110,11 +110,11 @@ class CodecFlags:
     steps: Annotated[int, _run(min=1, help="training steps")] = 3000
     batch_size: Annotated[int, _run(min=1, help="images per step")] = 16
     size: Annotated[str | None, _run(help="crop and resize a folder's images: 64, or HEIGHTxWIDTH")] = None
-    lr: Annotated[float, _run(help="peak learning rate")] = 2e-3
+    lr: Annotated[float, _run(help="peak learning rate")] = 4e-3
     warmup: Annotated[int, _run(min=0, help="steps over which it rises, a tenth of all at most")] = 100
     decay: Annotated[Literal["cosine", "constant"], _run(help="how it goes on then")] = "cosine"
     ema: Annotated[float, _run(help="decay of the weights' moving average")] = 0.995
-    edges: Annotated[float, _run(help="weight of the error of the differences between neighbouring pixels")] = 0.5
+    edges: Annotated[float, _run(help="weight of the errors of the differences between neighbouring pixels")] = 0.1
     kl: Annotated[float, _run(help="weight of the latents' divergence from the normal distribution")] = 1e-6
     flip: Annotated[bool, _run("--flip", help="mirror half of the images left to right")] = False
     validation: Annotated[float, _run(min=0, help="share of the images held out, to measure the PSNR on")] = 0.1

@@ -50,7 +50,9 @@ def _print_lines(steps: int) -> Show:
         last = time.monotonic()
         left = (steps - now.step) * now.seconds_per_step
         with suppress(OSError):  # nobody reads it any more: that is no reason to stop
-            say_aside(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_format_time(left)} left")
+            say_aside(
+                f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_format_time(left)} left"
+            )
 
     return show
 
