@@ -19,10 +19,10 @@ from dtool.errors import UsageError, did_you_mean
 PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
 NETWORKS, ABOUT = "Networks", "About"
 COMPARE_HELP = "Compare recipes: time, two errors, pictures from the same noise."
-CODEC_HELP = "Train an autoencoder on images: what turns them to latents and back."
-TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
-BENCH_HELP = "Time the ways of sampling from a network, beside the bare network."
-EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
+CODEC_HELP = "Train an autoencoder on images: to latents and back."
+TRAIN_HELP = "Train a U-Net on images, by Algorithm 1 of DDPM."
+BENCH_HELP = "Time the ways of sampling from a network, beside it alone."
+EXPORT_HELP = "Write a network, with a sampler or without, as one ONNX file."
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -86,9 +86,14 @@ class LazyGroup(TyperGroup):
         raise UsageError(f"there is no command {name!r}", did_you_mean(name, COMMANDS))
 
 
+def get_module_name(command: str) -> str:
+    """The module in `dtool.cli.commands` that has a command, and its function's name there."""
+    return command.replace("-", "_")
+
+
 def load_command(name: str, args: list[str]) -> Any:
     """The command `name`, built for these arguments: one with a parameter `options` gets those of the sampler."""
-    plain = name.replace("-", "_")
+    plain = get_module_name(name)
     module = importlib.import_module(f"dtool.cli.commands.{plain}")
     function: Callable[..., Any] = getattr(module, plain)
     examples = "\n\n".join(f"{' ' * 2}{line}" for line in getattr(module, "EXAMPLES", ()))

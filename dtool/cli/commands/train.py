@@ -42,7 +42,7 @@ def train(
     training: TrainingFlags,
     unet: UNetFlags,
 ) -> None:
-    """Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."""
+    """Train a U-Net on images, by Algorithm 1 of DDPM."""
     require_packages()
     from dtool.training.period import Period
     from dtool.training.session import start

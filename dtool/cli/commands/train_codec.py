@@ -16,7 +16,7 @@ from dtool.errors import UsageError
 EXAMPLES = (
     "dtool train-codec photos/ --size 64 -o codec",
     "dtool train-codec photos/ --size 64 -o codec --steps 6000 --resume",
-    "dtool train photos/ --size 64 --codec codec -o model.pt",
+    "dtool train-codec photos/ --size 128 --factor 8 --latent-channels 8 -o codec",
 )
 
 _file = partial(typer.Option, rich_help_panel="Files")
@@ -36,7 +36,7 @@ def train_codec(
     *,
     flags: CodecFlags,
 ) -> None:
-    """Train an autoencoder on images: what turns them to latents and back.
+    """Train an autoencoder on images: to latents and back.
 
     The folder is in diffusers' layout (AutoencoderKL); its latents have mean 0 and deviation 1 in every channel. A
     network is trained on them by `dtool train --codec`. At the end its PSNR is told, of the images held out.
