@@ -35,7 +35,7 @@ from dtool.training.validation import hold_out
 PAGE = Path(__file__).with_name("latents.md")
 START, END = "<!-- measured -->", "<!-- /measured -->"
 SHARE, BATCH = 0.1, 4  # of the pictures held out; pictures of a step
-STEPS, AT_ONCE, ROUNDS = 20, 4, 9  # of the sampler; pictures of a run; rounds
+STEPS, AT_ONCE, ROUNDS = 10, 4, 7  # of the sampler; pictures of a run; rounds
 Array = NDArray[np.float32]
 
 
