@@ -101,7 +101,7 @@ def test_interrupted_it_keeps_what_it_has_and_goes_on(capsys, data, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "code", "cause", "hint"),
     [
-        (["-o", "codec.safetensors"], 2, "an autoencoder is a folder", "name one"),
+        (["-o", "codec.safetensors"], 2, "an autoencoder is a folder", "name a folder"),
         (["-o", "none/codec"], 1, "can't be written", "-o"),
         (["-o", "there"], 2, "there exists", "--resume continues it, --force replaces it"),
         (["-o", "there", "--force"], 2, "there holds other files (a.txt)", "a folder of its own"),
