@@ -28,7 +28,7 @@ def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
     A folder that holds anything else is refused, with `force` too.
     """
     if folder.suffix in (".safetensors", ".pt", ".onnx") or (folder.exists() and not folder.is_dir()):
-        raise UsageError(f"{folder}: an autoencoder is a folder: its config and its weights", "name a folder, such as codec")
+        raise UsageError(f"{folder}: an autoencoder is a folder, of config and weights", "name a folder, such as codec")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if resume and STATE not in names:
         raise DtoolError(f"--resume: there is no {folder / STATE}", "leave --resume out to begin a new run")
