@@ -123,7 +123,7 @@ def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3700)
     parser.add_argument("--codec", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
