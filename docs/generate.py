@@ -20,8 +20,8 @@ from dtool.plugins.registry import Catalogue, get_registry
 DOCS = Path(__file__).parent
 COMMANDS = (
     "sample", "compare", "recommend", "model", "export",
-    "bench", "train", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics", "likelihood",
-    "forward", "plugins", "env",
+    "bench", "train", "train-codec", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics",
+    "likelihood", "forward", "plugins", "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 SLACK, PIXELS = 0.11, 2.0  # of a slope, and of a place in a picture

@@ -19,9 +19,10 @@ from dtool.errors import UsageError, did_you_mean
 PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
 NETWORKS, ABOUT = "Networks", "About"
 COMPARE_HELP = "Compare recipes: time, two errors, pictures from the same noise."
-TRAIN_HELP = "Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."
-BENCH_HELP = "Time the ways of sampling from a network, beside the bare network."
-EXPORT_HELP = "Write a network, or a network and its sampler, as one ONNX file."
+CODEC_HELP = "Train an autoencoder on images: to latents and back."
+TRAIN_HELP = "Train a U-Net on images, by Algorithm 1 of DDPM."
+BENCH_HELP = "Time the ways of sampling from a network, beside it alone."
+EXPORT_HELP = "Write a network, with a sampler or without, as one ONNX file."
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -49,6 +50,7 @@ COMMANDS = {
     ),
     "model": LazyCommand("Show what a model is, takes and gives, and its makers' recipe.", NETWORKS),
     "train": LazyCommand(TRAIN_HELP, NETWORKS),
+    "train-codec": LazyCommand(CODEC_HELP, NETWORKS),
     "export": LazyCommand(EXPORT_HELP, NETWORKS),
     "bench": LazyCommand(BENCH_HELP, NETWORKS),
     "plugins": LazyCommand("List the installed plugins and what they offer.", ABOUT),
@@ -112,10 +114,16 @@ def _has_one_value(parameter: Any) -> bool:
     return parameter.param_type_name == "option" and not (parameter.multiple or parameter.is_flag or parameter.count)
 
 
+def get_module_name(command: str) -> str:
+    """The module in `dtool.cli.commands` that has a command, and its function's name there."""
+    return command.replace("-", "_")
+
+
 def load_command(name: str, args: list[str]) -> Any:
     """The command `name`, built for these arguments: one with a parameter `options` gets those of the sampler."""
-    module = importlib.import_module(f"dtool.cli.commands.{name}")
-    function: Callable[..., Any] = getattr(module, name)
+    plain = get_module_name(name)
+    module = importlib.import_module(f"dtool.cli.commands.{plain}")
+    function: Callable[..., Any] = getattr(module, plain)
     examples = "\n\n".join(f"{' ' * 2}{line}" for line in getattr(module, "EXAMPLES", ()))
     rule = None
     if "options" in inspect.signature(function).parameters:

@@ -48,6 +48,10 @@ class Images:
             part = part.astype(np.float32) / np.float32(127.5) - np.float32(1)
         return np.asarray(part, np.float32)
 
+    def take_mirrored(self, index: Any = slice(None)) -> NDArray[np.float32]:
+        """The same, each mirrored left to right."""
+        return self.take(index)[..., ::-1]
+
     def take_in_range(self, data_range: tuple[float, float], index: Any = slice(None)) -> NDArray[np.float64]:
         """The images at `index` in a network's range, (B, C, H, W). Raises UsageError if there is no memory."""
         low, high = data_range

@@ -1,7 +1,8 @@
 """Write and read checkpoints: `.pt` (what training needs to go on, too) and `.safetensors` (weights and description).
 
 A `.pt` is `torch.save` of a plain dict that `torch.load(weights_only=True)` reads; nothing here ever loads a file in
-any other way. Both hold the same description: a format number, the `NetworkSpec` and the network's configuration.
+any other way. Both hold the same description: a format number, the `NetworkSpec` and the network's configuration. Of a
+network of latents both hold the autoencoder, too, so that one file samples pictures; they are then of format 2.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from dtool.errors import DtoolError, UsageError
 from dtool.models import weight_file
+from dtool.models.autoencoder import Autoencoder
+from dtool.models.diffusers_codec import DiffusersCodec
 from dtool.models.spec import NetworkSpec
 from dtool.models.unet import UNet, UNetConfig
 from dtool.util import bounded_reading
@@ -28,8 +31,10 @@ from dtool.util.options import describe_mistake
 from dtool.util.text import get_first_line
 from dtool.version import __version__
 
-FORMAT = 1
+PLAIN_FORMAT, FORMAT = 1, 2  # without and with an autoencoder; the newest that is read
 KEY = "dtool"  # of the metadata in a .safetensors
+CODEC_STATE = "codec_state_dict"  # of a .pt
+CODEC_PREFIX = "codec/"  # of the autoencoder's tensors in a .safetensors
 SUFFIXES = (".pt", ".safetensors")
 FOREIGN_HINT = (
     "weights alone do not say what network they are of: name a function that makes it, as package.module:factory, "
@@ -39,7 +44,10 @@ FOREIGN_HINT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept."""
+    """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept.
+
+    codec: the autoencoder of a network that samples latents.
+    """
 
     source: str
     spec: NetworkSpec
@@ -47,6 +55,15 @@ class Checkpoint:
     config: dict[str, Any]
     state_dict: dict[str, Tensor]
     training: dict[str, Any] | None = None
+    codec: Autoencoder | None = None
+
+    def build_codec(self, device: str) -> DiffusersCodec | None:
+        """What decodes the network's latents, on `device`; None if it samples pictures. Errors as of `build`."""
+        if self.codec is None:
+            return None
+        codec = DiffusersCodec(self.codec.build(self.source), self.spec.shape)
+        codec.move(device)
+        return codec
 
     def build(self) -> nn.Module:
         """The network with its weights, in eval mode on the CPU, without gradients; `DtoolError` if they don't fit."""
@@ -84,9 +101,11 @@ def save(
     config: UNetConfig,
     state_dict: Mapping[str, Tensor],
     training: Mapping[str, Any] | None = None,
+    codec: Autoencoder | None = None,
 ) -> Path:
     """Write a checkpoint; the suffix chooses the format. The old file stays until the new one is complete.
 
+    codec: of a network that samples latents, what they are decoded by.
     Raises `DtoolError` if the weights are not finite or the file can't be written; then nothing is left behind.
     """
     path = Path(path)
@@ -95,14 +114,19 @@ def save(
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     weight_file.require_numbers(weights, path)
     network = {"kind": "unet", "config": config.model_dump(mode="json")}
-    about = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
+    about = {"format": PLAIN_FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
+    if codec is not None:
+        about |= {"format": FORMAT, "codec": codec.describe()}
     if path.suffix == ".pt":
-        content = {**about, "state_dict": weights, "training": dict(training or {})}
+        own = {} if codec is None else {CODEC_STATE: codec.state_dict}
+        content = {**about, "state_dict": weights, **own, "training": dict(training or {})}
         # through memory: torch's own file writer hides why the disk refused
         buffer = io.BytesIO()
         torch.save(content, buffer)
         data: bytes | memoryview = buffer.getbuffer()
     else:
+        if codec is not None:
+            weights |= {CODEC_PREFIX + name: value for name, value in codec.state_dict.items()}
         # one key alone: the library writes several in an order of its own, another one each time
         data = safetensors.torch.save(weights, metadata={KEY: json.dumps(about)})
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
@@ -122,9 +146,11 @@ def read(path: Path | str) -> Checkpoint:
     network, state = content["network"], content["state_dict"]
     spec = NetworkSpec.read(content["spec"], str(path))
     weight_file.require_numbers(state, path)
+    codec = content.get("codec")
     return Checkpoint(
         source=str(path), spec=spec, kind=network["kind"], config=network["config"], state_dict=state,
         training=content.get("training") or None,
+        codec=None if codec is None else Autoencoder.read(codec, content.get(CODEC_STATE), str(path)),
     )  # fmt: skip
 
 
@@ -137,12 +163,20 @@ def _read_content(path: Path) -> dict[str, Any]:
         except ValueError as error:
             raise weight_file.make_damage_error(path, get_first_line(error, weight_file.MAX_WORDS)) from error
         if isinstance(content, dict):
-            content["state_dict"] = weight_file.read_content(path)
+            own, others = _split_tensors(weight_file.read_content(path))
+            content |= {"state_dict": own, CODEC_STATE: others}
     else:
         content = weight_file.read_content(path, remedy=FOREIGN_HINT)
     if not isinstance(content, dict):
         raise _make_foreign_error(path)
     return content
+
+
+def _split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors of the network, and those of the autoencoder."""
+    own = {name: value for name, value in tensors.items() if not name.startswith(CODEC_PREFIX)}
+    others = {name.removeprefix(CODEC_PREFIX): tensors[name] for name in tensors.keys() - own.keys()}
+    return own, others
 
 
 def _require_format(content: dict[str, Any], path: Path) -> None:

@@ -38,6 +38,10 @@ class Codec(ABC):
             shape = (shape[0], *(min(tiles.size, length) * tiles.factor for length in tiles.latent_size))
         return max(1, choose_micro_batch(shape, NUMBERS_AT_ONCE))
 
+    def describe(self) -> str:
+        """What it is, in a word."""
+        return type(self).__name__
+
     def choose_tiles(self) -> Tiles | None:
         """The tiles of a picture; None if it stays whole. Raises UsageError for a tile that cannot be."""
         if self.tile and not self.takes_any_size:

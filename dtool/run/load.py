@@ -114,6 +114,7 @@ def _open_file(path: Path, description: NetworkSpec | Description, runtime: Runt
     refuse_spec(str(path), description)
     network: Network = torch_backend.TorchNetwork(content.build(), content.spec, runtime.device)
     network.is_builtin = True
+    network.codec = content.build_codec(network.device)
     return network
 
 

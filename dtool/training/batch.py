@@ -49,16 +49,20 @@ def make_batch(config: TrainConfig, images: Images, task: Task | None, step: int
     picked = draw(config.seed, step, config.batch_size, len(images), shape, times)
     pixels = torch.from_numpy(images.take(picked.index.numpy()))
     if config.flip:
-        pixels = flip_half(pixels, make_generator(config.seed, Stream.FLIP, step))
+        mirrored = torch.from_numpy(images.take_mirrored(picked.index.numpy()).copy())
+        pixels = flip_half(pixels, make_generator(config.seed, Stream.FLIP, step), mirrored)
     x0, told = task.split(pixels, make_generator(config.seed, Stream.CONDITION, step)) if task else (pixels, {})
     label = _hide_labels(config, images, picked.index, picked.uniform)
     return Batch(x0=x0, eps=picked.noise, t=picked.t, label=label, told=told)
 
 
-def flip_half(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pixels (B, C, H, W), each mirrored left to right with probability 1/2."""
-    mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
-    return torch.where(mirrored, pixels.flip(-1), pixels)
+def flip_half(pixels: Tensor, generator: torch.Generator, mirrored: Tensor | None = None) -> Tensor:
+    """Pixels (B, C, H, W), each mirrored left to right with probability 1/2.
+
+    mirrored: all of them, where that is not the pixels' own mirror image, as of latents.
+    """
+    chosen = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(chosen, pixels.flip(-1) if mirrored is None else mirrored, pixels)
 
 
 def _hide_labels(config: TrainConfig, images: Images, index: Tensor, uniform: Tensor) -> Tensor | None:

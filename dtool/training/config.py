@@ -65,16 +65,21 @@ class TrainConfig(BaseModel):
 
     def lr_at(self, step: int) -> float:
         """The learning rate of step 0 … steps-1: linear warm-up, then constant or half a cosine down to 0."""
-        rise = min(1.0, (step + 1) / (min(self.warmup, self.steps // 10) + 1))
-        if self.decay == "constant":
-            return self.lr * rise
-        return self.lr * rise * (1 + math.cos(math.pi * min(step / self.steps, 1))) / 2
+        return compute_lr(self.lr, step, self.steps, warmup=self.warmup, decay=self.decay)
 
 
-def option_error(error: ValidationError) -> UsageError:
+def compute_lr(peak: float, step: int, steps: int, *, warmup: int, decay: Literal["cosine", "constant"]) -> float:
+    """The learning rate of step 0 … steps-1: linear warm-up, then constant or half a cosine down to 0."""
+    rise = min(1.0, (step + 1) / (min(warmup, steps // 10) + 1))
+    if decay == "constant":
+        return peak * rise
+    return peak * rise * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
+
+
+def option_error(error: ValidationError, command: str = "train") -> UsageError:
     """The first thing that pydantic found, in the words of the command line."""
     first = error.errors()[0]
-    hint = "dtool train --help lists the options"
+    hint = f"dtool {command} --help lists the options"
     if not first["loc"]:  # two options that do not go together
         cause = describe_mistake(first)
         return UsageError(cause if cause.startswith("--") else f"the network: {cause}", hint)

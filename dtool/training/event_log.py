@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dtool.errors import DtoolError
-from dtool.training.loop import Progress
+from dtool.training.progress import Progress
 from dtool.training.validation import LevelLoss
 
 EVERY = 10  # steps between points of a curve

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,30 +10,20 @@ from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor
 
 from dtool.data.images import Images
-from dtool.errors import DtoolError
 from dtool.models.unet import UNet, UNetConfig, UNetLevel
 from dtool.schedulers.schedule import Schedule
 from dtool.training.batch import Batch, make_batch
 from dtool.training.config import TrainConfig
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
+from dtool.training.progress import StepLoop
 from dtool.training.random_numbers import Stream, derive_seed
 from dtool.training.tasks import Task
 from dtool.training.times import TimeDistribution
 from dtool.training.validation import LevelLoss, measure
 
 
-@dataclass(frozen=True)
-class Progress:
-    """After a step: how many are done, the smoothed loss, and the speed since training began or went on here."""
-
-    step: int
-    loss: float
-    rate: float
-    seconds_per_step: float
-
-
-class Trainer:
+class Trainer(StepLoop):
     """One run: the network, its average and its optimizer, after `step` steps.
 
     The state after step k is a function of (config, network config, images, k) alone, on one device: all randomness
@@ -71,16 +58,6 @@ class Trainer:
         self.ema = EMA(self.network, config.ema)
         self.second_ema = None if config.second_ema is None else EMA(self.network, config.second_ema)
         self.loss = Loss(schedule, config.prediction, config.loss, config.loss_gamma).to(accelerator.device)
-
-    def run(self) -> Iterator[Progress]:
-        """Train until `config.steps`; yields after every step, where the caller may look, save, or stop."""
-        began, first = time.monotonic(), self.step
-        smooth: Tensor | None = None
-        while self.step < self.config.steps:
-            loss = self._run_step()
-            smooth = loss if smooth is None else smooth.lerp(loss, max(0.01, 1 / (self.step - first)))
-            seconds = max(time.monotonic() - began, 1e-9) / (self.step - first)
-            yield Progress(self.step, self._require_finite(smooth), self.config.batch_size / seconds, seconds)
 
     def _run_step(self) -> Tensor:
         config = self.config
@@ -136,12 +113,6 @@ class Trainer:
 
             results[name] = measure(call, images, plain, self.task, times=self.times.count, seed=self.config.seed)
         return results
-
-    def _require_finite(self, loss: Tensor) -> float:
-        value = float(loss)
-        if value != value or value in (float("inf"), float("-inf")):
-            raise DtoolError(f"the loss is {value} after step {self.step}: training diverged", "use a lower --lr")
-        return value
 
     def state(self) -> dict[str, Any]:
         """What continuing needs besides the average: plain tensors, numbers and strings."""

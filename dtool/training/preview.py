@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from dtool.models.codec import Codec
 from dtool.models.spec import NetworkSpec, resolve_schedule
 from dtool.run.load import load
 from dtool.run.sampling import sample
@@ -26,13 +27,15 @@ def write(
     *,
     seed: int = 0,
     told: Mapping[str, NDArray[np.float32]] | None = None,
+    codec: Codec | None = None,
 ) -> None:
     """Write a PNG of DDIM samples from `network`, small pixels enlarged; always from the same noise.
 
-    told: its conditions for some images `(n, *shape)`, which are told in turn.
+    told: its conditions for some images `(n, *shape)`, which are told in turn. codec: what decodes its samples.
     """
+    shape = spec.shape if codec is None else codec.picture_shape
     columns = min(spec.classes, COLUMNS) or 8
-    room = get_max_tiles(spec.shape, 48)
+    room = get_max_tiles(shape, 48)
     columns = min(columns, room)
     count, steps = max(1, min(ROWS, room // columns)) * columns, min(STEPS, resolve_schedule(spec).T)
     labels = [i % columns for i in range(count)] if spec.classes else None
@@ -43,8 +46,9 @@ def write(
         net, "ddim", steps=steps, n=count, seed=seed, labels=labels, batch_size=min(count, 32),
         conditions=conditions or None,
     )  # fmt: skip
-    picture = tile_images(samples.x0, columns)
-    scale = max(1, 48 // min(spec.shape[1:]))
+    net.codec = codec
+    picture = tile_images(net.to_pictures(samples.x0), columns)
+    scale = max(1, 48 // min(shape[1:]))
     image = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     write_atomically(path, lambda temporary: image.save(temporary, format="PNG"))

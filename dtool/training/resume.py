@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dtool.data.latents import LatentImages
 from dtool.errors import DtoolError, UsageError
 from dtool.models import checkpoint
 from dtool.training.config import TrainConfig
@@ -28,9 +29,10 @@ def continue_from(path: Path, trainer: Trainer) -> None:
 
 
 def _restore_state(path: Path, trainer: Trainer, saved: checkpoint.Checkpoint, state: dict[str, Any]) -> None:
-    _require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
+    _require_same_codec(path, saved, trainer)
+    require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
     network = trainer.network.config.model_dump(mode="json")
-    _require_same(saved.config, network, path)
+    require_same(saved.config, network, path)
     if saved.spec.class_names != trainer.images.class_names:
         raise UsageError(f"{path}: was trained on other classes than these", "give the DATA that it was begun with")
     if state["data"] != trainer.images.fingerprint():
@@ -40,7 +42,21 @@ def _restore_state(path: Path, trainer: Trainer, saved: checkpoint.Checkpoint, s
     trainer.load(state, saved.state_dict)
 
 
-def _require_same(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+def _require_same_codec(path: Path, saved: checkpoint.Checkpoint, trainer: Trainer) -> None:
+    """Raise UsageError for a network of latents that would go on with other latents, or with pictures."""
+    images = trainer.images
+    now = images.codec_fingerprint if isinstance(images, LatentImages) else None
+    before = None if saved.codec is None else saved.codec.compute_fingerprint()
+    if now == before:
+        return
+    if before is None:
+        raise UsageError(f"{path}: was trained on pictures, not on latents", "leave --codec out")
+    what = "another codec's latents" if now is not None else "latents"
+    raise UsageError(f"{path}: was trained on {what}", "resume with the --codec that it was begun with")
+
+
+def require_same(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """Raise UsageError, naming the option, for a setting of a run that is another now; `steps` may change."""
     for name in before:
         if name != "steps" and before[name] != now[name]:
             option = "--" + name.replace("_", "-")

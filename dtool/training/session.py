@@ -5,29 +5,30 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from torch import nn
 
-from dtool.data.images import Images, load
-from dtool.data.masks import load_masked
+from dtool.data.images import Images
 from dtool.errors import DtoolError, UsageError
 from dtool.models import checkpoint
-from dtool.models.spec import NetworkSpec, describe_schedule
-from dtool.models.unet import UNetConfig
-from dtool.schedulers.schedule import Schedule
-from dtool.training.config import TrainConfig, option_error
+from dtool.models.autoencoder import Autoencoder
+from dtool.models.spec import NetworkSpec
+from dtool.training.config import TrainConfig
 from dtool.training.device import make_accelerator
 from dtool.training.event_log import EventLog
 from dtool.training.interrupt import defer_signals
-from dtool.training.loop import Progress, Trainer
+from dtool.training.latents import open_training_codec
+from dtool.training.loop import Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
 from dtool.training.preview import write as write_preview
+from dtool.training.progress import Progress
 from dtool.training.resume import continue_from
-from dtool.training.tasks import Task, describe_conditions, make_example_conditions, parse_task
+from dtool.training.setup import choose_task, configure_network, describe_network, read_images
+from dtool.training.tasks import make_example_conditions
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
 from dtool.util.files import WriteError, require_distinct_files, require_writable
@@ -39,7 +40,8 @@ class Session:
 
     `held_out`: images on which the averages of the weights are looked at, now and then and at the end; `report` is told
     the name of the average and its losses by level. `log`: where curves are written.
-    `interrupted` tells, after `run`, that someone asked to stop before the last step.
+    `interrupted` tells, after `run`, that someone asked to stop before the last step. `autoencoder`: of latents, what
+    the file decodes them by.
     """
 
     trainer: Trainer
@@ -53,6 +55,7 @@ class Session:
     report: Callable[[str, list[LevelLoss]], None] | None = None
     log: EventLog | None = None
     interrupted: bool = False
+    autoencoder: Autoencoder | None = None
 
     def run(self) -> Iterator[Progress]:
         """Train to the end; yields after every step. The file is whole at all times, and up to date after the last."""
@@ -123,12 +126,11 @@ class Session:
     def save(self) -> None:
         """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it."""
         trainer = self.trainer
-        config = trainer.network.config
+        about: dict[str, Any] = {"spec": self.spec, "config": trainer.network.config, "codec": self.autoencoder}
         if trainer.second_ema is not None:
-            second = name_second(self.output)
-            checkpoint.save(second, spec=self.spec, config=config, state_dict=trainer.second_ema.average)
+            checkpoint.save(name_second(self.output), state_dict=trainer.second_ema.average, **about)
         training = trainer.state() if self.output.suffix == ".pt" else None
-        checkpoint.save(self.output, spec=self.spec, config=config, state_dict=trainer.ema.average, training=training)
+        checkpoint.save(self.output, state_dict=trainer.ema.average, training=training, **about)
 
 
 def name_second(output: Path) -> Path:
@@ -153,10 +155,12 @@ def start(
     masks: str | None = None,
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
+    codec: Path | None = None,
 ) -> Session:
     """Check everything, read the data, build the network: a run that is ready to begin, or to go on.
 
-    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. Raises `DtoolError`.
+    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. `codec`: a folder of an
+    autoencoder, on whose latents the network is trained. Raises `DtoolError`.
     """
     from dtool.schedulers import get_scheduler
 
@@ -168,68 +172,29 @@ def start(
     schedule = get_scheduler(config.schedule)
     where = make_accelerator(device, config.mixed_precision)
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks])
+    require_distinct_files([output, second, preview], [data, masks, codec])
     for path in (second, preview):
         if path:
             require_writable(path)
-    task = _choose_task(config, masks)
-    images = (
-        load(data, size=size, classes=classes)
-        if not (task and task.needs_masks)
-        else load_masked(data, masks, size=size)
-    )
+    task = choose_task(config, masks, codec)
+    images = read_images(data, masks, task, size=size, classes=classes)
+    own = None if codec is None else open_training_codec(codec, images.shape, str(where.device))
     images, held_out = hold_out(images, config.validation, config.seed)
-    unet = _configure_network(images, task, network or {})
+    if own is not None:
+        images = own.encode(images, mirrored=config.flip)
+        held_out = None if held_out is None else own.encode(held_out, mirrored=False)
+    unet = configure_network(images, task, network or {})
     trainer = Trainer(config, unet, images, schedule, where, task)
-    spec = _describe_network(config, images, task, schedule, guidance)
+    spec = describe_network(config, images, task, schedule, guidance)
     if resume:
         continue_from(output, trainer)
     examples = make_example_conditions(task, images if held_out is None else held_out, config.seed) if task else None
-    look = (lambda unet: write_preview(preview, unet, spec, seed=config.seed, told=examples)) if preview else None
+    decoder = None if own is None else own.codec
+    look = None if preview is None else partial(
+        write_preview, preview, spec=spec, seed=config.seed, told=examples, codec=decoder
+    )  # fmt: skip
     return Session(
         trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
         held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
+        autoencoder=None if own is None else own.autoencoder,
     )  # fmt: skip
-
-
-def _choose_task(config: TrainConfig, masks: str | None) -> Task | None:
-    if config.task is not None:
-        return parse_task(config.task, augment=config.augment, masks=masks is not None)
-    for option, value in (("--augment", config.augment), ("--masks", masks)):
-        if value is not None:
-            raise UsageError(
-                f"{option} {value} is of a --task, and there is none", f"add --task, or leave {option} out"
-            )
-    return None
-
-
-def _describe_network(
-    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, guidance: float
-) -> NetworkSpec:
-    """What the file will say of the network."""
-    drawn = replace(images, pixels=images.pixels[:, -1:]) if task and task.needs_masks else images
-    return NetworkSpec(
-        shape=drawn.shape,
-        **describe_schedule(schedule),
-        prediction=config.prediction,
-        conditions=describe_conditions(task, images.shape) if task else (),
-        classes=len(images.class_names),
-        class_names=images.class_names,
-        null_class=config.label_dropout > 0,
-        guidance=guidance,
-        clip=True,
-        statistics=drawn.statistics(),
-    )
-
-
-def _configure_network(images: Images, task: Task | None, wishes: dict[str, Any]) -> UNetConfig:
-    shape = task.choose_shape(images.shape) if task else images.shape
-    default = UNetConfig.for_shape(shape, classes=len(images.class_names))
-    if task:
-        wishes = {**wishes, "pictures": task.list_pictures(images.shape), "numbers": tuple(task.list_numbers())}
-    if "multipliers" in wishes and "attention" not in wishes:
-        wishes = {**wishes, "attention": (len(wishes["multipliers"]) - 1,)}
-    try:
-        return UNetConfig.model_validate({**default.model_dump(), **wishes})
-    except ValidationError as error:
-        raise option_error(error) from error

@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from dtool.cli.app import COMMANDS
+from dtool.cli.app import COMMANDS, get_module_name
 from dtool.version import __version__
 from tests.support.commandline import failed, ran
 from tests.support.imported_modules import list_modules
@@ -35,7 +35,8 @@ def test_help_lists_every_command_with_its_line_in_full(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_imports_and_says_what_the_list_says(name, capsys):
-    function = getattr(importlib.import_module(f"dtool.cli.commands.{name}"), name)
+    module = get_module_name(name)
+    function = getattr(importlib.import_module(f"dtool.cli.commands.{module}"), module)
     assert inspect.getdoc(function).splitlines()[0] == COMMANDS[name].help
     result = ran(capsys, name, "--help")
     assert result.code == 0
@@ -44,7 +45,7 @@ def test_every_command_imports_and_says_what_the_list_says(name, capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_in_help_are_commands_that_exist(name):
-    module = importlib.import_module(f"dtool.cli.commands.{name}")
+    module = importlib.import_module(f"dtool.cli.commands.{get_module_name(name)}")
     for example in getattr(module, "EXAMPLES", ()):
         assert f"dtool {name}" in example
 

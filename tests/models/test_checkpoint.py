@@ -178,8 +178,8 @@ def test_weights_that_do_not_fit(network: UNet, tmp_path: Path) -> None:
 
 def test_descriptions_that_make_no_sense(network: UNet, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    newer = refusal(tampered(path, network, format=2, dtool="9.0"))
-    assert "dtool 9.0 in format 2" in str(newer)
+    newer = refusal(tampered(path, network, format=3, dtool="9.0"))
+    assert "dtool 9.0 in format 3" in str(newer)
     assert "pip install -U" in newer.hint
     assert "not a checkpoint" in str(refusal(tampered(path, network, network=None)))
     assert "description" in str(refusal(tampered(path, network, spec="{}")))

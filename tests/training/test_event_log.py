@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 from dtool.errors import DtoolError  # noqa: E402
 from dtool.training.event_log import EventLog  # noqa: E402
-from dtool.training.loop import Progress  # noqa: E402
+from dtool.training.progress import Progress  # noqa: E402
 from dtool.training.validation import LevelLoss  # noqa: E402
 
 

@@ -55,7 +55,7 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the ways of sampling from a network, beside the bare network.
+    """Time the ways of sampling from a network, beside it alone.
 
     In one run, in turns: the bare network, dtool.sample, the fused file, PyTorch if the network is a checkpoint, and
     diffusers with the same network, where they are installed; with --compile PyTorch compiled, too, and

@@ -80,7 +80,7 @@ def export(
     decoder: DecoderWords,
     description: Description,
 ) -> None:
-    """Write a network, or a network and its sampler, as one ONNX file.
+    """Write a network, with a sampler or without, as one ONNX file.
 
     The network's file holds the weights and what dtool must know of them; it is compared with PyTorch. With --recipe
     the file holds the plan, the loop and the noise too, and any program with ONNX Runtime can draw images from it; it

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dtool.cli.flags.groups import with_flags
-from dtool.cli.flags.training import TRAINING, UNET, TrainingFlags, UNetFlags
+from dtool.cli.flags.training import TRAINING, UNET, TrainingFlags, UNetFlags, require_packages
+from dtool.cli.show.training import say_aside, show_nothing, show_training
 from dtool.errors import DtoolError, UsageError
 
 if TYPE_CHECKING:
-    from dtool.training.loop import Progress
     from dtool.training.validation import LevelLoss
-
-    Show = Callable[[Progress], None]
-
-LINE_EVERY = 30.0  # seconds between plain lines where there is no terminal
 
 _file = partial(typer.Option, rich_help_panel="Files")
 
@@ -37,6 +29,10 @@ def train(
     save_every: Annotated[str, _file(help="steps or time between checkpoints: 1000, 90s, 5m")] = "5m",
     preview: Annotated[Path | None, _file(help="write a PNG of samples here while it trains")] = None,
     preview_every: Annotated[str, _file(help="steps or time between previews")] = "5m",
+    codec: Annotated[
+        Path | None,
+        _file(help="train on the latents of this autoencoder: a folder of `dtool train-codec`, or diffusers'"),
+    ] = None,
     masks: Annotated[Path | None, _file(help="folder of masks for --task segment [default: the alpha channel]")] = None,
     validate_every: Annotated[str, _file(help="steps or time between measurements on --validation")] = "5m",
     log: Annotated[Path | None, _file(help="folder for a log that TensorBoard opens")] = None,
@@ -46,8 +42,8 @@ def train(
     training: TrainingFlags,
     unet: UNetFlags,
 ) -> None:
-    """Train a U-Net on images (DDPM, Algorithm 1) and write a checkpoint."""
-    _require_packages()
+    """Train a U-Net on images, by Algorithm 1 of DDPM."""
+    require_packages()
     from dtool.training.period import Period
     from dtool.training.session import start
     from dtool.util.files import find_option_files
@@ -57,29 +53,25 @@ def train(
     config, network, size = training.to_config(), unet.to_settings(), training.parse_size()
     with hold_lock(output, f"{output} is being trained"):
         _check_begun(output, resume=resume, force=force)
+        if codec is not None and not quiet:
+            say_aside(f"encoding the images by {codec}, once")
         session = start(
             data, output, config, network=network, size=size, classes=unet.classes, guidance=guidance,
             device=training.device, resume=resume, save_every=Period.parse(save_every), preview=preview,
             preview_every=Period.parse(preview_every), masks=None if masks is None else str(masks),
-            validate_every=Period.parse(validate_every), log=log,
+            validate_every=Period.parse(validate_every), log=log, codec=codec,
         )  # fmt: skip
         if not quiet:
-            _say(session.summary())
-            session.report = lambda name, levels: _say(_format_levels(name, levels))
-        with _show_nothing() if quiet else _display(config.steps, session.trainer.step) as show:
+            say_aside(session.summary())
+            session.report = lambda name, levels: say_aside(_format_levels(name, levels))
+        with show_nothing() if quiet else show_training(config.steps, session.trainer.step) as show:
             for progress in session.run():
                 show(progress)
     if session.interrupted:
         again = "the same command with --resume goes on" if output.suffix == ".pt" else "only a .pt can be resumed"
-        _say(f"interrupted after {session.trainer.step} steps; {output} is kept: {again}")
+        say_aside(f"interrupted after {session.trainer.step} steps; {output} is kept: {again}")
         raise typer.Exit(130)
     typer.echo(output)
-
-
-def _require_packages() -> None:
-    for name in ("torch", "accelerate", "safetensors"):
-        if find_spec(name) is None:
-            raise DtoolError(f"training needs {name}, which is not installed", "pip install 'dtool-diffusion[train]'")
 
 
 def _check_output(output: Path, preview: Path | None, inputs: list[Any], *, resume: bool, force: bool) -> None:
@@ -106,52 +98,7 @@ def _check_begun(output: Path, *, resume: bool, force: bool) -> None:
         raise UsageError(f"{output} exists", "--resume continues it, --force replaces it")
 
 
-@contextmanager
-def _show_nothing() -> Iterator[Show]:
-    yield lambda _progress: None
-
-
-@contextmanager
-def _display(steps: int, done: int) -> Iterator[Show]:
-    """A bar on a terminal, otherwise a plain line now and then; both on stderr."""
-    if not sys.stderr.isatty():
-        yield _print_lines(steps)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    figures = TextColumn("loss {task.fields[loss]:.4f}, {task.fields[rate]:.0f} images/s,")
-    console = Console(stderr=True)
-    with Progress(BarColumn(), MofNCompleteColumn(), figures, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("", total=steps, completed=done, loss=float("nan"), rate=0.0)
-        yield lambda now: bar.update(task, completed=now.step, loss=now.loss, rate=now.rate)
-
-
-def _print_lines(steps: int) -> Show:
-    last = time.monotonic() - LINE_EVERY
-
-    def show(now: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last < LINE_EVERY and now.step < steps:
-            return
-        last = time.monotonic()
-        left = (steps - now.step) * now.seconds_per_step
-        with suppress(OSError):  # nobody reads it any more: that is no reason to stop
-            _say(f"step {now.step}/{steps}  loss {now.loss:.4f}  {now.rate:.0f} images/s  {_format_time(left)} left")
-
-    return show
-
-
 def _format_levels(name: str, levels: Sequence[LevelLoss]) -> str:
     """The losses on held-out images in one line, the mean first, then each level's."""
     mean = sum(one.loss for one in levels) / len(levels)
     return f"{name} {mean:.4f}; by level " + ", ".join(f"t={one.first}-{one.last} {one.loss:.4f}" for one in levels)
-
-
-def _format_time(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

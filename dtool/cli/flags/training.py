@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dtool.cli.flags.groups import FlagGroup
-from dtool.errors import UsageError
+from dtool.errors import DtoolError, UsageError
 from dtool.samplers.rule import BasicPrediction
 
 if TYPE_CHECKING:
+    from dtool.training.codec_config import CodecConfig
     from dtool.training.config import TrainConfig
 
 _run = partial(typer.Option, rich_help_panel="The run")
 _unet = partial(typer.Option, rich_help_panel="The network")
+_codec = partial(typer.Option, rich_help_panel="The autoencoder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +76,8 @@ class TrainingFlags:
         )
 
     def parse_size(self) -> tuple[int, int] | None:
-        """`32` → (32, 32); `24x32` → (24, 32): height, then width."""
-        if not self.size:
-            return None
-        words = self.size.replace("x", ",").split(",")
-        parts = [int(word) if word.strip().isdecimal() else 0 for word in words]
-        if len(parts) > 2 or min(parts) < 1:
-            raise UsageError(f"--size {self.size}: not a size", "write 32 or HEIGHTxWIDTH")
-        return parts[0], parts[-1]
+        """Height and width; None if they are as they are."""
+        return parse_size(self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +103,59 @@ class UNetFlags:
         return {name: value for name, value in wishes.items() if value is not None}
 
 
+@dataclass(frozen=True, kw_only=True)
+class CodecFlags:
+    """The settings of an autoencoder's training, the size of its pictures and the device."""
+
+    steps: Annotated[int, _run(min=1, help="training steps")] = 3000
+    batch_size: Annotated[int, _run(min=1, help="images per step")] = 16
+    size: Annotated[str | None, _run(help="crop and resize a folder's images: 64, or HEIGHTxWIDTH")] = None
+    lr: Annotated[float, _run(help="peak learning rate")] = 4e-3
+    warmup: Annotated[int, _run(min=0, help="steps over which it rises, a tenth of all at most")] = 100
+    decay: Annotated[Literal["cosine", "constant"], _run(help="how it goes on then")] = "cosine"
+    ema: Annotated[float, _run(help="decay of the weights' moving average")] = 0.995
+    edges: Annotated[float, _run(help="weight of the errors of the differences between neighbouring pixels")] = 0.1
+    kl: Annotated[float, _run(help="weight of the latents' divergence from the normal distribution")] = 1e-6
+    flip: Annotated[bool, _run("--flip", help="mirror half of the images left to right")] = False
+    validation: Annotated[float, _run(min=0, help="share of the images held out, to measure the PSNR on")] = 0.1
+    seed: Annotated[int, _run(min=0, help="all that is random follows from it")] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda"], _run(help="where to train")] = "auto"
+    factor: Annotated[int, _codec(help="pixels along a side of one latent: 2, 4, 8, 16 or 32")] = 4
+    latent_channels: Annotated[int, _codec(min=1, help="numbers of one latent")] = 4
+    width: Annotated[int, _codec(help="channels at full size, a multiple of 8; two and four times as many below")] = 16
+
+    def to_config(self) -> CodecConfig:
+        """Raises UsageError that names the option which is refused."""
+        from dtool.training.codec_config import CodecConfig
+
+        settings = asdict(self)
+        return CodecConfig.of(**{name: value for name, value in settings.items() if name not in ("size", "device")})
+
+    def parse_size(self) -> tuple[int, int] | None:
+        """Height and width; None if they are as they are."""
+        return parse_size(self.size)
+
+
+CODEC = FlagGroup.of(CodecFlags)
 TRAINING, UNET = FlagGroup.of(TrainingFlags), FlagGroup.of(UNetFlags)
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """`32` → (32, 32); `24x32` → (24, 32): height, then width. None for none."""
+    if not text:
+        return None
+    words = text.replace("x", ",").split(",")
+    parts = [int(word) if word.strip().isdecimal() else 0 for word in words]
+    if len(parts) > 2 or min(parts) < 1:
+        raise UsageError(f"--size {text}: not a size", "write 32 or HEIGHTxWIDTH")
+    return parts[0], parts[-1]
+
+
+def require_packages() -> None:
+    """Raise DtoolError unless what every training needs is installed."""
+    for name in ("torch", "accelerate", "safetensors"):
+        if find_spec(name) is None:
+            raise DtoolError(f"training needs {name}, which is not installed", "pip install 'dtool-diffusion[train]'")
 
 
 def _parse_numbers(option: str, text: str | None) -> tuple[int, ...] | None:

@@ -51,6 +51,7 @@ def describe_network(net: Network, model: str | None, remembered: Path | None) -
         "picture_shape": list(net.picture_shape),
         "picture_range": list(net.picture_range),
         "has_codec": net.codec is not None,
+        "codec": None if net.codec is None else net.codec.describe(),
         "makers_recipe": _read_recipe(net),
         "makers_steps": net.plan.steps if net.plan is not None else None if origin is None else origin.steps,
         "guidance": spec.guidance,
@@ -128,7 +129,7 @@ def _list_inputs(net: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _list_outputs(net: Network) -> list[tuple[str, str]]:
     low, high = net.picture_range
-    kind = "decoded from what is sampled" if net.codec is not None else "as they are sampled"
+    kind = "as they are sampled" if net.codec is None else f"decoded from what is sampled, by {net.codec.describe()}"
     rows = [("samples", f"{_format_shape(net.picture_shape)} in {low:g} … {high:g}, {kind}")]
     if net.spec.learned_variance:
         rows.append(("variance", "its own, beside the prediction: --sampler ddpm --sigma learned"))

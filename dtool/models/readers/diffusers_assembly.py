@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from dtool.errors import DtoolError, UsageError, format_value
+from dtool.models.autoencoder import KINDS as CODECS
 from dtool.models.description import Description
+from dtool.models.diffusers_codec import DiffusersCodec
 from dtool.models.network import Network
 from dtool.models.origin import Origin
-from dtool.models.readers.diffusers_codec import KINDS as CODECS
-from dtool.models.readers.diffusers_codec import DiffusersCodec
 from dtool.models.readers.diffusers_fields import DESCRIPTIONS, Fields, describe_text_unet, is_refiner_alone
 from dtool.models.readers.diffusers_index import INDEX
 from dtool.models.readers.diffusers_networks import Adapted

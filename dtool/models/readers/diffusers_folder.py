@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dtool.errors import DtoolError, UsageError
+from dtool.models.codec import Codec
 from dtool.models.description import Description
 from dtool.models.network import Network
 from dtool.models.reader import reader
@@ -44,7 +45,26 @@ def is_diffusers(source: Any) -> bool:
         return False
 
 
-@reader("diffusers", recognises=is_diffusers, summary=SUMMARY)
+def open_autoencoder(
+    path: Path, latent_shape: tuple[int, ...], scale: float | None, shift: float | None, runtime: Runtime
+) -> Codec:
+    """The codec of a folder with an autoencoder of diffusers, alone or among the parts of a pipeline.
+
+    scale, shift: in the place of those that its config says. Raises what `dtool.run.load_codec` does.
+    """
+    index = read_index(path)
+    require_packages(f"open {path}")
+    from dtool.models.diffusers_codec import DiffusersCodec
+    from dtool.models.readers.diffusers_parts import load_autoencoder
+    from dtool.run.torch_backend import choose_device
+
+    codec = DiffusersCodec(load_autoencoder(index), latent_shape)
+    codec.replace_factors(scale, shift)
+    codec.move(choose_device(runtime.device))
+    return codec
+
+
+@reader("diffusers", recognises=is_diffusers, summary=SUMMARY, open_codec=open_autoencoder)
 def diffusers_folder(source: Any, description: NetworkSpec | Description, runtime: Runtime) -> Network:
     """Pipelines and networks of diffusers, with codec, text encoder and origin. What is said of it goes before what it
     says. Nothing is downloaded, and no code that comes with a folder is run.

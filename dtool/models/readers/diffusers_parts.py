@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from dtool.errors import DtoolError, UsageError, format_value
-from dtool.models import weight_file
-from dtool.models.readers import diffusers_codec, diffusers_text
+from dtool.models import autoencoder, weight_file
+from dtool.models.readers import diffusers_text
 from dtool.models.readers.diffusers_fields import DESCRIPTIONS
 from dtool.models.readers.diffusers_index import (
     EXTRA,
@@ -76,10 +76,15 @@ def load_parts(index: Index) -> Parts:
             "pip install -U diffusers; or open it with its own code, and give dtool the pipeline",
         )
     name = next(each for each in ("network", *NETWORK_PARTS) if each in index.parts)
+    if index.parts[name].kind in autoencoder.KINDS:
+        raise UsageError(
+            f"{index.folder} holds an autoencoder, and no network",
+            f"dtool train DATA --codec {index.folder} trains one; --decoder {index.folder} decodes by it",
+        )
     network = _require_kind(index, index.parts[name], (*DESCRIPTIONS, *RENAMED))
     codec = index.parts.get("vae")
     if codec is not None:
-        _require_kind(index, codec, diffusers_codec.KINDS)
+        _require_kind(index, codec, autoencoder.KINDS)
     encoders = [part for part in index.parts.values() if part.name.startswith("text_encoder")]
     for part in encoders:
         _require_kind(index, part, diffusers_text.KINDS)
@@ -98,6 +103,21 @@ def load_parts(index: Index) -> Parts:
         settings=index.settings,
         unopened=index.unopened,
     )
+
+
+def load_autoencoder(index: Index) -> Any:
+    """The autoencoder of a folder that holds one alone, or of a pipeline's, with its weights.
+
+    Raises UsageError for a folder without one, DtoolError for what cannot be read.
+    """
+    _import(index, "diffusers")
+    part = index.parts.get("vae") or index.parts.get("network")
+    if part is None or part.kind not in autoencoder.KINDS:
+        raise UsageError(
+            f"{index.folder} holds no autoencoder that is known here",
+            f"give a folder of {' or '.join(autoencoder.KINDS)}, or of a pipeline with one",
+        )
+    return _build_diffusers(index, part)
 
 
 def _import(index: Index, name: str) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.models.diffusers_codec import DiffusersCodec
 from dtool.models.picture_conditions import PictureConditions
-from dtool.models.readers.diffusers_codec import DiffusersCodec
 from dtool.models.spec import NetworkSpec
 
 BEGINS_AT_A_PICTURE = "its pipeline begins at a picture with some noise on it, the recipe at noise alone"

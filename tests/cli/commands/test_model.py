@@ -26,7 +26,7 @@ def test_it_says_what_a_network_takes_and_gives_and_how_its_makers_sample_it(cap
         "what it takes condition text float32, 4 numbers; made of the prompt",
         "what it takes condition size float32, a number; filled with 0 where it is not given",
         "what it takes prompts --prompt TEXT, which makes text",
-        "what it gives samples 3×6×6 in -1 … 1, decoded from what is sampled",
+        "what it gives samples 3×6×6 in -1 … 1, decoded from what is sampled, by Doubling",
         "how it is sampled its makers' dpmpp-2m/karras, 7 steps",
         "how it is sampled differs Its makers start a little later.",
         "what dtool assumes It was trained on 1,000 steps.",

@@ -131,3 +131,28 @@ def test_missing_packages(alone, missing, monkeypatch):
     with pytest.raises(dtool.DtoolError, match=f"{missing} is needed to open") as caught:
         dtool.load(alone, spec=TRAINED, device="cpu")
     assert caught.value.hint == "pip install 'dtool-diffusion[diffusers]'"
+
+
+def test_an_autoencoder_decodes_alone_or_out_of_a_pipeline(tmp_path):
+    from dtool.run.load_codec import load_codec
+
+    tiny.seed()
+    autoencoder = tiny.autoencoder(scaling_factor=0.5)
+    autoencoder.save_pretrained(tmp_path / "alone")
+    tiny.stable_diffusion(diffusers.DDIMScheduler(), vae=autoencoder).save_pretrained(tmp_path / "pipeline")
+    latents = np.random.default_rng(0).standard_normal((2, 4, 8, 8), dtype=np.float32)
+    with torch.no_grad():
+        expected = [autoencoder.decode(torch.from_numpy(latents / scale + shift)).sample.clamp(-1, 1).numpy()
+                    for scale, shift in ((0.5, 0), (2, 0.25))]  # fmt: skip
+    for name in ("alone", "pipeline"):
+        codec = load_codec(tmp_path / name, (4, 8, 8))
+        np.testing.assert_allclose(codec.decode(latents), expected[0], atol=1e-5)
+        codec = load_codec(tmp_path / name, (4, 8, 8), scale=2.0, shift=0.25)
+        np.testing.assert_allclose(codec.decode(latents), expected[1], atol=1e-5)
+        assert codec.encode(expected[0]).shape == (2, 4, 8, 8)
+    with pytest.raises(UsageError, match="holds an autoencoder, and no network") as caught:
+        dtool.load(tmp_path / "alone", spec=TRAINED)
+    assert "dtool train DATA --codec" in caught.value.hint
+    tiny.unet().save_pretrained(tmp_path / "unet")
+    with pytest.raises(UsageError, match="holds no autoencoder that is known here"):
+        load_codec(tmp_path / "unet", (4, 8, 8))

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dtool.errors import DtoolError, format_value
+from dtool.models.autoencoder import get_factor
 from dtool.models.codec import Codec
-
-KINDS = ("AutoencoderKL", "AutoencoderTiny")
 
 
 class DiffusersCodec(Codec):
@@ -26,7 +25,7 @@ class DiffusersCodec(Codec):
 
     def __init__(self, autoencoder: Any, latent_shape: tuple[int, ...]) -> None:
         config = autoencoder.config
-        factor = 2 ** (len(config["block_out_channels"]) - 1)
+        factor = get_factor(config)
         height, width = latent_shape[1:]
         self.latent_shape = latent_shape
         self.picture_shape = (config["out_channels"], factor * height, factor * width)
@@ -47,6 +46,17 @@ class DiffusersCodec(Codec):
             raise DtoolError("the autoencoder's config: a scale is 0", "write the factor that it was trained with")
         self.scale = _column(scaling) / _column(deviation)
         self.shift = _column(mean)
+
+    def describe(self) -> str:
+        """The class of diffusers."""
+        return type(self.autoencoder).__name__
+
+    def replace_factors(self, scale: float | None, shift: float | None) -> None:
+        """Have latents divided by `scale` and `shift` added to them, in the place of what the config says."""
+        if scale is not None:
+            self.scale = _column([scale])
+        if shift is not None:
+            self.shift = _column([shift])
 
     def move(self, device: str) -> None:
         """Have it computed on `device`."""

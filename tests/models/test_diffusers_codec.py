@@ -7,7 +7,7 @@ from dtool.errors import DtoolError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
-from dtool.models.readers.diffusers_codec import DiffusersCodec  # noqa: E402
+from dtool.models.diffusers_codec import DiffusersCodec  # noqa: E402
 from tests.support import tiny_pipelines as tiny  # noqa: E402
 
 SHAPE = (4, 8, 8)
