@@ -111,7 +111,7 @@ def _run(scheduling: Scheduling, x: Any, ask: Ask, probe: Probe) -> Any:
         scheduler = stack.enter_context(scheduling.open())
         module = sys.modules[type(scheduler).__module__]
         path = BrownianPath(probe)
-        stack.enter_context(replace_names(module, BrownianTreeNoiseSampler=lambda *_, **__: path))
+        stack.enter_context(replace_names(vars(module), BrownianTreeNoiseSampler=lambda *_, **__: path))
         loop = LOOPS.get(type(scheduler).__name__, _run_plainly)
         stack.enter_context(probe)
         return loop(scheduler, x, ask, dict(scheduling.step))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +35,8 @@ class Events:
     """What was seen in one run: of each drawn noise the interval of its Brownian path, None if it is by itself.
 
     `clips`: (network calls so far, lowest, highest) of each clipped array, and `clipped` the arrays. `suspects`: by the
-    number of network calls so far, functions of data that are not linear.
+    number of network calls so far, functions of data that are not linear. `starts`: the calls that begin a step, if the
+    levels do not say it.
     """
 
     calls: int = 0
@@ -42,6 +44,7 @@ class Events:
     clips: list[tuple[int, float, float]] = field(default_factory=list)
     clipped: list[Any] = field(default_factory=list)
     suspects: dict[int, str] = field(default_factory=dict)
+    starts: set[int] | None = None
 
 
 class Probe(TorchFunctionMode):
@@ -65,10 +68,12 @@ class Probe(TorchFunctionMode):
         if name in ("randn", "randn_like") and self._get_size(name, args, kwargs) == self.shape:
             return self.make_noise()
         data = [value for value in (*args, *kwargs.values()) if self._is_data(value)]
+        if name in _NOT_LINEAR and any(self._may_be_data(value) for value in args):
+            self.events.suspects.setdefault(self.events.calls, name.strip("_"))
         if data:
             if name in _CLIPS and self._is_data(args[0]):
                 return self._intercept_clip(func, args, kwargs)
-            if name in _NOT_LINEAR or (name in _PRODUCTS and len(data) > 1):
+            if name in _PRODUCTS and len(data) > 1:
                 self.events.suspects.setdefault(self.events.calls, name.strip("_"))
             if name in _CASTS:
                 return args[0]
@@ -78,6 +83,10 @@ class Probe(TorchFunctionMode):
 
     def _is_data(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and tuple(value.shape) == self.shape
+
+    def _may_be_data(self, value: Any) -> bool:
+        """Whether it has as many numbers as the data, in whatever shape."""
+        return isinstance(value, torch.Tensor) and value.numel() == prod(self.shape)
 
     def _get_size(self, name: str, args: Any, kwargs: Any) -> tuple[int, ...]:
         """The shape of the noise that is asked for."""
@@ -113,16 +122,14 @@ class BrownianPath:
 
 
 @contextlib.contextmanager
-def replace_names(module: ModuleType, **values: Any) -> Iterator[None]:
-    """While it is entered, those names that the module has are these values in it."""
-    before = {name: getattr(module, name) for name in values if hasattr(module, name)}
+def replace_names(names: dict[str, Any], **values: Any) -> Iterator[None]:
+    """While it is entered, those of the names that a module has, its `vars`, are these values in it."""
+    before = {name: names[name] for name in values if name in names}
     try:
-        for name in before:
-            setattr(module, name, values[name])
+        names.update({name: values[name] for name in before})
         yield
     finally:
-        for name, value in before.items():
-            setattr(module, name, value)
+        names.update(before)
 
 
 class Widened:
@@ -145,7 +152,7 @@ def widen_constants(*modules: ModuleType) -> Iterator[None]:
     try:
         with contextlib.ExitStack() as stack:
             for module in modules:
-                stack.enter_context(replace_names(module, torch=Widened(torch), np=Widened(np)))
+                stack.enter_context(replace_names(vars(module), torch=Widened(torch), np=Widened(np)))
             yield
     finally:
         torch.set_default_dtype(default)

@@ -162,6 +162,8 @@ def _record(
     if not levels:
         raise UsageError(f"{sampler.token} makes no network call", "give it steps to make")
     states.append(end.detach().numpy().reshape(-1))
+    if probe.events.starts is not None:
+        levels = [level._replace(starts=i in probe.events.starts) for i, level in enumerate(levels)]
     return Recording(np.array(states), np.array(inputs), tuple(levels), probe.events)
 
 
