@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dtool.bridges.adoption import Adoption
 from dtool.errors import UsageError, format_value
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.point import CLEAN, Point, grid
@@ -15,6 +14,9 @@ from dtool.schedulers.schedule import Schedule
 from dtool.spacings import get_spacing
 from dtool.spacings.spacing import Spacing
 from dtool.util.arguments import check_arguments
+
+if TYPE_CHECKING:
+    from dtool.bridges.adoption import Adoption
 
 DEFAULT_STEPS = 50
 

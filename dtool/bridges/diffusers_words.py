@@ -87,7 +87,7 @@ def _make_rule(found: Any, config: Mapping[str, Any], name: str) -> ForeignRule:
     return ForeignRule(
         name=name, step=refuse_interval, order=1, startup_order=1, calls=1, basis="x0",
         cite=f"diffusers {get_version('diffusers')}", stochastic=False, model=model, family="adopted",
-        inverse=False, options=defaults, adopt=lambda rule, request: _adopt(found, config, rule, request),
+        inverse="Inverse" in found.__name__, options=defaults, adopt=lambda rule, request: _adopt(found, config, rule, request),
     )  # fmt: skip
 
 

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import logging
 import warnings
 from typing import Any
 
 from dtool.errors import UsageError
+from dtool.plan.foreign import require_installed
 from dtool.util.text import format_exception
 
-EXTRAS = {"diffusers": "diffusers", "k-diffusion": "k-diffusion"}  # of dtool, by the library's name
-
-
-def import_library(name: str, module: str, *needs: str) -> Any:
-    """A library's module; raises UsageError if it, or one of the modules that it `needs`, is not installed."""
-    for each in ("torch", module.partition(".")[0], *needs):
-        if importlib.util.find_spec(each) is None:
-            raise UsageError(
-                f"{each} is not installed, which samplers of {name} need",
-                f"pip install 'dtool-diffusion[{EXTRAS[name]}]'",
-            )
+def import_library(name: str, module: str) -> Any:
+    """A library's module; raises UsageError if it cannot be imported."""
+    require_installed(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -12,10 +12,10 @@ from typing import Any
 
 from dtool.bridges.adoption import Adoption
 from dtool.bridges.foreign_options import build_model
-from dtool.bridges.installed import get_version, import_library
+from dtool.bridges.installed import get_version
 from dtool.bridges.sigma_driver import adopt_function
 from dtool.errors import UsageError, did_you_mean, format_value
-from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
+from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval, require_installed
 from dtool.util.options import parse_token
 
 GIVEN = (
@@ -56,7 +56,7 @@ def import_sampling() -> ModuleType:
     loaded = sys.modules.get("k_diffusion.sampling")
     if loaded is not None:
         return loaded
-    import_library("k-diffusion", "torch", "k_diffusion", "torchdiffeq", "torchsde", "scipy", "tqdm")
+    require_installed("k-diffusion")
     found = importlib.util.find_spec("k_diffusion")
     places = [] if found is None else list(found.submodule_search_locations or [])
     path = Path(places[0]) / "sampling.py" if places else Path()

@@ -6,6 +6,7 @@ The libraries are imported when such a word is used, by the room `bridges`, whic
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,6 +21,10 @@ from dtool.schedulers.schedule import Schedule
 LIBRARIES = {
     "diffusers": "dtool.bridges.diffusers_words:read_rule",
     "k-diffusion": "dtool.bridges.k_diffusion:read_rule",
+}
+_NEEDS = {
+    "diffusers": ("torch", "diffusers"),
+    "k-diffusion": ("torch", "k_diffusion", "torchdiffeq", "torchsde", "scipy", "tqdm"),
 }
 EXAMPLES = {"diffusers": "DPMSolverMultistepScheduler", "k-diffusion": "sample_dpmpp_2m"}
 
@@ -92,6 +97,24 @@ def read_foreign_rule(library: str, word: str) -> ForeignRule:
     """
     if not word:
         raise UsageError(f"{library}: names no sampler", f"write {library}:{EXAMPLES[library]}")
+    require_installed(library)
     module, _, function = LIBRARIES[library].partition(":")
     rule: ForeignRule = getattr(importlib.import_module(module), function)(word)
     return rule
+
+
+def require_installed(library: str) -> None:
+    """Raise UsageError if a library, or one that its samplers need, is not installed; nothing is imported."""
+    for package in _NEEDS[library]:
+        if not _is_installed(package):
+            raise UsageError(
+                f"{package} is not installed, which samplers of {library} need",
+                f"pip install 'dtool-diffusion[{library}]'; a plan that was saved or exported runs without it",
+            )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ImportError:
+        return False
