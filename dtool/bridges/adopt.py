@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dtool.errors import UsageError, format_value
@@ -78,9 +79,7 @@ def make_adoption(
 
         return adopt_scheduler(source, steps or DEFAULT_STEPS, exact, options)
     if not callable(source) or isinstance(source, type):
-        raise UsageError(
-            f"{format_value(source)} is no sampler", "give a scheduler object of diffusers, or a function"
-        )
+        raise UsageError(f"{format_value(source)} is no sampler", "give a scheduler object of diffusers, or a function")
     return _adopt_function(source, *_make_grid(steps, schedule, spacing, sigmas), options)
 
 
@@ -93,7 +92,7 @@ def _make_grid(
             raise UsageError("sigmas are given, and steps or a spacing too", "give one of them")
         levels = get_scheduler(schedule) if isinstance(schedule, str) else schedule
         values = [float(sigma) for sigma in sigmas]
-        if len(values) < 2 or any(to >= now for now, to in zip(values, values[1:], strict=False)) or values[-1] < 0:
+        if len(values) < 2 or any(to >= now for now, to in pairwise(values)) or values[-1] < 0:
             raise UsageError(f"sigmas={format_value(values)} do not fall", "give two or more, from noise to image")
         return [Point(1.0, value) if value else CLEAN for value in values], levels
     levels = get_scheduler(schedule or "linear") if not isinstance(schedule, Schedule) else schedule

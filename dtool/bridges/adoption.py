@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import sqrt
 from typing import Any, get_args
 
@@ -16,7 +17,8 @@ from dtool.plan.prediction import history_map, locate_levels, output_map, scale_
 from dtool.plan.reference import Answer, iterate_states
 from dtool.samplers.rule import Basis
 
-EXACT, SHIPPED = 1e-9, 4e-6  # what rounding may do to a coefficient: with float64 constants, and with float32 ones
+# What rounding may do to a coefficient: that of float64, and where its history is in terms of float32 constants.
+EXACT, SHIPPED, LOOSE = 1e-9, 1e-7, 4e-6
 SAME_SCALE = 1e-4  # a network's input is scaled as the schedule has it
 
 
@@ -26,8 +28,8 @@ class Adoption:
 
     error: the largest difference of a coefficient of x, at any call or at the end, between the plan and the foreign
     code, relative to the largest one there. linearity: that of random runs from the foreign code's table. noises
-    `(plan.draws, draws)`: the plan's noises in terms of those that the foreign code draws. bounds: what the foreign code
-    clips predicted images to, None if it does not; a run of the plan clips if it is told to.
+    `(plan.draws, draws)`: the plan's noises in terms of those that the foreign code draws. bounds: what the
+    foreign code clips predicted images to, None if it does not; a run of the plan clips if it is told to.
     """
 
     plan: Plan
@@ -43,29 +45,40 @@ def adopt_sampler(sampler: ForeignSampler) -> Adoption:
     Raises UsageError for a sampler that is not linear or adaptive, that gives NaN, or that no plan has room for.
     """
     unrolled = unroll_sampler(sampler)
-    tolerance = EXACT if sampler.exact else SHIPPED
     network = _read_levels(sampler, unrolled)
-    images = _read_images(sampler, unrolled, network, tolerance)
-    drafts: list[tuple[Basis, Rows]] = []
-    refusal: UsageError | None = None
-    for basis in get_args(Basis):
-        try:
-            drafts.append((basis, _factor(sampler, unrolled, images, basis, network, tolerance)))
-        except UsageError as error:
-            refusal = error
-    if not drafts:
-        assert refusal is not None, "each basis was tried"
-        raise refusal
-    basis, rows = min(drafts, key=lambda draft: (any(draft[1].save), draft[1].history))
+    images = _read_images(sampler, unrolled, network, EXACT if sampler.exact else LOOSE)
+    basis, rows, tolerance = _choose_rows(sampler, unrolled, images, network)
     plan = _assemble(sampler, unrolled, network, basis, rows)
-    error = _measure_error(plan, unrolled, rows)
-    if not error <= 100 * tolerance:
+    deviation = _measure_error(plan, unrolled, rows)
+    if not deviation <= 100 * tolerance:
         raise UsageError(
-            f"{sampler.token}: its rows differ from what it does by {error:.1e}",
+            f"{sampler.token}: its rows differ from what it does by {deviation:.1e}",
             "its coefficients are too large for float64, or its rows use each other's saved x",
         )
     noises = _map_noises(unrolled, rows, plan)
-    return Adoption(plan=plan, error=error, linearity=unrolled.error, noises=noises, bounds=unrolled.bounds)
+    return Adoption(plan=plan, error=deviation, linearity=unrolled.error, noises=noises, bounds=unrolled.bounds)
+
+
+def _choose_rows(
+    sampler: ForeignSampler, unrolled: Unrolled, images: tuple[Column, Column | None], network: dict[str, Column]
+) -> tuple[Basis, Rows, float]:
+    """(basis, rows, tolerance) with the shortest history; of equal ones those of the least tolerance.
+
+    A larger tolerance is for histories that the foreign code keeps in terms of rounded constants: in a plan's own terms
+    they would grow.
+    """
+    drafts: list[tuple[Basis, Rows, float]] = []
+    refusal: UsageError | None = None
+    for tolerances in [(EXACT,)] if sampler.exact else [(EXACT, SHIPPED), (LOOSE,)]:
+        for tolerance, basis in product(tolerances, get_args(Basis)):
+            try:
+                drafts.append((basis, _factor(sampler, unrolled, images, basis, network, tolerance), tolerance))
+            except UsageError as error:
+                refusal = error
+        if drafts:
+            return min(drafts, key=lambda draft: (any(draft[1].save), draft[1].history, draft[2]))
+    assert refusal is not None, "each basis was tried"
+    raise refusal
 
 
 def _read_levels(sampler: ForeignSampler, unrolled: Unrolled) -> dict[str, Column]:
@@ -74,7 +87,7 @@ def _read_levels(sampler: ForeignSampler, unrolled: Unrolled) -> dict[str, Colum
     states = unrolled.states[:-1]
     measured = (unrolled.inputs * states).sum(axis=1) / (states * states).sum(axis=1)
     off = np.abs(unrolled.inputs - measured[:, None] * states).max(axis=1)
-    for i in np.flatnonzero(off > SHIPPED * np.abs(states).max(axis=1)):
+    for i in np.flatnonzero(off > LOOSE * np.abs(states).max(axis=1)):
         raise UsageError(
             f"{sampler.token}: at network call {i + 1} the network is not given x, scaled, but something else",
             "a plan's network is given x times a number",
@@ -148,12 +161,13 @@ def _assemble(
     added = float(np.linalg.norm(start[unrolled.first_noise :]))  # noise that is drawn before the first call
     levels = sampler.schedule
     starts = np.array([level.starts for level in unrolled.levels])
+    columns: dict[str, Any] = {**network, **rows.to_columns()}
     return Plan(
         recipe=sampler.token, sampler=sampler.token, cite=sampler.source,
         schedule=levels.token if levels else "", schedule_hash=levels.hash if levels else "",
         trained_hash=levels.hash if levels else "",
         prediction=sampler.prediction, basis=basis, init=sqrt((sampler.init * start[0]) ** 2 + added**2), m_x=m_x,
-        m_f=m_f, step_end=np.append(starts[1:], True), inverse=sampler.inverse, **network, **rows.to_columns(),
+        m_f=m_f, step_end=np.append(starts[1:], True), inverse=sampler.inverse, **columns,
     )  # fmt: skip
 
 

@@ -203,5 +203,3 @@ def _starts_step(scheduler: Any, i: int) -> bool:
         return i % 4 == 0
     times = scheduler.timesteps
     return not (0 < i < len(times) - 1 and times[i] == times[i + 1] and has_index(scheduler))
-
-

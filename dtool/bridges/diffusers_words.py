@@ -46,15 +46,19 @@ def find_class(name: str) -> Any:
     """One of diffusers' own scheduler classes; raises UsageError for another name."""
     schedulers = import_library("diffusers", "diffusers.schedulers")
     silence("diffusers")
-    names = [
-        one for one in dir(schedulers)
-        if one.endswith("Scheduler") and not one.startswith(("Flax", "Karras")) and isinstance(getattr(schedulers, one), type)
-    ]  # fmt: skip
-    if name not in names or not getattr(schedulers, name).__module__.startswith("diffusers.schedulers."):
+    names = [one for one in dir(schedulers) if _is_scheduler(one, getattr(schedulers, one))]
+    if name not in names:
         known = [one for one in names if one not in (*NOT_GAUSSIAN, *OWN_LOOPS)]
         raise UsageError(f"diffusers has no scheduler {format_value(name)}", did_you_mean(name, known))
     require_known(name, f"diffusers:{name}")
     return getattr(schedulers, name)
+
+
+def _is_scheduler(name: str, value: Any) -> bool:
+    """Whether it is a class that is no stand-in for one of another framework."""
+    return (
+        isinstance(value, type) and name.endswith("Scheduler") and value.__module__.startswith("diffusers.schedulers.")
+    )
 
 
 def _read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -84,10 +88,11 @@ def _make_rule(found: Any, config: Mapping[str, Any], name: str) -> ForeignRule:
     init, grid, step = (getattr(found, method) for method in ("__init__", "set_timesteps", "step"))
     model = build_model(found.__name__, [grid, step] if config else [init, grid, step], GIVEN)
     defaults = tuple((key, field.default) for key, field in model.model_fields.items() if not field.is_required())
+    cite, inverse = f"diffusers {get_version('diffusers')}", "Inverse" in found.__name__
     return ForeignRule(
-        name=name, step=refuse_interval, order=1, startup_order=1, calls=1, basis="x0",
-        cite=f"diffusers {get_version('diffusers')}", stochastic=False, model=model, family="adopted",
-        inverse="Inverse" in found.__name__, options=defaults, adopt=lambda rule, request: _adopt(found, config, rule, request),
+        name=name, step=refuse_interval, order=1, startup_order=1, calls=1, basis="x0", cite=cite, stochastic=False,
+        model=model, family="adopted", inverse=inverse, options=defaults,
+        adopt=lambda rule, request: _adopt(found, config, rule, request),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ MOST_BACK = 6  # rows between a saved x and its use
 
 @dataclass
 class Rows:
-    """The columns of a plan that say what becomes of x; `noises` `(rows, symbols)`: each row's z as a sum of symbols."""
+    """The columns of a plan that say what becomes of x; `noises` `(rows, symbols)`: each row's z, a sum of symbols."""
 
     a: list[float] = field(default_factory=list)
     b: list[list[float]] = field(default_factory=list)

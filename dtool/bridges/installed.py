@@ -12,6 +12,7 @@ from dtool.errors import UsageError
 from dtool.plan.foreign import require_installed
 from dtool.util.text import format_exception
 
+
 def import_library(name: str, module: str) -> Any:
     """A library's module; raises UsageError if it cannot be imported."""
     require_installed(name)

@@ -63,6 +63,7 @@ class Probe(TorchFunctionMode):
         return self.draw(len(self.events.draws) - 1).clone()
 
     def __torch_function__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What PyTorch calls in the place of each of its functions."""
         kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
         if name in ("randn", "randn_like") and self._get_size(name, args, kwargs) == self.shape:
@@ -117,6 +118,7 @@ class BrownianPath:
         self._probe = probe
 
     def __call__(self, one: Any, other: Any, *_: Any, **__: Any) -> Any:
+        """The increment between two levels, whichever comes first."""
         low, high = sorted((float(one), float(other)))
         return self._probe.make_noise((low, high))
 

@@ -32,8 +32,8 @@ def check(target: str | Recipe | Rule) -> list[CheckResult]:
 
     A rule that no installed package registers may be passed itself, or as "package.module:name".
 
-    Of a sampler of another library ("diffusers:DDIMScheduler") the plans are examined that it becomes, with its constants
-    in float64: `dtool.certify.adopted`.
+    Of a sampler of another library ("diffusers:DDIMScheduler") the plans that it becomes are examined, with its
+    constants in float64: `dtool.certify.adopted`.
     A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
     What a recipe leaves open (schedule, spacing) is varied. With guidance, "ddim~3@-1.3:0.3", the rule is examined
     without it, and then the guided rows. Nothing is downloaded, no network is trained, and no
