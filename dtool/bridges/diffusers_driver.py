@@ -16,8 +16,9 @@ import torch
 from dtool.bridges.diffusers_levels import find_level, has_index, read_prediction
 from dtool.bridges.probe import BrownianPath, Probe, replace_names, widen_constants
 from dtool.bridges.unrolled import Ask, ForeignSampler, Level
-from dtool.errors import UsageError
+from dtool.errors import DtoolError, UsageError
 from dtool.schedulers.schedule import Schedule
+from dtool.util.text import format_exception
 
 MODULES = "diffusers.schedulers.scheduling_"
 NOT_GAUSSIAN = (
@@ -69,7 +70,7 @@ def make_sampler(scheduling: Scheduling, token: str, schedule: Schedule | None) 
     """The scheduler as a sampler that can be unrolled; raises UsageError for a class that cannot be."""
     import diffusers
 
-    with _explain(token), scheduling.open() as scheduler:
+    with explain_refusal(token), scheduling.open() as scheduler:
         kind = type(scheduler).__name__
         require_known(kind, token)
         scale = getattr(scheduler, "init_noise_sigma", 1.0)
@@ -92,11 +93,8 @@ def require_known(kind: str, token: str) -> None:
 
 
 @contextlib.contextmanager
-def _explain(token: str) -> Iterator[None]:
+def explain_refusal(token: str) -> Iterator[None]:
     """What the library raises when a scheduler is made, as a UsageError."""
-    from dtool.errors import DtoolError
-    from dtool.util.text import format_exception
-
     try:
         yield
     except DtoolError:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtool.bridges.adoption import Adoption, adopt_sampler
-from dtool.bridges.diffusers_driver import NOT_GAUSSIAN, OWN_LOOPS, Scheduling, make_sampler, require_known
+from dtool.bridges.diffusers_driver import NOT_GAUSSIAN, OWN_LOOPS, Scheduling, explain_refusal, make_sampler, require_known
 from dtool.bridges.foreign_options import build_model
 from dtool.bridges.installed import get_version, import_library, silence
 from dtool.errors import DtoolError, UsageError, did_you_mean, format_value
@@ -36,7 +36,7 @@ _SAID = {"eps": "epsilon", "v": "v_prediction"}
 def read_rule(word: str) -> ForeignRule:
     """The rule of "CLASS:key=value,…", or of the folder that a config lies in; see `dtool.plan.foreign`."""
     path = Path(word)
-    if "/" in word or path.is_dir():
+    if "/" in word:
         return _make_rule(*_read_folder(path), f"diffusers:{word}")
     name, options = parse_token(word)
     return _make_rule(find_class(name), {}, f"diffusers:{name}").bind(**options)  # type: ignore[return-value]
@@ -115,7 +115,8 @@ def _adopt(found: Any, config: Mapping[str, Any], rule: ForeignRule, request: Ad
         for name, function in (("grid", found.set_timesteps), ("step", found.step))
     }
     scheduling = Scheduling(make=lambda: found(**own), steps=request.steps, wide=request.exact, **calls)
-    schedule = schedule or read_schedule(found(**own))
+    with explain_refusal(rule.token):
+        schedule = schedule or read_schedule(found(**own))
     return adopt_sampler(make_sampler(scheduling, rule.token, schedule))
 
 

@@ -95,8 +95,7 @@ def _parse_foreign(library: str, token: str) -> Recipe:
     """The recipe of another library's sampler: a folder's path, or a name that may be followed as any other."""
     unguided, guided = split_guidance(token)
     word = unguided.partition(":")[2]
-    is_path = library == "diffusers" and "/" in word.partition("@")[0].partition(":")[0] and Path(word).is_dir()
-    if is_path:
+    if library == "diffusers" and (word.startswith((".", "/", "~")) or ("/" in word and Path(word).is_dir())):
         return Recipe(read_foreign_rule(library, word)).add_guidance(guided or None)
     first, at, slash, _ = _split_token(word) if word else ("", "", "", "")
     rule = read_foreign_rule(library, first)
