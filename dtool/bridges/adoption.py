@@ -92,6 +92,13 @@ def _read_levels(sampler: ForeignSampler, unrolled: Unrolled) -> dict[str, Colum
             f"{sampler.token}: at network call {i + 1} the network is not given x, scaled, but something else",
             "a plan's network is given x times a number",
         )
+    if sampler.schedule is not None:
+        for i in np.flatnonzero((t < 0) | (t > sampler.schedule.T - 1)):
+            raise UsageError(
+                f"{sampler.token}: at network call {i + 1} it is at time {t[i]:g}, and its schedule has 0 … "
+                f"{sampler.schedule.T - 1}",
+                "use another number of steps, or another spacing of its times",
+            )
     time, c_in = np.where(np.isnan(t), 0.0, t), measured
     if sampler.schedule is not None:
         time, wanted, _ = locate_levels(sampler.schedule, t, alpha, sigma)

@@ -246,3 +246,4 @@ CERTIFICATES: dict[str, Callable[[str, Recipe], CheckResult]] = {
     "backends": RULE_CERTIFICATES["backends"],
     "batch": RULE_CERTIFICATES["batch"],
 }
+OF_INVERSIONS = ("adopted", "ends", "backends")  # which begin at an image

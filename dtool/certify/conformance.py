@@ -66,7 +66,8 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     if recipe.rule.inverse and recipe.guidance is not None:
         raise UsageError(f"{recipe} leads from an image to its noise, without guidance", "leave out ~…")
     if isinstance(recipe.rule, ForeignRule):
-        yield from (_make_check(name, function, recipe) for name, function in adopted.CERTIFICATES.items())
+        names = adopted.OF_INVERSIONS if recipe.rule.inverse else adopted.CERTIFICATES
+        yield from (_make_check(name, adopted.CERTIFICATES[name], recipe) for name in names)
         return
     for name, function in (inversion.CERTIFICATES if recipe.rule.inverse else CERTIFICATES).items():
         yield _make_check(name, function, recipe)
