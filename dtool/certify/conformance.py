@@ -58,7 +58,7 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     try:
         recipe = _to_recipe(target)
     except UsageError:
-        others = _make_level_checks(target) if isinstance(target, str) else []
+        others = _make_level_checks(target) if isinstance(target, str) and find_library(target) is None else []
         if not others:
             raise
         yield from others
