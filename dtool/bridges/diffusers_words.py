@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from dtool.bridges.adoption import Adoption, adopt_sampler
-from dtool.bridges.diffusers_driver import NOT_GAUSSIAN, OWN_LOOPS, Scheduling, explain_refusal, make_sampler, require_known
+from dtool.bridges.diffusers_driver import (
+    NOT_GAUSSIAN,
+    OWN_LOOPS,
+    Scheduling,
+    explain_refusal,
+    make_sampler,
+    require_known,
+)
 from dtool.bridges.foreign_options import build_model
 from dtool.bridges.installed import get_version, import_library, silence
 from dtool.errors import DtoolError, UsageError, did_you_mean, format_value

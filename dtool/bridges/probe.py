@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from dtool.errors import UsageError
 
+_NOISE = {"randn", "randn_like"}
 _CASTS = {"float", "half", "bfloat16"}
 _CLIPS = {"clamp", "clip", "clamp_", "clip_"}
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
@@ -56,6 +57,7 @@ class Probe(TorchFunctionMode):
     def __init__(self, shape: tuple[int, ...], draw: Callable[[int], Any], clip: Callable[[int], Any]) -> None:
         super().__init__()
         self.shape, self.draw, self.clip, self.events = shape, draw, clip, Events()
+        self._count = prod(shape)
 
     def make_noise(self, interval: Interval | None = None) -> Any:
         """The next noise; of a Brownian path it is the increment over `interval`, scaled to variance 1."""
@@ -64,12 +66,14 @@ class Probe(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What PyTorch calls in the place of each of its functions."""
-        kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if name in ("randn", "randn_like") and self._get_size(name, args, kwargs) == self.shape:
+        if name not in _NOISE and not any(isinstance(one, torch.Tensor) and one.numel() == self._count for one in args):
+            return func(*args, **(kwargs or {}))  # most calls are of numbers alone
+        kwargs = dict(kwargs or {})
+        if name in _NOISE and self._get_size(name, args, kwargs) == self.shape:
             return self.make_noise()
         data = [value for value in (*args, *kwargs.values()) if self._is_data(value)]
-        if name in _NOT_LINEAR and any(self._may_be_data(value) for value in args):
+        if name in _NOT_LINEAR:  # of as many numbers as the data, in whatever shape
             self.events.suspects.setdefault(self.events.calls, name.strip("_"))
         if data:
             if name in _CLIPS and self._is_data(args[0]):
@@ -84,10 +88,6 @@ class Probe(TorchFunctionMode):
 
     def _is_data(self, value: Any) -> bool:
         return isinstance(value, torch.Tensor) and tuple(value.shape) == self.shape
-
-    def _may_be_data(self, value: Any) -> bool:
-        """Whether it has as many numbers as the data, in whatever shape."""
-        return isinstance(value, torch.Tensor) and value.numel() == prod(self.shape)
 
     def _get_size(self, name: str, args: Any, kwargs: Any) -> tuple[int, ...]:
         """The shape of the noise that is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from math import nan, sqrt
 
@@ -146,6 +146,18 @@ def list_own_samplers() -> list[str]:
     return tokens
 
 
+@lru_cache(maxsize=64)
+def _compile_own(points: tuple[Point, ...]) -> list[tuple[str, Plan]]:
+    """dtool's samplers on these points, those of a short name first: of several that are the same it is found."""
+    plans = []
+    for token in sorted(list_own_samplers(), key=len):
+        try:
+            plans.append((token, compile_plan(get_sampler(token), points, prediction="x0")))
+        except (DtoolError, ArithmeticError, ValueError):
+            continue
+    return plans
+
+
 def find_same(plan: Plan) -> tuple[str, float]:
     """(the sampler of dtool that comes nearest to the plan on its own grid, how far it is), ("", ∞) if none does.
 
@@ -153,14 +165,10 @@ def find_same(plan: Plan) -> tuple[str, float]:
     of x there.
     """
     end = find_end(plan)
-    points = [Point(float(plan.alpha[i]), float(plan.sigma[i])) for i in plan.step_starts]
+    points = (*(Point(float(plan.alpha[i]), float(plan.sigma[i])) for i in plan.step_starts), end)
     nearest, least = "", float("inf")
-    for token in sorted(list_own_samplers(), key=len):  # of several that are the same, that of the shortest name
-        try:
-            own = compile_plan(get_sampler(token), [*points, end], prediction="x0")
-            apart = _measure_distance(own, plan, end)
-        except (DtoolError, ArithmeticError, ValueError):
-            continue
+    for token, own in _compile_own(points):
+        apart = _measure_distance(own, plan, end)
         if apart < least and least > SAME:
             nearest, least = token, apart
     return nearest, least

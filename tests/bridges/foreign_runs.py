@@ -13,8 +13,8 @@ import torch
 from dtool.bridges.adoption import Adoption
 from dtool.bridges.diffusers_driver import MODULES
 from dtool.bridges.probe import replace_names, widen_constants
-from dtool.run.loop import run
 from dtool.run.clipping import Clipping
+from dtool.run.loop import run
 
 SHAPE = (3, 2, 3, 3)
 
@@ -48,7 +48,9 @@ class Noise:
         return made
 
 
-def run_scheduler(scheduler: Any, steps: int, dtype: torch.dtype, step: dict[str, Any], *, wide: bool = False) -> ForeignRun:
+def run_scheduler(
+    scheduler: Any, steps: int, dtype: torch.dtype, step: dict[str, Any], *, wide: bool = False
+) -> ForeignRun:
     """The loop of diffusers' pipelines, on `say`, on data of `dtype`; wide: the scheduler's constants are float64."""
     noise = Noise(dtype)
     start = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3), dtype=torch.float64).to(dtype)

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-import dtool
+import dtool  # noqa: E402
 
 BLOCK = """
     import sys
@@ -22,7 +23,7 @@ BLOCK = """
 
 def euler(model, x, sigmas, extra_args=None, callback=None, disable=None, *, stretch=1.0):
     """Euler's method in k-diffusion's form."""
-    for now, to in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, to in pairwise(sigmas):
         x = x + stretch * (to - now) * (x - model(x, now * x.new_ones(len(x)))) / now
     return x
 
@@ -94,7 +95,10 @@ def test_a_saved_plan_runs_without_its_library(tmp_path):
         print(error, "|", error.hint)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(BLOCK) + textwrap.dedent(code)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", textwrap.dedent(BLOCK) + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     first, last = done.stdout.strip().splitlines()

@@ -5,18 +5,19 @@ import pytest
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-import dtool
-from dtool.bridges.adopt import make_adoption
-from dtool.certify.adopted import find_same
-from tests.bridges.foreign_runs import difference, largest_coefficient, run_plan, run_scheduler
+import dtool  # noqa: E402
+from dtool.bridges.adopt import make_adoption  # noqa: E402
+from dtool.certify.adopted import find_same  # noqa: E402
+from tests.bridges.foreign_runs import difference, largest_coefficient, run_plan, run_scheduler  # noqa: E402
 
 SINGLE, MULTI = "DPMSolverSinglestepScheduler", "DPMSolverMultistepScheduler"
 UNIPC, DEIS, SA = "UniPCMultistepScheduler", "DEISMultistepScheduler", "SASolverScheduler"
 LINSPACE = {"timestep_spacing": "linspace"}
+ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 CONFIGS = [
     ("DDIMScheduler", {}, {}),
     ("DDIMScheduler", {"clip_sample": False, **LINSPACE}, {"eta": 0.6}),
-    ("DDIMScheduler", {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}, {}),
+    ("DDIMScheduler", ZERO_SNR, {}),
     ("DDIMScheduler", {}, {"use_clipped_model_output": True}),
     ("DDPMScheduler", {}, {}),
     ("DDPMScheduler", {"variance_type": "fixed_large", "beta_schedule": "squaredcos_cap_v2"}, {}),

@@ -7,17 +7,22 @@ import pytest
 pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
-import dtool
-from dtool.bridges.adopt import make_adoption
-from dtool.plan import Recipe
-from dtool.util.file_references import contain_names
+import dtool  # noqa: E402
+from dtool.bridges.adopt import make_adoption  # noqa: E402
+from dtool.plan import Recipe  # noqa: E402
+from dtool.util.file_references import contain_names  # noqa: E402
 
 MULTI = "diffusers:DPMSolverMultistepScheduler"
 
 
 @pytest.mark.parametrize(
     "token",
-    [MULTI, f"{MULTI}:solver_order=3,use_karras_sigmas=true", "diffusers:DDIMScheduler:eta=0.5@cosine", f"{MULTI}:solver_type=heun@sigmoid"],
+    [
+        MULTI,
+        f"{MULTI}:solver_order=3,use_karras_sigmas=true",
+        "diffusers:DDIMScheduler:eta=0.5@cosine",
+        f"{MULTI}:solver_type=heun@sigmoid",
+    ],
 )
 def test_a_word_round_trips(token):
     assert str(Recipe.parse(token)) == token
@@ -63,15 +68,15 @@ def test_arguments_of_its_grid_are_options_too():
 @pytest.mark.parametrize(
     ("word", "why", "hint"),
     [
-        ("diffusers:DPMSolverMultistepSchedular", "no scheduler 'DPMSolverMultistepSchedular'", "DPMSolverMultistepScheduler"),
+        ("diffusers:DPMSolverMultistepSchedular", "no scheduler 'DPMSolverMultistepSchedular'", "did you mean"),
         ("diffusers:os", "no scheduler 'os'", "known"),
         ("diffusers:", "diffusers: names no sampler", "diffusers:DPMSolverMultistepScheduler"),
         ("diffusers:DDIMScheduler:etaa=1", "no option 'etaa'", "did you mean eta"),
         ("diffusers:DDIMScheduler:eta=high", "eta='high' is refused", "number"),
         ("diffusers:DDIMScheduler/karras", "takes no spacing", "leave out /karras"),
         ("diffusers:DDIMScheduler:beta_end=0.01@cosine", "is told a schedule, and beta_end too", "leave out"),
-        ("diffusers:DDPMScheduler:variance_type=fixed_large_log", "NaN or infinity after network call 1", "other options"),
-        ("diffusers:DDPMScheduler:variance_type=learned_range", "takes the variance of its noise from the network", "ddpm"),
+        ("diffusers:DDPMScheduler:variance_type=fixed_large_log", "NaN or infinity after network call", "options"),
+        ("diffusers:DDPMScheduler:variance_type=learned_range", "takes the variance of its noise", "ddpm"),
         ("diffusers:DDPMScheduler:thresholding=true", "not linear: x after network call 1", "add and scale"),
         ("diffusers:UniPCMultistepScheduler:solver_type=bh1", "NaN or infinity after network call", "other options"),
         ("diffusers:DDIMScheduler:beta_schedule=bent", "is refused by diffusers: NotImplementedError", "other options"),
@@ -91,7 +96,7 @@ def test_what_is_refused_says_why(word, why, hint):
 
 def test_it_has_levels_of_its_own():
     for more in ({"points": [900, 500]}, {"end": 5.0}, {"spacing": "karras"}):
-        with pytest.raises(dtool.UsageError, match="has levels of its own|takes no spacing"):
+        with pytest.raises(dtool.UsageError, match=r"has levels of its own|takes no spacing"):
             dtool.plan(MULTI, **more)
 
 
@@ -113,7 +118,9 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_read(folder):
-    own = make_adoption(diffusers.DPMSolverMultistepScheduler(solver_order=3, beta_schedule="scaled_linear"), steps=5).plan
+    own = make_adoption(
+        diffusers.DPMSolverMultistepScheduler(solver_order=3, beta_schedule="scaled_linear"), steps=5
+    ).plan
     for place in (folder, folder / "scheduler"):
         plan = dtool.plan(f"diffusers:{place}", steps=5)
         assert plan.recipe == f"diffusers:{place}"
@@ -123,7 +130,8 @@ def test_a_folder_is_read(folder):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{", "cannot be read"), ("[]", "does not say what scheduler"), ('{"_class_name": "Popen"}', "no scheduler 'Popen'"),
+        ("{", "cannot be read"), ("[]", "does not say what scheduler"),
+        ('{"_class_name": "Popen"}', "no scheduler 'Popen'"),
         ('{"_class_name": "subprocess.run"}', "no scheduler"),
         ('{"_class_name": "DDIMScheduler", "num_train_timesteps": 1e12}', "num_train_timesteps is"),
     ],

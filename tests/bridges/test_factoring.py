@@ -27,7 +27,9 @@ def unrolled(plan):
     return states, np.array(entries), 1 + n
 
 
-@pytest.mark.parametrize("token", ["ddim", "ddpm", "heun", "dpmpp-2m", "unipc:order=3", "lms", "dpmpp-sde", "sa-solver"])
+@pytest.mark.parametrize(
+    "token", ["ddim", "ddpm", "heun", "dpmpp-2m", "unipc:order=3", "lms", "dpmpp-sde", "sa-solver"]
+)
 def test_the_rows_of_a_plan_are_found_again(token):
     plan = compile_plan(dtool.get_sampler(token), POINTS, prediction="x0")
     states, entries, first = unrolled(plan)
@@ -72,5 +74,7 @@ def test_what_no_row_can_make_is_refused_with_its_call():
     states[0, 0] = 1
     for i in range(n):  # each x has all images so far with new weights
         states[i + 1, : i + 2] = np.random.default_rng(i).standard_normal(i + 2)
-    with pytest.raises(dtool.UsageError, match=r"many: x after network call \d+ needs more than a row of a plan may use"):
+    with pytest.raises(
+        dtool.UsageError, match=r"many: x after network call \d+ needs more than a row of a plan may use"
+    ):
         factor_rows(states, entries, None, n + 1, [True] * n, 1e-9, "many")

@@ -13,12 +13,12 @@ for _name in ("torchdiffeq", "torchsde", "scipy"):
 if importlib.util.find_spec("k_diffusion") is None:
     pytest.skip("k-diffusion is not installed", allow_module_level=True)
 
-import dtool
-from dtool.bridges.k_diffusion import import_sampling
-from dtool.bridges.probe import replace_names
-from dtool.certify.adopted import adopt, find_same
-from dtool.plan import Recipe
-from tests.bridges.foreign_runs import ForeignRun, Noise, difference, run_plan
+import dtool  # noqa: E402
+from dtool.bridges.k_diffusion import import_sampling  # noqa: E402
+from dtool.bridges.probe import replace_names  # noqa: E402
+from dtool.certify.adopted import adopt, find_same  # noqa: E402
+from dtool.plan import Recipe  # noqa: E402
+from tests.bridges.foreign_runs import ForeignRun, Noise, difference, run_plan  # noqa: E402
 
 # Each function but the adaptive one, and options of theirs.
 CONFIGS = [
@@ -84,7 +84,8 @@ def test_the_plan_makes_what_the_function_makes(name, options, monkeypatch):
 
 SAME = [
     ("sample_euler", "ddim"), ("sample_euler_ancestral", "ddpm"), ("sample_heun", "heun"), ("sample_lms", "lms"),
-    ("sample_dpmpp_2m", "dpmpp-2m"), ("sample_dpmpp_2m_sde", "dpmpp-2m-sde"), ("sample_dpmpp_2s_ancestral", "dpmpp-2s-ancestral"),
+    ("sample_dpmpp_2m", "dpmpp-2m"), ("sample_dpmpp_2m_sde", "dpmpp-2m-sde"),
+    ("sample_dpmpp_2s_ancestral", "dpmpp-2s-ancestral"),
 ]  # fmt: skip
 
 

@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import dtool
-from dtool.bridges.unrolled import ForeignSampler, Level, unroll_sampler
+import dtool  # noqa: E402
+from dtool.bridges.unrolled import ForeignSampler, Level, unroll_sampler  # noqa: E402
 
 
 def sampler(run):
@@ -68,7 +68,9 @@ def test_what_is_not_linear_is_refused_with_its_call(step, why):
         x = 0.9 * x + 0.1 * ask(x, x, Level(1.0, 3.0))
         return step(x, ask, Level(1.0, 2.0))
 
-    with pytest.raises(dtool.UsageError, match=rf"theirs is not linear: x after network call 2 is no sum .*noise{why}\n"):
+    with pytest.raises(
+        dtool.UsageError, match=rf"theirs is not linear: x after network call 2 is no sum .*noise{why}\n"
+    ):
         unroll_sampler(sampler(run))
 
 
@@ -130,5 +132,5 @@ def test_clipping_only_some_images_is_refused():
             x = x + (image.clamp(-1, 1) if i == 1 else image)
         return x
 
-    with pytest.raises(dtool.UsageError, match="theirs does not clip once, .* call 1"):
+    with pytest.raises(dtool.UsageError, match=r"theirs does not clip once, .* call 1"):
         unroll_sampler(sampler(run))

@@ -37,7 +37,10 @@ def test_ddim_on_linspace_is_told_another_level_than_that_of_x():
 def test_a_step_too_many_is_found():
     result = examine("diffusers:DDIMScheduler:timestep_spacing=trailing", "ends")["ends"]
     assert result.status == "fail"
-    assert "61 steps: diffusers:DDIMScheduler:timestep_spacing=trailing: at network call 62 it is at time -1" in result.detail
+    assert (
+        "61 steps: diffusers:DDIMScheduler:timestep_spacing=trailing: at network call 62 it is at time -1"
+        in result.detail
+    )
 
 
 def test_third_order_is_second():
@@ -62,7 +65,9 @@ def test_where_a_plan_ends():
 
 def test_an_inversion_is_examined_without_what_begins_at_noise():
     results = examine("diffusers:DDIMInverseScheduler:clip_sample=false")
-    assert {name: result.status for name, result in results.items()} == dict.fromkeys(("adopted", "ends", "backends"), "pass")
+    assert {name: result.status for name, result in results.items()} == dict.fromkeys(
+        ("adopted", "ends", "backends"), "pass"
+    )
 
 
 def test_marginals_are_measured_in_units_of_the_level():

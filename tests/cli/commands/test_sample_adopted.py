@@ -63,13 +63,17 @@ def test_recommend_takes_it_as_a_candidate(capsys):
 def test_an_exported_file_runs_without_the_library(capsys, tmp_path):
     pytest.importorskip("onnx")
     file = tmp_path / "app.onnx"
-    done = ran(capsys, "export", "--recipe", "diffusers:UniPCMultistepScheduler", "--steps", 4, "--no-check", "-o", file)
+    done = ran(
+        capsys, "export", "--recipe", "diffusers:UniPCMultistepScheduler", "--steps", 4, "--no-check", "-o", file
+    )
     assert done.code == 0, done.err
     code = textwrap.dedent(BLOCK) + "import sys\nfrom dtool.cli import main\nsys.exit(main(sys.argv[1:]))"
 
     def run(*words):
         command = [sys.executable, "-c", code, *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=100, env=plain_environment(), cwd=tmp_path)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=100, env=plain_environment(), cwd=tmp_path
+        )
 
     plain = run("sample", file, "-n", 2, "-o", tmp_path / "a.png")
     assert plain.returncode == 0, plain.stderr
