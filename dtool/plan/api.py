@@ -85,7 +85,8 @@ def plan(
     else:
         levels = whole.scheduler or (network.schedule if network else get_scheduler("linear"))
         grid_points = _make_grid(whole, levels, steps, points, end)
-        compiled = _compile_grid(whole, levels, cut_grid(grid_points, strength), network, prediction)
+        late = grid_points if strength == 1 else cut_grid(grid_points, strength)
+        compiled = _compile_grid(whole, levels, late, network, prediction)
     if whole.guidance is not None:
         compiled = guide(compiled, whole.guidance)
     return compiled if network is None else adapt_to_network(compiled, network.schedule, network.prediction)
