@@ -34,14 +34,14 @@ HEAD = """<!-- Written by docs/lab.py -->
 
 # Other libraries' samplers, measured
 
-{adopted} configurations that dtool adopts, {refused} that it refuses; {versions}, constants in float64. Made by
+{adopted} configurations that dtool adopts, {refused} that it refuses, with {versions} and constants in float64. Made by
 `python docs/lab.py`, with {steps} steps; {few} were made too.
 
 - *Marginals*: how far the network's inputs are from the mean and the variance of their level, for a constant image.
-- *Order*: the slope of the error where the last step begins, against the exact solution of the ODE, or in law, over
+- *Order*: the slope of the error where the last step begins, against the exact solution of the ODE, or in law, from
   {slopes} steps: of equal length in λ where the sampler can be given such levels, and on its own grid elsewhere, where
-  one long step may hide the method. In brackets the order that its name or its options state, from which its own first
-  steps of order 1 may keep it.
+  one long step may hide the method. Two coarse grids are compared, where the leading term may not rule yet: `dtool
+  check` goes further. In brackets the order that its name or its options state.
 - *Ends*: the level of the last x.
 - *Same as*: the sampler of dtool whose coefficients these are on this grid, to {same}.
 """
@@ -194,7 +194,7 @@ def write_page() -> None:
         "steps": STEPS,
         "same": f"{SAME:.0e}",
     }
-    counts |= {"slopes": ", ".join(map(str, SLOPES)), "few": ", ".join(map(str, FEW))}
+    counts |= {"slopes": " to ".join(map(str, SLOPES)), "few": ", ".join(map(str, FEW))}
     lines = [
         HEAD.format(**counts),
         "| configuration | table | marginals | order | ends | same as | remarks |",
