@@ -91,6 +91,7 @@ def test_an_exported_file_runs_without_the_library(capsys, tmp_path):
     [
         (("plan", "diffusers:DDIMSchedular"), "diffusers has no scheduler 'DDIMSchedular'"),
         (("check", "diffusers:DDIMSchedular"), "diffusers has no scheduler 'DDIMSchedular'"),
+        (("check", "diffusers:DDIMScheduler", "--plot", "x.png"), "diffusers:DDIMScheduler makes its own"),
         (("sample", "--recipe", "diffusers:DDIMScheduler:etaa=1"), "diffusers:DDIMScheduler has no option 'etaa'"),
         (("compare", "diffusers:RePaintScheduler"), "it is told an image and a mask"),
         (("plan", "diffusers:DDPMScheduler:thresholding=true"), "is not linear: x after network call 1"),
