@@ -62,7 +62,7 @@ def adopt_sampler(sampler: ForeignSampler) -> Adoption:
 def _choose_rows(
     sampler: ForeignSampler, unrolled: Unrolled, images: tuple[Column, Column | None], network: dict[str, Column]
 ) -> tuple[Basis, Rows, float]:
-    """(basis, rows, tolerance) with the shortest history; of equal ones those of the least tolerance.
+    """(basis, rows, tolerance) with the shortest history; of equal ones those of the least tolerance, and smallest weights.
 
     A larger tolerance is for histories that the foreign code keeps in terms of rounded constants: in a plan's own terms
     they would grow.
@@ -76,7 +76,7 @@ def _choose_rows(
             except UsageError as error:
                 refusal = error
         if drafts:
-            return min(drafts, key=lambda draft: (any(draft[1].save), draft[1].history, draft[2]))
+            return min(drafts, key=lambda one: (any(one[1].save), one[1].history, one[2], one[1].largest))
     assert refusal is not None, "each basis was tried"
     raise refusal
 

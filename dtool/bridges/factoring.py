@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ class Rows:
     def history(self) -> int:
         """The longest history of a row."""
         return max(len(weights) for weights in self.b)
+
+    @property
+    def largest(self) -> float:
+        """The largest weight of a prediction, which multiplies what float32 rounds off; coarsely, to compare."""
+        return ceil(4 * log2(1 + max(abs(weight) for weights in self.b for weight in weights))) / 4
 
     def to_columns(self) -> dict[str, Any]:
         """The columns as `Plan` takes them."""
