@@ -62,7 +62,7 @@ def adopt_sampler(sampler: ForeignSampler) -> Adoption:
 def _choose_rows(
     sampler: ForeignSampler, unrolled: Unrolled, images: tuple[Column, Column | None], network: dict[str, Column]
 ) -> tuple[Basis, Rows, float]:
-    """(basis, rows, tolerance) with the shortest history; of equal ones those of the least tolerance, and smallest weights.
+    """(basis, rows, tolerance) with the shortest history; of equal ones the least tolerance, then the smallest weights.
 
     A larger tolerance is for histories that the foreign code keeps in terms of rounded constants: in a plan's own terms
     they would grow.
