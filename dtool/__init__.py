@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dtool import plan as plan
     from dtool import report as report
     from dtool import targets as targets
+    from dtool.bridges.adopt import adopt as adopt
     from dtool.certify import check as check
     from dtool.compare.recommendation import recommend as recommend
     from dtool.errors import DtoolError as DtoolError
@@ -78,6 +79,7 @@ _HOME = {
     "Schedule": "dtool.schedulers.schedule",
     "Steps": "dtool.samplers.claims",
     "UsageError": "dtool.errors",
+    "adopt": "dtool.bridges.adopt",
     "check": "dtool.certify",
     "conditioner": "dtool.models.conditioner",
     "default_network": "dtool.run.load",

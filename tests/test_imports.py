@@ -22,6 +22,7 @@ LAYERS = [
     {"onnx"},
     {"run"},
     {"models/readers"},
+    {"bridges"},
     {"measure"},
     {"data"},
     {"targets"},
@@ -40,6 +41,7 @@ LEVEL = {name: i for i, names in enumerate(LAYERS) for name in names}
 HEAVY = {
     "torch": [
         "models",
+        "bridges",
         "training",
         "export",
         "likelihood/autograd.py",

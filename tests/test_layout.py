@@ -19,6 +19,12 @@ TESTED_ELSEWHERE = {
     "models/readers/onnx_parts": "reached through a folder alone: test_onnx_folder.py",
     "export/job": "what an export is told and says: test_api.py",
     "export/sampler/tokenizer_files": "reached through dtool.export alone: test_text_graph.py",
+    "bridges/diffusers_driver": "each class's loop, against its own run: test_adoption.py",
+    "bridges/diffusers_levels": "levels of each class: test_adoption.py, tests/certify/test_adopted.py",
+    "bridges/foreign_options": "options of words: test_diffusers_words.py",
+    "bridges/installed": "reached through a word alone: test_diffusers_words.py, test_adopt.py",
+    "bridges/probe": "what it sees: test_unrolled.py",
+    "bridges/sigma_driver": "functions in k-diffusion's form: test_k_diffusion.py, test_adopt.py",
     "onnx/external_tensor": "reached through a file alone: test_external_data.py",
 }
 

@@ -15,6 +15,7 @@ from dtool.certify.grids import by_lam, step_counts
 from dtool.models.network import Network
 from dtool.plan import Plan, Recipe, plan
 from dtool.plan import compile as compile_plan
+from dtool.plan.foreign import ForeignRule
 from dtool.run.load import load
 from dtool.run.own_function import network
 from dtool.run.sampling import sample
@@ -30,8 +31,10 @@ def make_networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
     It takes classes where the recipe has a use for them, and is then guided.
     """
     token = recipe.scheduler.token if recipe.scheduler and recipe.scheduler.token else "linear"
-    short_plan = compile_plan(recipe.rule, by_lam(4), prediction="v")
-    learned, told = short_plan.learned, recipe.guidance is not None or bool(short_plan.compares.any())
+    learned, told = False, recipe.guidance is not None
+    if not isinstance(recipe.rule, ForeignRule):
+        short_plan = compile_plan(recipe.rule, by_lam(4), prediction="v")
+        learned, told = short_plan.learned, told or bool(short_plan.compares.any())
     fn: Any = closed_form_with_variance if learned else closed_form
     fn = tell_class(fn) if told else fn
     classes: dict[str, Any] = {"classes": _CLASSES, "guidance": _SCALE} if told else {}

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dtool.certify import guided, inversion, levels
+from dtool.certify import adopted, guided, inversion, levels
 from dtool.certify.certificates import CERTIFICATES
 from dtool.certify.guided_certificates import GUIDED_CERTIFICATES
 from dtool.certify.result import CheckResult
 from dtool.errors import DtoolError, UsageError
 from dtool.plan import Recipe
+from dtool.plan.foreign import ForeignRule, find_library
 from dtool.plugins.isolation import guard_code
 from dtool.plugins.registry import get_registry
 from dtool.samplers.rule import Rule
@@ -31,6 +32,8 @@ def check(target: str | Recipe | Rule) -> list[CheckResult]:
 
     A rule that no installed package registers may be passed itself, or as "package.module:name".
 
+    Of a sampler of another library ("diffusers:DDIMScheduler") the plans that it becomes are examined, with its
+    constants in float64: `dtool.certify.adopted`.
     A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
     What a recipe leaves open (schedule, spacing) is varied. With guidance, "ddim~3@-1.3:0.3", the rule is examined
     without it, and then the guided rows. Nothing is downloaded, no network is trained, and no
@@ -50,18 +53,22 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     def test_certificates(examine):
         assert examine().status != "fail"
     """
-    if isinstance(target, str) and re.fullmatch(r"[\w.]+:\w+", target):
+    if isinstance(target, str) and find_library(target) is None and re.fullmatch(r"[\w.]+:\w+", target):
         target = _import_rule(target)
     try:
         recipe = _to_recipe(target)
     except UsageError:
-        others = _make_level_checks(target) if isinstance(target, str) else []
+        others = _make_level_checks(target) if isinstance(target, str) and find_library(target) is None else []
         if not others:
             raise
         yield from others
         return
     if recipe.rule.inverse and recipe.guidance is not None:
         raise UsageError(f"{recipe} leads from an image to its noise, without guidance", "leave out ~…")
+    if isinstance(recipe.rule, ForeignRule):
+        names = adopted.OF_INVERSIONS if recipe.rule.inverse else adopted.CERTIFICATES
+        yield from (_make_check(name, adopted.CERTIFICATES[name], recipe) for name in names)
+        return
     for name, function in (inversion.CERTIFICATES if recipe.rule.inverse else CERTIFICATES).items():
         yield _make_check(name, function, recipe)
     for name, function in (GUIDED_CERTIFICATES if guided.is_guided(recipe) else {}).items():

@@ -11,8 +11,9 @@ from dtool.errors import UsageError, format_value
 from dtool.guidances.guidance import Guidance
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.compiler import compile as compile_
+from dtool.plan.foreign import AdoptionRequest, ForeignRule
 from dtool.plan.guiding import guide
-from dtool.plan.late_start import cut_grid
+from dtool.plan.late_start import cut_grid, cut_plan
 from dtool.plan.point import Point, grid, points_on
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
@@ -75,31 +76,67 @@ def plan(
         )
     whole = (recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)).complete(scheduler, spacing, **options)
     whole = whole.add_guidance(guidance)
-    levels = whole.scheduler or (network.schedule if network else get_scheduler("linear"))
-    if points is not None:
-        points = _to_list(points)
-        if whole.spacing is not None or (steps is not None and steps != len(points)):
-            raise UsageError("points are given, and a spacing or another number of steps too", "give one of them")
-        grid_points = _make_own_grid(levels, points, end)
-    else:
-        chosen = whole.spacing or _make_default_spacing()
-        count = DEFAULT_STEPS if steps is None else steps
-        grid_points = grid(levels, chosen, count)
-        if end is not None:
-            grid_points = (*grid_points[:-1], *points_on(levels, [], end))
-    if strength != 1:
-        grid_points = cut_grid(grid_points, strength)
-    own_prediction = prediction or "eps"
     if network is not None and prediction is not None:
         raise UsageError("the network says what it predicts", "leave out prediction=")
-    # x0 is finite wherever there is noise; what this network predicts is filled in for it.
-    if network is not None:
-        own_prediction = network.prediction if whole.rule.inverse else "x0"
-    unguided = str(replace(whole, guidance=None))  # `guide` adds what it writes into the rows
-    compiled = compile_(whole.rule, grid_points, prediction=own_prediction, schedule=levels, recipe=unguided)
+    if isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
+        if points is not None or end is not None or whole.spacing is not None:
+            raise UsageError(f"{whole.rule.token} has levels of its own", "leave out points, end and spacing")
+        compiled = _adopt_grid(whole, steps or DEFAULT_STEPS, strength, network, prediction)
+    else:
+        levels = whole.scheduler or (network.schedule if network else get_scheduler("linear"))
+        grid_points = _make_grid(whole, levels, steps, points, end)
+        late = grid_points if strength == 1 else cut_grid(grid_points, strength)
+        compiled = _compile_grid(whole, levels, late, network, prediction)
     if whole.guidance is not None:
         compiled = guide(compiled, whole.guidance)
     return compiled if network is None else adapt_to_network(compiled, network.schedule, network.prediction)
+
+
+def _make_grid(
+    recipe: Recipe, levels: Schedule, steps: int | None, points: Any, end: float | Point | None
+) -> tuple[Point, ...]:
+    """The grid: the caller's points, or those of the recipe's spacing."""
+    if points is not None:
+        points = _to_list(points)
+        if recipe.spacing is not None or (steps is not None and steps != len(points)):
+            raise UsageError("points are given, and a spacing or another number of steps too", "give one of them")
+        return _make_own_grid(levels, points, end)
+    chosen = recipe.spacing or _make_default_spacing()
+    grid_points = grid(levels, chosen, DEFAULT_STEPS if steps is None else steps)
+    return grid_points if end is None else (*grid_points[:-1], *points_on(levels, [], end))
+
+
+def _compile_grid(
+    recipe: Recipe, levels: Schedule, points: tuple[Point, ...], network: HasSchedule | None,
+    prediction: Prediction | None,
+) -> Plan:  # fmt: skip
+    """The rule's plan on these points, without guidance: `guide` adds what it writes into the rows."""
+    unguided = str(replace(recipe, guidance=None))
+    if isinstance(recipe.rule, ForeignRule):
+        request = AdoptionRequest(steps=len(points) - 1, points=points, schedule=levels)
+        return replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=unguided)
+    own_prediction = prediction or "eps"
+    # x0 is finite wherever there is noise; what this network predicts is filled in for it.
+    if network is not None:
+        own_prediction = network.prediction if recipe.rule.inverse else "x0"
+    return compile_(recipe.rule, points, prediction=own_prediction, schedule=levels, recipe=unguided)
+
+
+def _adopt_grid(
+    recipe: Recipe, steps: int, strength: float, network: HasSchedule | None, prediction: Prediction | None
+) -> Plan:
+    """The plan of another library's sampler that makes its own grid, its last part if it begins late."""
+    assert isinstance(recipe.rule, ForeignRule), "who asks has looked"
+    levels = recipe.scheduler or (network.schedule if network else None)
+    wanted = network.prediction if network else prediction
+    request = AdoptionRequest(steps=steps, schedule=levels, prediction=wanted)
+    adopted = replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=str(replace(recipe, guidance=None)))
+    late = adopted if strength == 1 else cut_plan(adopted, strength)
+    if late is None:
+        raise UsageError(
+            f"the rows of {adopted.recipe} use those before them: it cannot begin late", "use a sampler of one step"
+        )
+    return late
 
 
 def _to_list(points: Any) -> list[float | Point]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from dtool.errors import DtoolError, PluginError, UsageError, format_value
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance
+from dtool.plan.foreign import find_library, read_foreign_rule
 from dtool.plugins.registry import get_registry
 from dtool.samplers import get_sampler
 from dtool.samplers.rule import Rule
@@ -43,10 +45,13 @@ class Recipe:
     def parse(cls, token: str) -> Recipe:
         """Read a recipe; raises UsageError for what cannot be read or is not known.
 
-        SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler.
+        SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler;
+        or a sampler of another library, e.g. "diffusers:DDIMScheduler" or "k-diffusion:sample_heun", which is imported.
         """
         if not isinstance(token, str):
             raise UsageError(f"{format_value(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
+        if (library := find_library(token)) is not None:
+            return _parse_foreign(library, token)
         first, at, slash, guided = _split_token(token)
         recipe = _find_named_recipe(first)
         if recipe is None:
@@ -84,6 +89,19 @@ class Recipe:
         slash = f"/{self.spacing.token}" if self.spacing and self.spacing.token != DEFAULT_SPACING else ""
         tilde = f"~{self.guidance.token}" if self.guidance else ""
         return self.rule.token + at + slash + tilde
+
+
+def _parse_foreign(library: str, token: str) -> Recipe:
+    """The recipe of another library's sampler: a folder's path, or a name that may be followed as any other."""
+    unguided, guided = split_guidance(token)
+    word = unguided.partition(":")[2]
+    if library == "diffusers" and (word.startswith((".", "/", "~")) or ("/" in word and Path(word).is_dir())):
+        return Recipe(read_foreign_rule(library, word)).add_guidance(guided or None)
+    first, at, slash, _ = _split_token(word) if word else ("", "", "", "")
+    rule = read_foreign_rule(library, first)
+    if slash and rule.own_grid:
+        raise UsageError(f"{rule.token} has levels of its own, and takes no spacing", f"leave out /{slash}")
+    return Recipe(rule).complete(at or None, slash or None).add_guidance(guided or None)
 
 
 def parse_recipe_of_file(token: str, source: str) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtool.bridges.lent_sigmas import make_sampler
+from dtool.bridges.k_diffusion import make_sampler
 
 
 class DtoolSampler:

@@ -34,6 +34,8 @@ def needs(command: str) -> None:
     if " train " in command or " export " in command:
         for module in ("torch", "accelerate", "onnx"):
             pytest.importorskip(module)
+    if "diffusers:" in command:
+        pytest.importorskip("diffusers")
 
 
 @pytest.mark.parametrize("command", SHELL)

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from dtool.bridges.lent_sigmas import make_sampler  # noqa: E402
+from dtool.bridges.k_diffusion import make_sampler  # noqa: E402
 
 FILE = Path(__file__).parents[2] / "examples/comfyui-dtool/__init__.py"
 

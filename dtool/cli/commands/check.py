@@ -57,9 +57,12 @@ def check(
         raise UsageError("say which sampler to examine", "dtool check RECIPE, or dtool check --all")
     if every and plot is not None:
         raise UsageError("a picture of every sampler shows none", "name a few, e.g. dtool check heun --plot heun.png")
+    from dtool.plan.foreign import find_library
     from dtool.util.files import find_option_files, require_distinct_files, require_picture
 
     if plot is not None:
+        for name in filter(find_library, recipes or ()):
+            raise UsageError(f"the picture is of rules on one grid, and {name} makes its own", "leave out --plot")
         require_distinct_files([plot], find_option_files(*(recipes or ())))
         require_picture(plot)
     names = [_find_recipe(name, quiet) for name in recipes or get_registry().samplers.names()]

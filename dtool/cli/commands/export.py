@@ -179,7 +179,8 @@ def _choose_path(model: Path | None, recipe: str | None) -> Path:
     stem = model.with_suffix("") if model is not None else Path("digits")
     if recipe is None:
         return stem.with_name(f"{stem.name}.onnx")
-    return stem.with_name(f"{stem.name}-{Recipe.parse(recipe).rule.name}.onnx")
+    name = Recipe.parse(recipe).rule.name.rpartition("/")[2].rpartition(":")[2]
+    return stem.with_name(f"{stem.name}-{name}.onnx")
 
 
 def _show(report: ExportReport, as_json: bool, quiet: bool) -> None:

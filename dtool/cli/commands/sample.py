@@ -224,10 +224,15 @@ def _choose_makers_recipe(net: Network, words: RecipeWords, options: Options) ->
 def _parse_recipe(recipe: str) -> tuple[UsageError | None, Recipe]:
     """A file's recipe, and what is unknown in it, if anything is.
 
-    A sampler that is not installed has no flags: they are those of the usual one, which then stands in its place.
+    A sampler that is not installed, or is another library's, has no flags: they are those of the usual one, which then
+    stands in its place.
     """
+    from dtool.plan.foreign import find_library
     from dtool.plan.recipe import Recipe, parse_recipe_of_file
 
+    if find_library(recipe) is not None:
+        error = UsageError("it was adopted from another library", f"name it again: --recipe {recipe}")
+        return error, Recipe.parse(DEFAULT_SAMPLER)
     try:
         return None, parse_recipe_of_file(recipe, "the sampler's file")
     except UsageError as error:

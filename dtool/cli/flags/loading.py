@@ -136,6 +136,10 @@ OPENING = FlagGroup(Opening, {"batch_size": BatchSize}, parts={"runtime": RUNTIM
 
 def is_model(word: str) -> bool:
     """Whether a word names a network rather than a recipe."""
+    from dtool.plan.foreign import find_library
+
+    if find_library(word) is not None:
+        return False
     path = Path(word)
     if path.suffix.lower() in SUFFIXES or FACTORY.fullmatch(word) or path.is_file():
         return True

@@ -33,6 +33,7 @@ def find_chosen_sampler(args: Sequence[str]) -> Rule:
     """The rule that --sampler or --recipe names in `args`, before they are parsed; if neither does, the one in the
     sampler's file that is named, or ddpm.
     """
+    from dtool.plan.foreign import find_library
     from dtool.plan.recipe import Recipe, parse_recipe_of_file
 
     for option in ("--sampler", "--recipe"):
@@ -41,6 +42,8 @@ def find_chosen_sampler(args: Sequence[str]) -> Rule:
             return Recipe.parse(token).rule
     files = (word for word in args if word.endswith(".onnx") or Path(word, MANIFEST).is_file())
     fused = next(((name, plan) for name in files if (plan := _read_plan(name)) is not None), None)
+    if fused is not None and find_library(fused[1].recipe) is not None:
+        return get_sampler(DEFAULT_SAMPLER)  # it runs as it is: no file has another library imported
     return get_sampler(DEFAULT_SAMPLER) if fused is None else parse_recipe_of_file(fused[1].recipe, fused[0]).rule
 
 

@@ -58,6 +58,9 @@ def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None) ->
     return sample
 
 
+sampler = make_sampler  # its short name, as those of `dtool.bridges.diffusers`
+
+
 def make_points(sigmas: Any, *, flow: bool = False) -> tuple[Point, ...]:
     """The levels x = x0 + σ·ε of a caller's sigmas `(n + 1,)`, of `flow` (1 - σ)·x0 + σ·ε.
 

@@ -8,7 +8,7 @@ from dtool.errors import UsageError
 
 torch = pytest.importorskip("torch")
 
-from dtool.bridges.lent_sigmas import make_points, make_sampler  # noqa: E402
+from dtool.bridges.k_diffusion import make_points, make_sampler  # noqa: E402
 
 
 def denoise(x, sigma, gain=0.7):

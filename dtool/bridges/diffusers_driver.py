@@ -1,0 +1,203 @@
+"""diffusers' scheduler classes, each in the calling loop that its pipelines run it in."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import cos, sin, sqrt
+from typing import Any
+
+import torch
+
+from dtool.bridges.diffusers_levels import find_level, has_index, read_prediction
+from dtool.bridges.probe import BrownianPath, Probe, replace_names, widen_constants
+from dtool.bridges.unrolled import Ask, ForeignSampler, Level
+from dtool.errors import DtoolError, UsageError
+from dtool.schedulers.schedule import Schedule
+from dtool.util.text import format_exception
+
+MODULES = "diffusers.schedulers.scheduling_"
+NOT_GAUSSIAN = (
+    "AmusedScheduler", "BlockRefinementScheduler", "EntropyBoundScheduler", "DiscreteDDIMScheduler",
+    "VQDiffusionScheduler", "BlockTokenScheduler",
+)  # fmt: skip
+OWN_LOOPS = {
+    "RePaintScheduler": "it is told an image and a mask",
+    "ScoreSdeVeScheduler": "its corrector's step is of the size of a norm",
+    "ScoreSdeVpScheduler": "its step is told the score",
+    "KarrasVeScheduler": "its pipeline calls a corrector in each step",
+    "ConsistencyDecoderScheduler": "it is a decoder's",
+    "HeliosScheduler": "its pipeline changes the size of x between its stages",
+    "HeliosDMDScheduler": "its pipeline changes the size of x between its stages",
+    "PiflowScheduler": "its network answers with a policy of several steps",
+    "RFD4ProteinaScheduler": "it is told of proteins",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduling:
+    """A scheduler and how it is called: `make()` a new one, `steps`, arguments of its set_timesteps and of its step.
+
+    wide: its constants are made in float64.
+    """
+
+    make: Callable[[], Any]
+    steps: int
+    grid: Mapping[str, Any] = field(default_factory=dict)
+    step: Mapping[str, Any] = field(default_factory=dict)
+    wide: bool = False
+
+    @cached_property
+    def _new(self) -> Any:
+        """One as it was made: some take long for it."""
+        return self.make()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Any]:
+        """A scheduler with its grid made, in the precision that is asked for while it is entered."""
+        modules = [module for name, module in list(sys.modules.items()) if name.startswith(MODULES)]
+        with widen_constants(*modules) if self.wide else contextlib.nullcontext():
+            scheduler = copy.deepcopy(self._new)
+            scheduler.set_timesteps(self.steps, **self.grid)
+            yield scheduler
+
+
+def make_sampler(scheduling: Scheduling, token: str, schedule: Schedule | None) -> ForeignSampler:
+    """The scheduler as a sampler that can be unrolled; raises UsageError for a class that cannot be."""
+    import diffusers
+
+    with explain_refusal(token), scheduling.open() as scheduler:
+        kind = type(scheduler).__name__
+        require_known(kind, token)
+        scale = getattr(scheduler, "init_noise_sigma", 1.0)
+        init = float(scheduler.config.sigma_data) if kind == "SCMScheduler" else float(scale)
+        prediction = read_prediction(scheduler)
+    inverse = "Inverse" in kind
+    return ForeignSampler(
+        token=token, source=f"diffusers {diffusers.__version__}", prediction=prediction,
+        run=lambda x, ask, probe: _run(scheduling, x, ask, probe), init=1.0 if inverse else init, schedule=schedule,
+        inverse=inverse, exact=scheduling.wide,
+    )  # fmt: skip
+
+
+def require_known(kind: str, token: str) -> None:
+    """Raise UsageError for a class that is no Gaussian sampler, or that is called in a way of its own."""
+    if kind in NOT_GAUSSIAN:
+        raise UsageError(f"{token}: {kind} is no sampler of Gaussian diffusion", "name another class")
+    if kind in OWN_LOOPS:
+        raise UsageError(f"{token} is no table: {OWN_LOOPS[kind]}", "name another class")
+
+
+@contextlib.contextmanager
+def explain_refusal(token: str) -> Iterator[None]:
+    """What the library raises when a scheduler is made, as a UsageError."""
+    try:
+        yield
+    except DtoolError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{token} is refused by diffusers: {format_exception(error)}", "use other options") from error
+
+
+def _run(scheduling: Scheduling, x: Any, ask: Ask, probe: Probe) -> Any:
+    """x at the end, from x at the start, in the loop of the scheduler's class."""
+    with torch.no_grad(), contextlib.ExitStack() as stack:
+        scheduler = stack.enter_context(scheduling.open())
+        module = sys.modules[type(scheduler).__module__]
+        path = BrownianPath(probe)
+        stack.enter_context(replace_names(vars(module), BrownianTreeNoiseSampler=lambda *_, **__: path))
+        loop = LOOPS.get(type(scheduler).__name__, _run_plainly)
+        stack.enter_context(probe)
+        return loop(scheduler, x, ask, dict(scheduling.step))
+
+
+Loop = Callable[[Any, Any, Ask, dict[str, Any]], Any]
+
+
+def _run_plainly(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
+    """The loop of nearly all: scale the input, call the network, step."""
+    answer = _choose_answer(scheduler)
+    for i, t in enumerate(scheduler.timesteps):
+        starts = _starts_step(scheduler, i)
+        given = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        level = find_level(scheduler, t, i)._replace(starts=starts)
+        x = scheduler.step(answer(ask, x, given, level), t, x, return_dict=False, **step)[0]
+    return x
+
+
+def _run_with_previous(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
+    """UnCLIP is told the time that comes next."""
+    times = [*scheduler.timesteps, None]
+    for i, t in enumerate(scheduler.timesteps):
+        output = ask(x, x, find_level(scheduler, t, i))
+        x = scheduler.step(output, t, x, prev_timestep=times[i + 1], return_dict=False, **step)[0]
+    return x
+
+
+def _run_cogvideo(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
+    """CogVideoX's DPM-Solver: the caller keeps the image of the call before, and its time."""
+    before, earlier = None, None
+    for i, t in enumerate(scheduler.timesteps):
+        output = ask(x, x, find_level(scheduler, t, i))
+        x, before = scheduler.step(output, before, t, earlier, x, return_dict=False, **step)
+        earlier = t
+    return x
+
+
+def _run_wuerstchen(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
+    """Times in 0 … 1, one an image, the last of which is the end."""
+    for t in scheduler.timesteps[:-1]:
+        share = float(scheduler._alpha_cumprod(t.reshape(1), x.device))
+        output = ask(x, x, Level(sqrt(share), sqrt(1 - share)))
+        x = scheduler.step(output, t.reshape(1), x, return_dict=False, **step)[0]
+    return x
+
+
+def _run_trigflow(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
+    """sCM: α = cos t, σ = σ_data·sin t; the network is asked for the image, whatever it says it by."""
+    spread = float(scheduler.config.sigma_data)
+    for t in scheduler.timesteps[:-1]:
+        alpha, sigma = cos(float(t)), sin(float(t))
+        image = ask(x, x, Level(alpha, spread * sigma))
+        x = scheduler.step((torch.cos(t) * x - image) / torch.sin(t), t, x, return_dict=False, **step)[0]
+    return x
+
+
+LOOPS: dict[str, Loop] = {
+    "UnCLIPScheduler": _run_with_previous,
+    "CogVideoXDPMScheduler": _run_cogvideo,
+    "DDPMWuerstchenScheduler": _run_wuerstchen,
+    "SCMScheduler": _run_trigflow,
+}
+
+
+def _choose_answer(scheduler: Any) -> Callable[[Ask, Any, Any, Level], Any]:
+    """How the network's output, as a plan means it, is said in the scheduler's own words."""
+    kind, config = type(scheduler).__name__, scheduler.config
+    if kind == "CMStochasticIterativeScheduler":
+        return lambda ask, x, _, level: _say_boundary(scheduler, x, ask(x, x, level))
+    negated = kind == "MiniMaxH3Scheduler" or (
+        "sigma_data" in config and config.get("prediction_type") == "v_prediction"
+    )
+    return lambda ask, x, given, level: -ask(x, given, level) if negated else ask(x, given, level)
+
+
+def _say_boundary(scheduler: Any, x: Any, image: Any) -> Any:
+    """What a consistency model would have to say for its image to be this one."""
+    sigma = scheduler.sigmas[scheduler.step_index]
+    skip, out = scheduler.get_scalings_for_boundary_condition(sigma)
+    return (image - skip * x) / out
+
+
+def _starts_step(scheduler: Any, i: int) -> bool:
+    """Whether a step of the grid begins with the i-th network call."""
+    if hasattr(scheduler, "state_in_first_order"):
+        return bool(scheduler.state_in_first_order)
+    if hasattr(scheduler, "prk_timesteps") and scheduler.prk_timesteps is not None and i < len(scheduler.prk_timesteps):
+        return i % 4 == 0
+    times = scheduler.timesteps
+    return not (0 < i < len(times) - 1 and times[i] == times[i + 1] and has_index(scheduler))
