@@ -21,7 +21,7 @@ from dtool.training.config import TrainConfig
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
 from dtool.training.random_numbers import Stream, derive_seed
-from dtool.training.tasks import Task
+from dtool.training.tasks import Segment, Task
 from dtool.training.times import TimeDistribution
 from dtool.training.validation import LevelLoss, measure
 
@@ -58,6 +58,8 @@ class Trainer:
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(config.seed, Stream.WEIGHTS))
             self.network = UNet(network)
+        if self.network.upscaling is not None:
+            self.network.upscaling.set_schedule(schedule)
         for level in self.network.modules():
             if isinstance(level, UNetLevel):
                 level.recompute = config.gradient_checkpointing
@@ -143,13 +145,19 @@ class Trainer:
             raise DtoolError(f"the loss is {value} after step {self.step}: training diverged", "use a lower --lr")
         return value
 
+    def compute_fingerprint(self) -> int:
+        """A checksum of the images, and of what they are laid on."""
+        own = self.images.fingerprint()
+        textures = self.task.textures if isinstance(self.task, Segment) else None
+        return own if textures is None else own ^ textures.compute_checksum()
+
     def state(self) -> dict[str, Any]:
         """What continuing needs besides the average: plain tensors, numbers and strings."""
         scaler = self.accelerator.scaler
         return {
             "step": self.step,
             "config": self.config.model_dump_json(),
-            "data": self.images.fingerprint(),
+            "data": self.compute_fingerprint(),
             "network": {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()},
             "optimizer": self.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},

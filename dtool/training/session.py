@@ -5,29 +5,26 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from torch import nn
 
-from dtool.data.images import Images, load
-from dtool.data.masks import load_masked
+from dtool.data.images import Images
 from dtool.errors import DtoolError, UsageError
 from dtool.models import checkpoint
-from dtool.models.spec import NetworkSpec, describe_schedule
-from dtool.models.unet import UNetConfig
-from dtool.schedulers.schedule import Schedule
-from dtool.training.config import TrainConfig, option_error
+from dtool.models.spec import NetworkSpec
+from dtool.training.config import TrainConfig
 from dtool.training.device import make_accelerator
 from dtool.training.event_log import EventLog
 from dtool.training.interrupt import defer_signals
 from dtool.training.loop import Progress, Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
+from dtool.training.preparation import choose_task, configure_network, describe_network, load_data
 from dtool.training.preview import write as write_preview
 from dtool.training.resume import continue_from
-from dtool.training.tasks import Task, describe_conditions, make_example_conditions, parse_task
+from dtool.training.tasks import make_example_conditions
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
 from dtool.util.files import WriteError, require_distinct_files, require_writable
@@ -151,6 +148,7 @@ def start(
     preview: Path | None = None,
     preview_every: Period = FIVE_MINUTES,
     masks: str | None = None,
+    backgrounds: str | None = None,
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
 ) -> Session:
@@ -168,20 +166,16 @@ def start(
     schedule = get_scheduler(config.schedule)
     where = make_accelerator(device, config.mixed_precision)
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks])
+    require_distinct_files([output, second, preview], [data, masks, backgrounds])
     for path in (second, preview):
         if path:
             require_writable(path)
-    task = _choose_task(config, masks)
-    images = (
-        load(data, size=size, classes=classes)
-        if not (task and task.needs_masks)
-        else load_masked(data, masks, size=size)
-    )
+    task = choose_task(config, masks, backgrounds)
+    images, task = load_data(data, task, masks=masks, backgrounds=backgrounds, size=size, classes=classes)
     images, held_out = hold_out(images, config.validation, config.seed)
-    unet = _configure_network(images, task, network or {})
+    unet = configure_network(config, images, task, schedule, network or {})
     trainer = Trainer(config, unet, images, schedule, where, task)
-    spec = _describe_network(config, images, task, schedule, guidance)
+    spec = describe_network(config, images, task, schedule, guidance)
     if resume:
         continue_from(output, trainer)
     examples = make_example_conditions(task, images if held_out is None else held_out, config.seed) if task else None
@@ -190,46 +184,3 @@ def start(
         trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
         held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
     )  # fmt: skip
-
-
-def _choose_task(config: TrainConfig, masks: str | None) -> Task | None:
-    if config.task is not None:
-        return parse_task(config.task, augment=config.augment, masks=masks is not None)
-    for option, value in (("--augment", config.augment), ("--masks", masks)):
-        if value is not None:
-            raise UsageError(
-                f"{option} {value} is of a --task, and there is none", f"add --task, or leave {option} out"
-            )
-    return None
-
-
-def _describe_network(
-    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, guidance: float
-) -> NetworkSpec:
-    """What the file will say of the network."""
-    drawn = replace(images, pixels=images.pixels[:, -1:]) if task and task.needs_masks else images
-    return NetworkSpec(
-        shape=drawn.shape,
-        **describe_schedule(schedule),
-        prediction=config.prediction,
-        conditions=describe_conditions(task, images.shape) if task else (),
-        classes=len(images.class_names),
-        class_names=images.class_names,
-        null_class=config.label_dropout > 0,
-        guidance=guidance,
-        clip=True,
-        statistics=drawn.statistics(),
-    )
-
-
-def _configure_network(images: Images, task: Task | None, wishes: dict[str, Any]) -> UNetConfig:
-    shape = task.choose_shape(images.shape) if task else images.shape
-    default = UNetConfig.for_shape(shape, classes=len(images.class_names))
-    if task:
-        wishes = {**wishes, "pictures": task.list_pictures(images.shape), "numbers": tuple(task.list_numbers())}
-    if "multipliers" in wishes and "attention" not in wishes:
-        wishes = {**wishes, "attention": (len(wishes["multipliers"]) - 1,)}
-    try:
-        return UNetConfig.model_validate({**default.model_dump(), **wishes})
-    except ValidationError as error:
-        raise option_error(error) from error
