@@ -38,6 +38,7 @@ class TrainConfig(BaseModel):
     time_mean: float = Field(0.0, ge=-20, le=20, description="of the normal number behind logit-normal times")
     time_std: float = Field(1.0, gt=0, le=20)
     accumulate: int = Field(1, gt=0, description="parts that the images of a step are computed in")
+    replicas: int = Field(1, gt=0, le=256, description="threads that compute parts of a step's images at once")
     gradient_checkpointing: bool = False
     task: str | None = Field(None, description="what the network is told: see `dtool.training.tasks.parse_task`")
     augment: float | None = Field(None, ge=0, lt=1, description="largest level of noise on an upscaler's `low`")
@@ -63,8 +64,11 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.accumulate > self.batch_size:
-            raise ValueError(f"--accumulate {self.accumulate} parts of --batch-size {self.batch_size} images")
+        if self.accumulate * self.replicas > self.batch_size:
+            parts = f"--accumulate {self.accumulate}" + (
+                f" times --replicas {self.replicas}" if self.replicas > 1 else ""
+            )
+            raise ValueError(f"{parts} parts of --batch-size {self.batch_size} images")
         if self.loss_gamma is not None and self.loss not in GAMMA:
             raise ValueError(f"--loss-gamma is of --loss min-snr or p2, not of {self.loss}")
         if self.consistent and not (self.task or "").startswith("upscale"):

@@ -21,6 +21,7 @@ from dtool.training.config import TrainConfig
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
 from dtool.training.random_numbers import Stream, derive_seed
+from dtool.training.replicas import Replicas
 from dtool.training.tasks import Segment, Task
 from dtool.training.times import TimeDistribution
 from dtool.training.validation import LevelLoss, measure
@@ -70,6 +71,7 @@ class Trainer:
             self.network.parameters(), config.lr, weight_decay=config.weight_decay, fused=fused
         )
         self._model, self.optimizer = accelerator.prepare(self.network, optimizer)
+        self._replicas = Replicas(config.replicas, list(self.network.parameters())) if config.replicas > 1 else None
         self.ema = EMA(self.network, config.ema)
         self.second_ema = None if config.second_ema is None else EMA(self.network, config.second_ema)
         self.loss = Loss(schedule, config.prediction, config.loss, config.loss_gamma).to(accelerator.device)
@@ -89,7 +91,7 @@ class Trainer:
         batch = make_batch(config, self.images, self.task, self.step, self.times).to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
-        losses = [self._add_gradient(part, i, len(batch)) for i, part in enumerate(batch.split(config.accumulate))]
+        losses = self._add_gradients(list(batch.split(config.accumulate * config.replicas)), len(batch))
         self.accelerator.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -98,19 +100,28 @@ class Trainer:
         self.step += 1
         return torch.stack(losses).sum()
 
-    def _add_gradient(self, part: Batch, index: int, whole: int) -> Tensor:
-        """The loss of part `index` of a batch of `whole` images, in its share of theirs; its gradient is added."""
-        output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, index)
-        loss = self.loss(output, part.x0, part.eps, part.t) * (len(part) / whole)
-        self.accelerator.backward(loss)
-        return loss.detach()
+    def _add_gradients(self, parts: list[Batch], whole: int) -> list[Tensor]:
+        """The losses of the parts of a batch of `whole` images, in their shares of it; their gradients are added."""
+
+        def compute(part: Batch, number: int) -> Tensor:
+            output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, number)
+            return self.loss(output, part.x0, part.eps, part.t) * (len(part) / whole)
+
+        if self._replicas is not None:
+            return self._replicas.add_gradients(compute, parts)
+        losses = []
+        for number, part in enumerate(parts):
+            loss = compute(part, number)
+            self.accelerator.backward(loss)
+            losses.append(loss.detach())
+        return losses
 
     def _forward(self, x: Tensor, part: Batch, index: int) -> Tensor:
         if not self.network.config.dropout:
             return self._call(x, part)
         # Dropout knows only the global generator: lend it one of this step's own.
         with torch.random.fork_rng():
-            position = self.step * self.config.accumulate + index
+            position = self.step * self.config.accumulate * self.config.replicas + index
             torch.manual_seed(derive_seed(self.config.seed, Stream.DROPOUT, position))
             return self._call(x, part)
 

@@ -85,6 +85,12 @@ def configure_network(
         wishes = {**wishes, "upscaling": configure_upscaling(config, task, images, schedule)}
     if "multipliers" in wishes and "attention" not in wishes:
         wishes = {**wishes, "attention": (len(wishes["multipliers"]) - 1,)}
+    if config.replicas > 1 and wishes.get("dropout"):
+        raise UsageError(
+            f"--dropout {wishes['dropout']:g} and --replicas {config.replicas} do not go together: threads share "
+            "PyTorch's one generator",
+            "use --accumulate in the place of --replicas",
+        )
     try:
         return UNetConfig.model_validate({**default.model_dump(), **wishes})
     except ValidationError as error:

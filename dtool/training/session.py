@@ -165,6 +165,8 @@ def start(
         )
     schedule = get_scheduler(config.schedule)
     where = make_accelerator(device, config.mixed_precision)
+    if config.replicas > 1 and where.device.type != "cpu":
+        raise UsageError(f"--replicas {config.replicas} are for the CPU", "leave it out, or add --device cpu")
     second = None if config.second_ema is None else name_second(output)
     require_distinct_files([output, second, preview], [data, masks, backgrounds])
     for path in (second, preview):

@@ -60,6 +60,9 @@ class TrainingFlags:
     device: Annotated[Literal["auto", "cpu", "cuda"], _run(help="where to train")] = "auto"
     mixed_precision: Annotated[Literal["no", "fp16", "bf16"], _run(help="arithmetic of the network")] = "no"
     accumulate: Annotated[int, _run(min=1, help="parts that a step's images are computed in: less memory")] = 1
+    replicas: Annotated[
+        int, _run(min=1, help="on a CPU: parts of a step's images computed at once, each on its share of the cores")
+    ] = 1
     gradient_checkpointing: Annotated[
         bool,
         _run("--gradient-checkpointing", help="compute the network's inside twice: much less memory, a third slower"),
