@@ -30,7 +30,7 @@ def make_trainers(size: int, batch: int, threads: int, folder: Path) -> dict[str
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (IMAGES, size // 8, size // 8, 3)).astype(np.uint8)
     np.savez(folder / "x.npz", x=small.repeat(8, axis=1).repeat(8, axis=2))
-    ways = {"plain": {}, "bf16": {"mixed_precision": "bf16"}}
+    ways: dict[str, dict[str, object]] = {"plain": {}, "bf16": {"mixed_precision": "bf16"}}
     if threads > 1:
         ways[f"{threads} replicas"] = {"replicas": threads}
         ways[f"{threads} replicas, bf16"] = {"replicas": threads, "mixed_precision": "bf16"}
@@ -65,14 +65,14 @@ def main() -> None:
                 times[name].append((time.monotonic() - clock, time.process_time() - processor))
     images = given.steps * given.batch
     for name, own in times.items():
+        turned = [list(zip(*one, strict=True)) for one in (own, times["plain"])]
         print(f"{name}, {given.threads} threads, {images} images a turn: loss {losses[name]:.4f}")
-        for what, seconds, plain in zip(("by the clock", "of processor"), zip(*own), zip(*times["plain"]), strict=True):
+        for what, seconds, plain in zip(("by the clock", "of processor"), *turned, strict=True):
             ratios = [a / b for a, b in zip(plain, seconds, strict=True)]
             low, middle, high = quartiles(ratios)
             rate = images / quartiles(list(seconds))[1]
-            print(
-                f"  {what}: {format_spread(list(seconds))}, {rate:.1f} images/s, {middle:.2f} ({low:.2f}-{high:.2f}) of plain"
-            )
+            ratio = f"{middle:.2f} ({low:.2f}-{high:.2f}) of plain"
+            print(f"  {what}: {format_spread(list(seconds))}, {rate:.1f} images/s, {ratio}")
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def list_calibration(samples: Array, truth: NDArray[np.bool_]) -> tuple[list[str
     split = (said > 0) & (said < SAMPLES)
     words = (
         f"Expected calibration error over all pixels: {error:.4f}. {wrong.mean():.2%} of the pixels are wrong in the "
-        f"thresholded mean; of the {split.mean():.2%} on which samples differ, {wrong[split].mean():.0%}, of the others "
+        f"thresholded mean; of the {split.mean():.2%} on which samples differ, {wrong[split].mean():.0%}, of others "
         f"{wrong[~split].mean():.2%}: the former hold {wrong[split].sum() / max(1, wrong.sum()):.0%} of what is wrong."
     )
     return rows, words
@@ -165,8 +165,8 @@ def write(about: str, scores: list[str], calibration: list[str], words: str) -> 
     """Put the tables into docs/tasks.md."""
     lines = [
         START, about, "", "| laid on | mask | mean IoU | median | above 0.9 |", "|---|---|---|---|---|", *scores, "",
-        "| samples that say inside | predicted share | true share | of the pixels |", "|---|---|---|---|", *calibration, "",
-        words, END,
+        "| samples that say inside | predicted share | true share | of the pixels |", "|---|---|---|---|", *calibration,
+        "", words, END,
     ]  # fmt: skip
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(re.sub(f"{START}.*{END}", lambda _: "\n".join(lines), text, flags=re.DOTALL), encoding="utf-8")

@@ -98,7 +98,9 @@ class UNetFlags:
     multipliers: Annotated[str | None, _unet(help="channels of each level, in widths: 1,2,2")] = None
     blocks: Annotated[int, _unet(min=1, help="ResNet blocks a level")] = 1
     attention: Annotated[str | None, _unet(help="levels with attention: 1,2, or none [default: the last]")] = None
-    patch: Annotated[int, _unet(min=1, help="so many pixels, squared, are one place: faster, coarser")] = 1
+    patch: Annotated[
+        int | None, _unet(min=1, help="so many pixels, squared, are one place: faster, and coarser [default: 1]")
+    ] = None
     dropout: Annotated[float, _unet(help="dropout inside the network")] = 0.0
 
     def to_settings(self) -> dict[str, Any]:
