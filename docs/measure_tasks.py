@@ -1,4 +1,4 @@
-"""Train a cascade of 16x16 → 32x32 → 64x64 on a folder of pictures, and measure its upscalers on others.
+"""Train upscalers from 16x16 to 32x32 and on to 64x64 on a folder of pictures, and measure them on others.
 
 `python docs/measure_tasks.py PICTURES` holds a tenth of the pictures out, compares with interpolation, and writes the
 table and the pictures of docs/tasks.md: PSNR, structural similarity, a distance in the features of a small classifier,
@@ -34,7 +34,6 @@ from dtool.data.images import Images, load
 from dtool.models import checkpoint
 from dtool.models.consistent_upscaling import guess_picture
 from dtool.models.network import Network
-from dtool.run.cascade import continue_cascade
 from dtool.training.config import TrainConfig
 from dtool.training.preview import tile_images
 from dtool.training.session import start
@@ -48,11 +47,10 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Stage:
-    """A network of the cascade: its name, the size that it draws, its task, and for how many steps it is trained."""
+    """An upscaler: its name, the size that it draws, and for how many steps it is trained."""
 
     name: str
     size: int
-    task: str | None
     steps: int
 
     def train(self, data: str, folder: Path, factor: float) -> str:
@@ -60,9 +58,9 @@ class Stage:
         output = folder / f"{self.name}.pt"
         config = TrainConfig(
             steps=max(1, round(self.steps * factor)), batch_size=32, lr=2e-3, ema=0.995, validation=0.1, flip=True,
-            prediction="x0" if self.task else "v", schedule="cosine", task=self.task,
+            prediction="x0", schedule="cosine", task="upscale:2",
         )  # fmt: skip
-        network = {"width": 32, "multipliers": (1, 2, 2), "patch": 2 if self.task else 1}
+        network = {"width": 32, "multipliers": (1, 2, 2), "patch": 2}
         words = f"{self.name}: {config.steps} steps of 32 pictures"
         if output.exists() and (checkpoint.read(output).training or {}).get("step") == config.steps:
             return words
@@ -79,7 +77,7 @@ class Stage:
         return words
 
 
-STAGES = (Stage("x2", 32, "upscale:2", 700), Stage("x4", 64, "upscale:2", 200), Stage("base", 16, None, 300))
+STAGES = (Stage("x2", 32, 700), Stage("x4", 64, 200))
 
 
 def average(pictures: Array, factor: int = 2) -> Array:
@@ -165,20 +163,11 @@ def draw(networks: list[Network], low: Array, steps: int, seed: int) -> Array:
     return low
 
 
-def draw_cascade(networks: list[Network], count: int) -> list[Array]:
-    """Pictures of each stage, from nothing."""
-    first = dtool.sample(networks[0], "ddim", steps=50, n=count, seed=0, batch_size=32)
-    stages = [first]
-    for i in range(1, len(networks)):
-        plan = dtool.plan("ddim", steps=10, model=networks[i])
-        stages.append(continue_cascade(stages[-1], networks[i - 1 : i + 1], [plan], seed=i, batch_size=32))
-    return [one.x0 for one in stages]
-
-
 def save_grid(path: Path, rows: list[Array], size: int) -> None:
     """A PNG of rows of pictures, all of `size` pixels, small ones enlarged without interpolation."""
     enlarged = [enlarge(row, size // row.shape[-1], Image.Resampling.NEAREST) for row in rows]
-    Image.fromarray(tile_images(np.concatenate(enlarged), len(rows[0]))).save(path, optimize=True)
+    tiled = Image.fromarray(tile_images(np.concatenate(enlarged), len(rows[0])))
+    tiled.quantize(128).save(path, optimize=True)
 
 
 def write(tables: dict[str, list[str]], about: str) -> None:
@@ -201,18 +190,19 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     about = [stage.train(given.data, given.folder, given.steps) for stage in STAGES]
-    x2, x4, base = (dtool.load(given.folder / f"{stage.name}.pt", device="cpu") for stage in STAGES)
+    x2, x4 = (dtool.load(given.folder / f"{stage.name}.pt", device="cpu") for stage in STAGES)
     tables, shown = {}, []
     for title, size, factor, networks in (
         ("16x16 to 32x32", 32, 2, [x2]), ("32x32 to 64x64", 64, 2, [x4]), ("16x16 to 64x64", 64, 4, [x2, x4]),
     ):  # fmt: skip
         comparison = Comparison(given.data, size, factor, given.pictures)
         tables[title] = comparison.list_rows(networks)
-        about.append(f"the classifier of {size}x{size} finds {comparison.accuracy:.0%} of the classes")
-        rows = [comparison.low, comparison.bicubic, draw(networks, comparison.low, 10, 0), comparison.truth]
+        finds = f"the classifier of {size}x{size} finds {comparison.accuracy:.0%} of the classes"
+        about += [finds] if finds not in about else []
+        drawn = [draw(networks, comparison.low, steps, 0) for steps in (2, 10)]
+        rows = [comparison.low, comparison.bicubic, *drawn, comparison.truth]
         shown = [row[::8] for row in rows]
     save_grid(PAGE.with_name("tasks-upscale.png"), shown, 64)
-    save_grid(PAGE.with_name("tasks-cascade.png"), draw_cascade([base, x2, x4], 12), 64)
     write(tables, "; ".join(about) + f"; torch {torch.__version__}, one thread.")
 
 
