@@ -199,6 +199,7 @@ def main() -> None:
         scores += list_scores(name, pictures, samples, truth)
         calibration = list_calibration(samples, truth)
     save_picture(pictures, samples, truth)
+    about += "; calibration: on the unseen photos and textures"
     write(f"{about}; {len(truth)} others measured; torch {torch.__version__}, one thread.", scores, *calibration)
 
 
