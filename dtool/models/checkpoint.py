@@ -113,7 +113,8 @@ def save(
         raise UsageError(f"{path}: unknown kind of checkpoint", "end its name in .pt or .safetensors")
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     weight_file.require_numbers(weights, path)
-    network = {"kind": "unet", "config": config.model_dump(mode="json")}
+    unused = None if config.upscaling else {"upscaling"}  # versions from before it was there read such files, too
+    network = {"kind": "unet", "config": config.model_dump(mode="json", exclude=unused)}
     about = {"format": PLAIN_FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
     if codec is not None:
         about |= {"format": FORMAT, "codec": codec.describe()}

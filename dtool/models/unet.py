@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dtool.errors import UsageError
+from dtool.models.consistent_upscaling import ConsistentUpscaling, UpscalingConfig
 from dtool.models.spec import MAX_CLASSES
-from dtool.models.unet_conditions import NAME, NumberEmbedding, PictureInput, lay_beside
+from dtool.models.unet_conditions import NAME, NumberEmbedding, PictureInput, lay_beside, time_embedding
 
 
 class UNetConfig(BaseModel):
@@ -46,6 +47,7 @@ class UNetConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     pictures: tuple[PictureInput, ...] = Field(default=(), max_length=16)
     numbers: tuple[Annotated[str, Field(max_length=100, pattern=NAME)], ...] = Field(default=(), max_length=16)
+    upscaling: UpscalingConfig | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -59,6 +61,8 @@ class UNetConfig(BaseModel):
         masks = {one.name: one for one in self.pictures if one.channels == 1 and one.factor == 1}
         if any(one.hidden_by is not None and (one.hidden_by not in masks or one.factor > 1) for one in self.pictures):
             raise ValueError("what hides a picture is another one of its size, of one channel")
+        if self.upscaling is not None:
+            self.upscaling.require_conditions(self.channels, self.pictures, self.numbers)
         return self
 
     @property
@@ -84,14 +88,6 @@ class UNetConfig(BaseModel):
             attention=(levels - 1,) if size / 2 ** (levels - 1) <= 16 else (),
             classes=classes,
         )
-
-
-def time_embedding(t: Tensor, width: int) -> Tensor:
-    """Sinusoids of the (fractional) time `t` (B,): (B, width), wave lengths from 2π to 2π·10,000 (DDPM, appendix B)."""
-    half = width // 2
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(1e4) / half))
-    angles = t.float()[:, None] * frequencies[None]
-    return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -209,6 +205,7 @@ class UNet(nn.Module):
         self.middle_attention = Attention(widths[-1], config.head_width)
         self.up = nn.ModuleList(level(i, [(2 * w, w)] * config.blocks) for i, w in enumerate(widths))
         self.grow = nn.ModuleList(nn.Conv2d(deep, w, 3, padding=1) for w, deep in pairwise(widths))
+        self.upscaling = ConsistentUpscaling(config.upscaling) if config.upscaling else None
         self.norm = _norm(config.width)
         self.last = _zero(nn.Conv2d(config.width, folded, 3, padding=1))
 
@@ -223,6 +220,13 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None, **told: Tensor) -> Tensor:
         """Predict from `x` (B, C, H, W) at time `t` (B,), with `label` (B,) int64 and conditions if it takes them."""
+        if self.upscaling is None:
+            return self._predict(x, t, label, told)
+        anchor = self.upscaling.begin(x, t, told)
+        told = {**told, self.upscaling.config.low: anchor.guess}
+        return self.upscaling.finish(self._predict(anchor.input, t, label, told), anchor)
+
+    def _predict(self, x: Tensor, t: Tensor, label: Tensor | None, told: Mapping[str, Tensor]) -> Tensor:
         embedding = self.embed(t, label, told)
         height, width = x.shape[-2:]
         if self.config.pictures:

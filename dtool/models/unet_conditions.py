@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -33,10 +34,18 @@ def lay_beside(x: Tensor, inputs: Sequence[PictureInput], given: Mapping[str, Te
         picture = given[one.name]
         if one.hidden_by is not None:
             picture = torch.where(given[one.hidden_by] > 0, torch.zeros_like(picture), picture)
-        if one.factor > 1:
+        if picture.shape[-2:] != x.shape[-2:]:
             picture = F.interpolate(picture, size=x.shape[-2:], mode="bilinear", align_corners=False)
         parts.append(picture)
     return torch.cat(parts, dim=1)
+
+
+def time_embedding(t: Tensor, width: int) -> Tensor:
+    """Sinusoids of the (fractional) time `t` (B,): (B, width), wave lengths from 2π to 2π·10,000 (DDPM, appendix B)."""
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(1e4) / half))
+    angles = t.float()[:, None] * frequencies[None]
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 class NumberEmbedding(nn.Module):

@@ -38,9 +38,11 @@ class TrainConfig(BaseModel):
     time_mean: float = Field(0.0, ge=-20, le=20, description="of the normal number behind logit-normal times")
     time_std: float = Field(1.0, gt=0, le=20)
     accumulate: int = Field(1, gt=0, description="parts that the images of a step are computed in")
+    replicas: int = Field(1, gt=0, le=256, description="threads that compute parts of a step's images at once")
     gradient_checkpointing: bool = False
     task: str | None = Field(None, description="what the network is told: see `dtool.training.tasks.parse_task`")
     augment: float | None = Field(None, ge=0, lt=1, description="largest level of noise on an upscaler's `low`")
+    consistent: bool = Field(False, description="an upscaler's pictures, made small, are its `low`; unsaid, yes")
     flip: bool = Field(False, description="half of the images, mirrored")
     validation: float = Field(0.0, ge=0, le=0.5, description="share of the images that is held out")
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
@@ -53,12 +55,24 @@ class TrainConfig(BaseModel):
         except ValidationError as error:
             raise option_error(error) from error
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("consistent") is not None:
+            return data
+        return {**data, "consistent": str(data.get("task")).startswith("upscale")}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.accumulate > self.batch_size:
-            raise ValueError(f"--accumulate {self.accumulate} parts of --batch-size {self.batch_size} images")
+        if self.accumulate * self.replicas > self.batch_size:
+            parts = f"--accumulate {self.accumulate}" + (
+                f" times --replicas {self.replicas}" if self.replicas > 1 else ""
+            )
+            raise ValueError(f"{parts} parts of --batch-size {self.batch_size} images")
         if self.loss_gamma is not None and self.loss not in GAMMA:
             raise ValueError(f"--loss-gamma is of --loss min-snr or p2, not of {self.loss}")
+        if self.consistent and not (self.task or "").startswith("upscale"):
+            raise ValueError(f"--consistent is of --task upscale, not of {self.task or 'a training without a task'}")
         if self.times == "uniform" and (self.time_mean, self.time_std) != (0.0, 1.0):
             raise ValueError("--time-mean and --time-std are of --times logit-normal, not of uniform ones")
         return self

@@ -18,7 +18,8 @@ from dtool.training.ema import EMA
 from dtool.training.loss import Loss
 from dtool.training.progress import StepLoop
 from dtool.training.random_numbers import Stream, derive_seed
-from dtool.training.tasks import Task
+from dtool.training.replicas import Replicas
+from dtool.training.tasks import Segment, Task
 from dtool.training.times import TimeDistribution
 from dtool.training.validation import LevelLoss, measure
 
@@ -45,6 +46,8 @@ class Trainer(StepLoop):
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(config.seed, Stream.WEIGHTS))
             self.network = UNet(network)
+        if self.network.upscaling is not None:
+            self.network.upscaling.set_schedule(schedule)
         for level in self.network.modules():
             if isinstance(level, UNetLevel):
                 level.recompute = config.gradient_checkpointing
@@ -55,6 +58,7 @@ class Trainer(StepLoop):
             self.network.parameters(), config.lr, weight_decay=config.weight_decay, fused=fused
         )
         self._model, self.optimizer = accelerator.prepare(self.network, optimizer)
+        self._replicas = Replicas(config.replicas, list(self.network.parameters())) if config.replicas > 1 else None
         self.ema = EMA(self.network, config.ema)
         self.second_ema = None if config.second_ema is None else EMA(self.network, config.second_ema)
         self.loss = Loss(schedule, config.prediction, config.loss, config.loss_gamma).to(accelerator.device)
@@ -64,7 +68,7 @@ class Trainer(StepLoop):
         batch = make_batch(config, self.images, self.task, self.step, self.times).to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
-        losses = [self._add_gradient(part, i, len(batch)) for i, part in enumerate(batch.split(config.accumulate))]
+        losses = self._add_gradients(list(batch.split(config.accumulate * config.replicas)), len(batch))
         self.accelerator.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -73,19 +77,28 @@ class Trainer(StepLoop):
         self.step += 1
         return torch.stack(losses).sum()
 
-    def _add_gradient(self, part: Batch, index: int, whole: int) -> Tensor:
-        """The loss of part `index` of a batch of `whole` images, in its share of theirs; its gradient is added."""
-        output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, index)
-        loss = self.loss(output, part.x0, part.eps, part.t) * (len(part) / whole)
-        self.accelerator.backward(loss)
-        return loss.detach()
+    def _add_gradients(self, parts: list[Batch], whole: int) -> list[Tensor]:
+        """The losses of the parts of a batch of `whole` images, in their shares of it; their gradients are added."""
+
+        def compute(part: Batch, number: int) -> Tensor:
+            output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, number)
+            return self.loss(output, part.x0, part.eps, part.t) * (len(part) / whole)
+
+        if self._replicas is not None:
+            return self._replicas.add_gradients(compute, parts)
+        losses = []
+        for number, part in enumerate(parts):
+            loss = compute(part, number)
+            self.accelerator.backward(loss)
+            losses.append(loss.detach())
+        return losses
 
     def _forward(self, x: Tensor, part: Batch, index: int) -> Tensor:
         if not self.network.config.dropout:
             return self._call(x, part)
         # Dropout knows only the global generator: lend it one of this step's own.
         with torch.random.fork_rng():
-            position = self.step * self.config.accumulate + index
+            position = self.step * self.config.accumulate * self.config.replicas + index
             torch.manual_seed(derive_seed(self.config.seed, Stream.DROPOUT, position))
             return self._call(x, part)
 
@@ -114,13 +127,19 @@ class Trainer(StepLoop):
             results[name] = measure(call, images, plain, self.task, times=self.times.count, seed=self.config.seed)
         return results
 
+    def compute_fingerprint(self) -> int:
+        """A checksum of the images, and of what they are laid on."""
+        own = self.images.fingerprint()
+        textures = self.task.textures if isinstance(self.task, Segment) else None
+        return own if textures is None else own ^ textures.compute_checksum()
+
     def state(self) -> dict[str, Any]:
         """What continuing needs besides the average: plain tensors, numbers and strings."""
         scaler = self.accelerator.scaler
         return {
             "step": self.step,
             "config": self.config.model_dump_json(),
-            "data": self.images.fingerprint(),
+            "data": self.compute_fingerprint(),
             "network": {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()},
             "optimizer": self.optimizer.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,16 @@ def continue_from(path: Path, trainer: Trainer) -> None:
 
 def _restore_state(path: Path, trainer: Trainer, saved: checkpoint.Checkpoint, state: dict[str, Any]) -> None:
     _require_same_codec(path, saved, trainer)
-    require_same(TrainConfig.model_validate_json(state["config"]).model_dump(), trainer.config.model_dump(), path)
+    settings = TrainConfig.model_validate({"consistent": False, **json.loads(state["config"])})
+    require_same(settings.model_dump(), trainer.config.model_dump(), path)
     network = trainer.network.config.model_dump(mode="json")
     require_same(saved.config, network, path)
     if saved.spec.class_names != trainer.images.class_names:
         raise UsageError(f"{path}: was trained on other classes than these", "give the DATA that it was begun with")
-    if state["data"] != trainer.images.fingerprint():
-        raise UsageError(f"{path}: was trained on other images than these", "give the DATA that it was begun with")
+    if state["data"] != trainer.compute_fingerprint():
+        raise UsageError(
+            f"{path}: was trained on other images, or --backgrounds, than these", "give those that it was begun with"
+        )
     if state["step"] >= trainer.config.steps:
         raise UsageError(f"{path}: has all its {state['step']} steps", "ask for more with --steps")
     trainer.load(state, saved.state_dict)
@@ -59,8 +63,11 @@ def require_same(before: dict[str, Any], now: dict[str, Any], path: Path) -> Non
     """Raise UsageError, naming the option, for a setting of a run that is another now; `steps` may change."""
     for name in before:
         if name != "steps" and before[name] != now[name]:
-            option = "--" + name.replace("_", "-")
+            option = name.replace("_", "-")
+            was = f"--{option} {before[name]}, not {now[name]}"
+            if isinstance(before[name], bool):
+                was = f"--{option}" if before[name] else f"--no-{option}" if name == "consistent" else f"no --{option}"
             raise UsageError(
-                f"{path}: was trained with {option} {before[name]}, not {now[name]}",
+                f"{path}: was trained with {was}",
                 "resume with the options that it was begun with (only --steps may change)",
             )

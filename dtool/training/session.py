@@ -24,10 +24,10 @@ from dtool.training.interrupt import defer_signals
 from dtool.training.latents import open_training_codec
 from dtool.training.loop import Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
+from dtool.training.preparation import choose_task, configure_network, describe_network, load_data
 from dtool.training.preview import write as write_preview
 from dtool.training.progress import Progress
 from dtool.training.resume import continue_from
-from dtool.training.setup import choose_task, configure_network, describe_network, read_images
 from dtool.training.tasks import make_example_conditions
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
@@ -153,6 +153,7 @@ def start(
     preview: Path | None = None,
     preview_every: Period = FIVE_MINUTES,
     masks: str | None = None,
+    backgrounds: str | None = None,
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
     codec: Path | None = None,
@@ -171,19 +172,21 @@ def start(
         )
     schedule = get_scheduler(config.schedule)
     where = make_accelerator(device, config.mixed_precision)
+    if config.replicas > 1 and where.device.type != "cpu":
+        raise UsageError(f"--replicas {config.replicas} are for the CPU", "leave it out, or add --device cpu")
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks, codec])
+    require_distinct_files([output, second, preview], [data, masks, backgrounds, codec])
     for path in (second, preview):
         if path:
             require_writable(path)
-    task = choose_task(config, masks, codec)
-    images = read_images(data, masks, task, size=size, classes=classes)
+    task = choose_task(config, masks, backgrounds, codec)
+    images, task = load_data(data, task, masks=masks, backgrounds=backgrounds, size=size, classes=classes)
     own = None if codec is None else open_training_codec(codec, images.shape, str(where.device))
     images, held_out = hold_out(images, config.validation, config.seed)
     if own is not None:
         images = own.encode(images, mirrored=config.flip)
         held_out = None if held_out is None else own.encode(held_out, mirrored=False)
-    unet = configure_network(images, task, network or {})
+    unet = configure_network(config, images, task, schedule, network or {})
     trainer = Trainer(config, unet, images, schedule, where, task)
     spec = describe_network(config, images, task, schedule, guidance)
     if resume:

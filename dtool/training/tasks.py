@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dtool.data.images import Images
+from dtool.data.textures import Textures
 from dtool.errors import UsageError, did_you_mean
 from dtool.models.conditions import Condition
 from dtool.models.unet_conditions import PictureInput
@@ -161,10 +162,11 @@ class Segment:
     """`picture` → its mask (1, H, W), 1 inside and -1 outside.
 
     cut_out: the mask is the pictures' alpha channel, and each is pasted on a background of its own, or else its edge
-    would be seen without looking: see `dtool.training.backgrounds`.
+    would be seen without looking: see `dtool.training.backgrounds`. textures: of which most of these are parts.
     """
 
     cut_out: bool = True
+    textures: Textures | None = None
     needs_masks: bool = field(default=True, init=False)
 
     def choose_shape(self, shape: Shape) -> Shape:
@@ -183,7 +185,7 @@ class Segment:
         """See the class."""
         picture, mask = pixels[:, :-1], pixels[:, -1:]
         if self.cut_out:
-            picture = paste_on_background(picture, (mask + 1) / 2, generator)
+            picture = paste_on_background(picture, (mask + 1) / 2, generator, self.textures)
         return mask, {"picture": picture}
 
 

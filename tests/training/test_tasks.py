@@ -10,9 +10,8 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 import dtool  # noqa: E402
-from dtool.errors import DtoolError, UsageError  # noqa: E402
+from dtool.errors import UsageError  # noqa: E402
 from dtool.models import checkpoint  # noqa: E402
-from dtool.training.backgrounds import draw_backgrounds  # noqa: E402
 from dtool.training.config import TrainConfig  # noqa: E402
 from dtool.training.session import start  # noqa: E402
 from dtool.training.tasks import LUMA, Colour, Fill, Segment, Upscale, describe_conditions, parse_task  # noqa: E402
@@ -86,13 +85,6 @@ def test_what_is_cut_out_lies_on_a_background_and_its_mask_is_drawn() -> None:
     assert torch.equal(Segment(cut_out=False).split(masked, generator())[1]["picture"], masked[:, :3])
 
 
-def test_backgrounds_are_colours_in_range_that_differ() -> None:
-    drawn = draw_backgrounds(torch.Size((64, 3, 8, 8)), generator())
-    assert float(drawn.abs().max()) <= 1
-    assert float(drawn.mean(dim=(2, 3)).std()) > 0.2
-    assert torch.equal(drawn, draw_backgrounds(torch.Size((64, 3, 8, 8)), generator()))
-
-
 @pytest.mark.parametrize(
     ("words", "more", "says"),
     [
@@ -145,9 +137,3 @@ def test_an_upscaler_learns_to_look_at_its_condition(cut_outs: Path, tmp_path: P
     own = np.square(drawn - x0.numpy()).mean(axis=(1, 2, 3))
     others = np.square(drawn - np.roll(x0.numpy(), 1, axis=0)).mean(axis=(1, 2, 3))
     assert own.mean() < 0.4 * others.mean(), (own.mean(), others.mean())
-
-
-def test_options_without_their_task_are_refused(cut_outs: Path, tmp_path: Path) -> None:
-    for settings, more, says in (({"augment": 0.1}, {}, "--augment 0.1"), ({}, {"masks": str(cut_outs)}, "--masks")):
-        with pytest.raises(DtoolError, match=says):
-            start(str(cut_outs), tmp_path / "m.pt", TrainConfig(steps=1, **settings), device="cpu", **more)

@@ -34,6 +34,9 @@ def train(
         _file(help="train on the latents of this autoencoder: a folder of `dtool train-codec`, or diffusers'"),
     ] = None,
     masks: Annotated[Path | None, _file(help="folder of masks for --task segment [default: the alpha channel]")] = None,
+    backgrounds: Annotated[
+        Path | None, _file(help="folder of pictures that cut-outs of --task segment are laid on, beside drawn ones")
+    ] = None,
     validate_every: Annotated[str, _file(help="steps or time between measurements on --validation")] = "5m",
     log: Annotated[Path | None, _file(help="folder for a log that TensorBoard opens")] = None,
     guidance: Annotated[float, _file(min=0, help="default guidance scale stored with the network")] = 1.0,
@@ -59,6 +62,7 @@ def train(
             data, output, config, network=network, size=size, classes=unet.classes, guidance=guidance,
             device=training.device, resume=resume, save_every=Period.parse(save_every), preview=preview,
             preview_every=Period.parse(preview_every), masks=None if masks is None else str(masks),
+            backgrounds=None if backgrounds is None else str(backgrounds),
             validate_every=Period.parse(validate_every), log=log, codec=codec,
         )  # fmt: skip
         if not quiet:

@@ -56,10 +56,16 @@ class TrainingFlags:
     augment: Annotated[
         float | None, _run(help="of upscale: the largest level of noise on the small picture [default: 0.3]")
     ] = None
+    consistent: Annotated[
+        bool | None, _run(help="of upscale: pictures that are the small one when made small again [default: yes]")
+    ] = None
     seed: Annotated[int, _run(min=0, help="all that is random follows from it")] = 0
     device: Annotated[Literal["auto", "cpu", "cuda"], _run(help="where to train")] = "auto"
     mixed_precision: Annotated[Literal["no", "fp16", "bf16"], _run(help="arithmetic of the network")] = "no"
     accumulate: Annotated[int, _run(min=1, help="parts that a step's images are computed in: less memory")] = 1
+    replicas: Annotated[
+        int, _run(min=1, help="on a CPU: parts of a step's images computed at once, each on its share of the cores")
+    ] = 1
     gradient_checkpointing: Annotated[
         bool,
         _run("--gradient-checkpointing", help="compute the network's inside twice: much less memory, a third slower"),
@@ -89,6 +95,9 @@ class UNetFlags:
     multipliers: Annotated[str | None, _unet(help="channels of each level, in widths: 1,2,2")] = None
     blocks: Annotated[int, _unet(min=1, help="ResNet blocks a level")] = 1
     attention: Annotated[str | None, _unet(help="levels with attention: 1,2, or none [default: the last]")] = None
+    patch: Annotated[
+        int | None, _unet(min=1, help="so many pixels, squared, are one place: faster, and coarser [default: 1]")
+    ] = None
     dropout: Annotated[float, _unet(help="dropout inside the network")] = 0.0
 
     def to_settings(self) -> dict[str, Any]:
@@ -96,6 +105,7 @@ class UNetFlags:
         wishes: dict[str, object] = {
             "width": self.width,
             "blocks": self.blocks,
+            "patch": self.patch,
             "dropout": self.dropout,
             "multipliers": _parse_numbers("--multipliers", self.multipliers),
             "attention": _parse_numbers("--attention", self.attention),

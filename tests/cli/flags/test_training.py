@@ -39,9 +39,9 @@ def test_what_is_no_size_is_refused(text):
 
 def test_the_flags_of_a_network_are_the_settings_that_were_given():
     assert UNetFlags().to_settings() == {"blocks": 1, "dropout": 0.0}
-    flags = UNetFlags(width=16, multipliers="1,2,2", attention="none", dropout=0.1)
+    flags = UNetFlags(width=16, multipliers="1,2,2", attention="none", dropout=0.1, patch=2)
     assert flags.to_settings() == {
-        "width": 16, "blocks": 1, "dropout": 0.1, "multipliers": (1, 2, 2), "attention": (),
+        "width": 16, "blocks": 1, "dropout": 0.1, "multipliers": (1, 2, 2), "attention": (), "patch": 2,
     }  # fmt: skip
     with pytest.raises(UsageError, match="--attention 1;2: not a list of whole numbers"):
         UNetFlags(attention="1;2").to_settings()
@@ -53,7 +53,18 @@ def test_every_flag_of_a_run_reaches_its_settings():
     flags = TrainingFlags(steps=7, scheduler="cosine:T=50", lr=0.5, label_dropout=0.25, size="8", device="cpu")
     config = flags.to_config()
     assert (config.steps, config.schedule, config.lr, config.label_dropout) == (7, "cosine:T=50", 0.5, 0.25)
-    for name in vars(flags).keys() - {"scheduler", "size", "device"}:
+    for name in vars(flags).keys() - {"scheduler", "size", "device", "consistent"}:
         assert getattr(config, name) == getattr(flags, name), name
     with pytest.raises(UsageError, match="--ema"):
         TrainingFlags(ema=1.0).to_config()
+
+
+def test_upscalers_are_consistent_unless_that_is_not_wanted():
+    pytest.importorskip("torch")
+    pytest.importorskip("accelerate")
+    assert not TrainingFlags().to_config().consistent
+    assert not TrainingFlags(task="fill").to_config().consistent
+    assert TrainingFlags(task="upscale:2").to_config().consistent
+    assert not TrainingFlags(task="upscale:2", consistent=False).to_config().consistent
+    with pytest.raises(UsageError, match="--consistent is of --task upscale, not of a training without a task"):
+        TrainingFlags(consistent=True).to_config()

@@ -1,0 +1,207 @@
+"""Measure a network that draws masks, on pictures and backgrounds that it has not seen.
+
+`python docs/measure_segmentation.py PICTURES --folder DIR` trains on cut-out pictures, a tenth held out, which are laid
+on photos and textures that come with scikit-image and on drawn backgrounds, and measures on others: the intersection
+over union of the mean of 8 samples, beside thresholds of colour, and what the spread of the samples says of their
+errors. It writes the tables of docs/tasks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.filters import threshold_otsu
+from sklearn.datasets import load_sample_images
+
+import dtool
+from dtool.data.textures import Textures, load_textures
+from dtool.training.backgrounds import cut_from_textures, draw_backgrounds
+from dtool.training.config import TrainConfig
+from dtool.training.preview import tile_images
+from dtool.training.session import Session, start
+
+PAGE = Path(__file__).with_name("tasks.md")
+START, END = "<!-- segmented -->", "<!-- /segmented -->"
+LEARNED = (
+    "astronaut", "camera", "coffee", "coins", "gravel", "hubble_deep_field", "immunohistochemistry", "moon", "page",
+    "text",
+)  # fmt: skip
+UNSEEN = ("brick", "cat", "grass", "rocket")  # and scikit-learn's two photos
+SIZE, SAMPLES = 32, 8
+Array = NDArray[np.float32]
+
+
+def save_textures(folder: Path) -> tuple[Path, Path]:
+    """The pictures that come with scikit-image and scikit-learn: what is trained on, and what is measured on."""
+    places = folder / "learned", folder / "unseen"
+    for place, names in zip(places, (LEARNED, UNSEEN), strict=True):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            Image.fromarray(getattr(skimage.data, name)()).convert("RGB").save(place / f"{name}.png")
+    for i, photo in enumerate(load_sample_images().images):
+        Image.fromarray(photo).save(places[1] / f"photo{i}.png")
+    return places
+
+
+def train(data: str, folder: Path, backgrounds: Path, steps: int) -> tuple[Session, str]:
+    """Train into a file in `folder`, or go on; → the session, and what was done in words."""
+    output = folder / "segment.pt"
+    config = TrainConfig(
+        steps=steps, batch_size=32, lr=2e-3, ema=0.995, prediction="x0", schedule="cosine", task="segment",
+        validation=0.1, flip=True,
+    )  # fmt: skip
+    network = {"width": 32, "multipliers": (1, 2, 2), "patch": 2}
+    session = start(
+        data, output, config, network=network, size=(SIZE, SIZE), backgrounds=str(backgrounds), resume=output.exists()
+    )
+    clock, processor = time.monotonic(), time.process_time()
+    for progress in session.run():
+        if progress.step % 50 == 0:
+            sys.stdout.write(f"{progress}\n")
+    if session.interrupted:
+        raise KeyboardInterrupt
+    minutes = [(time.monotonic() - clock) / 60, (time.process_time() - processor) / 60]
+    return (
+        session,
+        f"{steps} steps of 32 pictures of {SIZE}x{SIZE}, {minutes[0]:.1f} minutes ({minutes[1]:.1f} of processor)",
+    )
+
+
+def lay(session: Session, textures: Textures | None, seed: int) -> tuple[Array, NDArray[np.bool_]]:
+    """The pictures held out over backgrounds (N, 3, H, W), and their masks (N, H, W)."""
+    assert session.held_out is not None
+    pixels = torch.from_numpy(session.held_out.take())
+    picture, alpha = pixels[:, :3], (pixels[:, 3:] + 1) / 2
+    generator = torch.Generator().manual_seed(seed)
+    background = (
+        draw_backgrounds(picture.shape, generator)
+        if textures is None
+        else cut_from_textures(textures, picture.shape, generator)
+    )
+    laid: Array = (alpha * picture + (1 - alpha) * background).numpy()
+    return laid, alpha[:, 0].numpy() > 0.5
+
+
+def threshold_distance(pictures: Array) -> NDArray[np.bool_]:
+    """Baseline: Otsu's threshold of the distance from the median colour of the border; → masks (N, H, W)."""
+    border = np.concatenate(
+        [pictures[:, :, 0], pictures[:, :, -1], pictures[:, :, :, 0], pictures[:, :, :, -1]], axis=2
+    )
+    distance = np.sqrt(np.square(pictures - np.median(border, axis=2)[:, :, None, None]).sum(axis=1))
+    return np.stack([one > threshold_otsu(one) for one in distance])
+
+
+def threshold_grey(pictures: Array) -> NDArray[np.bool_]:
+    """Baseline: Otsu's threshold of the brightness; inside is the side that less of the border is on."""
+    grey = pictures.mean(axis=1)
+    masks = np.stack([one > threshold_otsu(one) for one in grey])
+    border = np.concatenate([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], axis=1).mean(axis=1)
+    return masks ^ (border > 0.5)[:, None, None]
+
+
+def compute_iou(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Array:
+    """Intersection over union, (N,)."""
+    union = (masks | truth).sum(axis=(1, 2))
+    return ((masks & truth).sum(axis=(1, 2)) / np.maximum(union, 1)).astype(np.float32)
+
+
+def draw(session: Session, pictures: Array) -> Array:
+    """8 samples for each picture, (8, N, H, W)."""
+    network = dtool.load(session.output, device="cpu")
+    told = {"picture": pictures}
+    samples = [
+        dtool.sample(network, "ddim", steps=10, n=len(pictures), seed=seed, conditions=told, batch_size=32).x0[:, 0]
+        for seed in range(SAMPLES)
+    ]
+    return np.stack(samples)
+
+
+def list_scores(name: str, pictures: Array, samples: Array, truth: NDArray[np.bool_]) -> list[str]:
+    """Rows of the first table."""
+    rows = []
+    for what, masks in (
+        ("distance from the border's colour, Otsu", threshold_distance(pictures)),
+        ("brightness, Otsu", threshold_grey(pictures)),
+        ("one sample", samples[0] > 0),
+        ("mean of 8 samples", samples.mean(axis=0) > 0),
+    ):
+        iou = compute_iou(masks, truth)
+        half = 1.96 * iou.std(ddof=1) / np.sqrt(len(iou))
+        rows.append(
+            f"| {name} | {what} | {iou.mean():.3f} ± {half:.3f} | {np.median(iou):.3f} | {(iou > 0.9).mean():.0%} |"
+        )
+    return rows
+
+
+def list_calibration(samples: Array, truth: NDArray[np.bool_]) -> tuple[list[str], str]:
+    """Of the pixels of which k of 8 samples say that they are inside: what share is. And the errors in words."""
+    said = (samples > 0).sum(axis=0)
+    rows, error = [], 0.0
+    for k in range(SAMPLES + 1):
+        chosen = said == k
+        share = truth[chosen].mean() if chosen.any() else float("nan")
+        error += abs(share - k / SAMPLES) * chosen.mean() if chosen.any() else 0.0
+        rows.append(f"| {k} of {SAMPLES} | {k / SAMPLES:.3f} | {share:.3f} | {chosen.mean():.2%} |")
+    wrong = (samples.mean(axis=0) > 0) != truth
+    split = (said > 0) & (said < SAMPLES)
+    words = (
+        f"Expected calibration error over all pixels: {error:.4f}. {wrong.mean():.2%} of the pixels are wrong in the "
+        f"thresholded mean; of the {split.mean():.2%} on which samples differ, {wrong[split].mean():.0%}, of others "
+        f"{wrong[~split].mean():.2%}: the former hold {wrong[split].sum() / max(1, wrong.sum()):.0%} of what is wrong."
+    )
+    return rows, words
+
+
+def write(about: str, scores: list[str], calibration: list[str], words: str) -> None:
+    """Put the tables into docs/tasks.md."""
+    lines = [
+        START, about, "", "| laid on | mask | mean IoU | median | above 0.9 |", "|---|---|---|---|---|", *scores, "",
+        "| samples that say inside | predicted share | true share | of the pixels |", "|---|---|---|---|", *calibration,
+        "", words, END,
+    ]  # fmt: skip
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(re.sub(f"{START}.*{END}", lambda _: "\n".join(lines), text, flags=re.DOTALL), encoding="utf-8")
+
+
+def save_picture(pictures: Array, samples: Array, truth: NDArray[np.bool_]) -> None:
+    """What the network is told, its thresholded mean, the spread of its samples, and the truth, in four rows."""
+    grey = (np.where(samples.mean(axis=0) > 0, 1.0, -1.0), 2 * (samples > 0).std(axis=0) * 2 - 1, truth * 2.0 - 1)
+    rows = [pictures[::16], *(np.broadcast_to(one[::16, None], pictures[::16].shape) for one in grey)]
+    tiled = Image.fromarray(tile_images(np.concatenate(rows).astype(np.float32), len(rows[0])))
+    tiled.resize((2 * tiled.width, 2 * tiled.height), Image.Resampling.NEAREST).save(
+        PAGE.with_name("tasks-segment.png"), optimize=True
+    )
+
+
+def main() -> None:
+    """Train, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=800)
+    given = parser.parse_args()
+    learned, unseen = save_textures(given.folder)
+    session, about = train(given.data, given.folder, learned, given.steps)
+    textures = load_textures(str(unseen), (SIZE, SIZE))
+    scores = []
+    for name, own in (("drawn backgrounds", None), ("unseen photos and textures", textures)):
+        pictures, truth = lay(session, own, seed=1)
+        samples = draw(session, pictures)
+        scores += list_scores(name, pictures, samples, truth)
+        calibration = list_calibration(samples, truth)
+    save_picture(pictures, samples, truth)
+    about += "; calibration: on the unseen photos and textures"
+    write(f"{about}; {len(truth)} others measured; torch {torch.__version__}, one thread.", scores, *calibration)
+
+
+if __name__ == "__main__":
+    main()
