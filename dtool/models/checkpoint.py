@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dtool.errors import DtoolError, UsageError
 from dtool.models import weight_file
 from dtool.models.spec import NetworkSpec
+from dtool.models.text_reference import TextReference
 from dtool.models.unet import UNet, UNetConfig
 from dtool.util import bounded_reading
 from dtool.util.files import write_atomically
@@ -39,7 +40,10 @@ FOREIGN_HINT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept."""
+    """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept.
+
+    text: the sentence encoder that it was trained with, if there is one.
+    """
 
     source: str
     spec: NetworkSpec
@@ -47,6 +51,7 @@ class Checkpoint:
     config: dict[str, Any]
     state_dict: dict[str, Tensor]
     training: dict[str, Any] | None = None
+    text: TextReference | None = None
 
     def build(self) -> nn.Module:
         """The network with its weights, in eval mode on the CPU, without gradients; `DtoolError` if they don't fit."""
@@ -70,7 +75,9 @@ class Checkpoint:
             one.name: (one.channels, *(n // one.factor for n in size)) for one in config.pictures
         }
         own |= dict.fromkeys(config.numbers, ())
-        if own != {one.name: one.shape for one in self.spec.conditions}:
+        own |= {} if config.text is None else {config.text.name: config.text.shape}
+        told = own if self.text is None else {**own, self.text.name: self.text.shape}
+        if told != own or own != {one.name: one.shape for one in self.spec.conditions}:
             raise DtoolError(
                 f"{self.source}: the network takes {', '.join(own) or 'no conditions'}, and is described otherwise",
                 "use the file as dtool wrote it",
@@ -84,6 +91,7 @@ def save(
     config: UNetConfig,
     state_dict: Mapping[str, Tensor],
     training: Mapping[str, Any] | None = None,
+    text: TextReference | None = None,
 ) -> Path:
     """Write a checkpoint; the suffix chooses the format. The old file stays until the new one is complete.
 
@@ -95,7 +103,9 @@ def save(
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     weight_file.require_numbers(weights, path)
     network = {"kind": "unet", "config": config.model_dump(mode="json")}
-    about = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
+    about: dict[str, Any] = {"format": FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
+    if text is not None:
+        about["text"] = text.model_dump(mode="json")
     if path.suffix == ".pt":
         content = {**about, "state_dict": weights, "training": dict(training or {})}
         # through memory: torch's own file writer hides why the disk refused
@@ -124,8 +134,20 @@ def read(path: Path | str) -> Checkpoint:
     weight_file.require_numbers(state, path)
     return Checkpoint(
         source=str(path), spec=spec, kind=network["kind"], config=network["config"], state_dict=state,
-        training=content.get("training") or None,
+        training=content.get("training") or None, text=_read_text_reference(content.get("text"), path),
     )  # fmt: skip
+
+
+def _read_text_reference(content: Any, path: Path) -> TextReference | None:
+    if content is None:
+        return None
+    try:
+        return TextReference.model_validate(content)
+    except ValidationError as error:
+        why = describe_mistake(error.errors()[0])
+        raise DtoolError(
+            f"{path}: what it says of its sentence encoder is not valid ({why})", "use the file as dtool wrote it"
+        ) from error
 
 
 def _read_content(path: Path) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from dtool.data.images import Images
 from dtool.errors import DtoolError
-from dtool.models.unet import UNet, UNetConfig, UNetLevel
+from dtool.models.unet import UNet, UNetConfig
+from dtool.models.unet_blocks import UNetLevel
 from dtool.schedulers.schedule import Schedule
 from dtool.training.batch import Batch, make_batch
+from dtool.training.captions import CaptionVectors
 from dtool.training.config import TrainConfig
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
@@ -51,7 +53,9 @@ class Trainer:
         schedule: Schedule,
         accelerator: Accelerator,
         task: Task | None = None,
+        text: CaptionVectors | None = None,
     ) -> None:
+        self.text = text
         self.config, self.images, self.accelerator, self.task = config, images, accelerator, task
         self.schedule, self.step = schedule, 0
         self.times = TimeDistribution(len(schedule.alpha), config.times, config.time_mean, config.time_std)
@@ -84,7 +88,8 @@ class Trainer:
 
     def _run_step(self) -> Tensor:
         config = self.config
-        batch = make_batch(config, self.images, self.task, self.step, self.times).to(self.accelerator.device)
+        batch = make_batch(config, self.images, self.task, self.step, self.times, self.text)
+        batch = batch.to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
         losses = [self._add_gradient(part, i, len(batch)) for i, part in enumerate(batch.split(config.accumulate))]
@@ -134,7 +139,9 @@ class Trainer:
                 output: Tensor = network(x, batch.t.float(), batch.label, **batch.told)
                 return output
 
-            results[name] = measure(call, images, plain, self.task, times=self.times.count, seed=self.config.seed)
+            results[name] = measure(
+                call, images, plain, self.task, times=self.times.count, seed=self.config.seed, text=self.text
+            )
         return results
 
     def _require_finite(self, loss: Tensor) -> float:

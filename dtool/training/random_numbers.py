@@ -24,6 +24,7 @@ class Stream(IntEnum):
     CONDITION = 5
     HELD_OUT = 6
     VALIDATION = 7
+    CAPTION = 8
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dtool.models import checkpoint
 from dtool.models.spec import NetworkSpec, describe_schedule
 from dtool.models.unet import UNetConfig
 from dtool.schedulers.schedule import Schedule
+from dtool.training.captions import CaptionVectors, open_captions
 from dtool.training.config import TrainConfig, option_error
 from dtool.training.device import make_accelerator
 from dtool.training.event_log import EventLog
@@ -27,7 +28,7 @@ from dtool.training.loop import Progress, Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
 from dtool.training.preview import write as write_preview
 from dtool.training.resume import continue_from
-from dtool.training.tasks import Task, describe_conditions, make_example_conditions, parse_task
+from dtool.training.tasks import EXAMPLES, Task, describe_conditions, make_example_conditions, parse_task
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
 from dtool.util.files import WriteError, require_distinct_files, require_writable
@@ -124,11 +125,14 @@ class Session:
         """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it."""
         trainer = self.trainer
         config = trainer.network.config
+        text = None if trainer.text is None else trainer.text.reference
         if trainer.second_ema is not None:
             second = name_second(self.output)
-            checkpoint.save(second, spec=self.spec, config=config, state_dict=trainer.second_ema.average)
+            checkpoint.save(second, spec=self.spec, config=config, state_dict=trainer.second_ema.average, text=text)
         training = trainer.state() if self.output.suffix == ".pt" else None
-        checkpoint.save(self.output, spec=self.spec, config=config, state_dict=trainer.ema.average, training=training)
+        checkpoint.save(
+            self.output, spec=self.spec, config=config, state_dict=trainer.ema.average, training=training, text=text
+        )
 
 
 def name_second(output: Path) -> Path:
@@ -153,10 +157,13 @@ def start(
     masks: str | None = None,
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
+    captions: str | None = None,
+    text_encoder: str | None = None,
 ) -> Session:
     """Check everything, read the data, build the network: a run that is ready to begin, or to go on.
 
-    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. Raises `DtoolError`.
+    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. captions: see `read_captions`;
+    text_encoder: the folder or the installed package of a sentence encoder, which reads them. Raises `DtoolError`.
     """
     from dtool.schedulers import get_scheduler
 
@@ -168,23 +175,29 @@ def start(
     schedule = get_scheduler(config.schedule)
     where = make_accelerator(device, config.mixed_precision)
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks])
+    require_distinct_files([output, second, preview], [data, masks, captions])
     for path in (second, preview):
         if path:
             require_writable(path)
     task = _choose_task(config, masks)
-    images = (
-        load(data, size=size, classes=classes)
-        if not (task and task.needs_masks)
-        else load_masked(data, masks, size=size)
-    )
+    text = open_captions(data, captions, text_encoder, config, output.parent, classes=classes)
+    if text is not None:
+        images = replace(load(data, size=size, classes=False), captions=text.captions)
+    elif task and task.needs_masks:
+        images = load_masked(data, masks, size=size)
+    else:
+        images = load(data, size=size, classes=classes)
+    vectors = None if text is None else text.encode()
     images, held_out = hold_out(images, config.validation, config.seed)
-    unet = _configure_network(images, task, network or {})
-    trainer = Trainer(config, unet, images, schedule, where, task)
-    spec = _describe_network(config, images, task, schedule, guidance)
+    unet = _configure_network(images, task, network or {}, vectors)
+    trainer = Trainer(config, unet, images, schedule, where, task, vectors)
+    spec = _describe_network(config, images, task, schedule, guidance, vectors)
     if resume:
         continue_from(output, trainer)
-    examples = make_example_conditions(task, images if held_out is None else held_out, config.seed) if task else None
+    shown = images if held_out is None else held_out
+    examples = make_example_conditions(task, shown, config.seed) if task else None
+    if vectors is not None and shown.captions is not None:
+        examples = vectors.make_examples(shown.captions, EXAMPLES)
     look = (lambda unet: write_preview(preview, unet, spec, seed=config.seed, told=examples)) if preview else None
     return Session(
         trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
@@ -204,15 +217,21 @@ def _choose_task(config: TrainConfig, masks: str | None) -> Task | None:
 
 
 def _describe_network(
-    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, guidance: float
+    config: TrainConfig,
+    images: Images,
+    task: Task | None,
+    schedule: Schedule,
+    guidance: float,
+    text: CaptionVectors | None,
 ) -> NetworkSpec:
     """What the file will say of the network."""
+    conditions = describe_conditions(task, images.shape) if task else ()
     drawn = replace(images, pixels=images.pixels[:, -1:]) if task and task.needs_masks else images
     return NetworkSpec(
         shape=drawn.shape,
         **describe_schedule(schedule),
         prediction=config.prediction,
-        conditions=describe_conditions(task, images.shape) if task else (),
+        conditions=conditions if text is None else (text.condition,),
         classes=len(images.class_names),
         class_names=images.class_names,
         null_class=config.label_dropout > 0,
@@ -222,11 +241,15 @@ def _describe_network(
     )
 
 
-def _configure_network(images: Images, task: Task | None, wishes: dict[str, Any]) -> UNetConfig:
+def _configure_network(
+    images: Images, task: Task | None, wishes: dict[str, Any], text: CaptionVectors | None
+) -> UNetConfig:
     shape = task.choose_shape(images.shape) if task else images.shape
     default = UNetConfig.for_shape(shape, classes=len(images.class_names))
     if task:
         wishes = {**wishes, "pictures": task.list_pictures(images.shape), "numbers": tuple(task.list_numbers())}
+    if text is not None:
+        wishes = {**wishes, "text": text.input}
     if "multipliers" in wishes and "attention" not in wishes:
         wishes = {**wishes, "attention": (len(wishes["multipliers"]) - 1,)}
     try:

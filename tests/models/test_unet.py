@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dtool.errors import UsageError  # noqa: E402
-from dtool.models.unet import UNet, UNetConfig, time_embedding  # noqa: E402
+from dtool.models.unet import UNet, UNetConfig  # noqa: E402
+from dtool.models.unet_blocks import time_embedding  # noqa: E402
 
 
 def randomised(config: UNetConfig, seed: int = 0) -> UNet:

@@ -38,6 +38,12 @@ def train(
     preview: Annotated[Path | None, _file(help="write a PNG of samples here while it trains")] = None,
     preview_every: Annotated[str, _file(help="steps or time between previews")] = "5m",
     masks: Annotated[Path | None, _file(help="folder of masks for --task segment [default: the alpha channel]")] = None,
+    captions: Annotated[
+        str | None, _file(metavar="PATH", help="train with words: a CSV of file,caption, or a folder of .txt files")
+    ] = None,
+    text_encoder: Annotated[
+        str | None, _file(metavar="PATH", help="the sentence encoder that reads --captions: a folder, or a package")
+    ] = None,
     validate_every: Annotated[str, _file(help="steps or time between measurements on --validation")] = "5m",
     log: Annotated[Path | None, _file(help="folder for a log that TensorBoard opens")] = None,
     guidance: Annotated[float, _file(min=0, help="default guidance scale stored with the network")] = 1.0,
@@ -61,7 +67,7 @@ def train(
             data, output, config, network=network, size=size, classes=unet.classes, guidance=guidance,
             device=training.device, resume=resume, save_every=Period.parse(save_every), preview=preview,
             preview_every=Period.parse(preview_every), masks=None if masks is None else str(masks),
-            validate_every=Period.parse(validate_every), log=log,
+            validate_every=Period.parse(validate_every), log=log, captions=captions, text_encoder=text_encoder,
         )  # fmt: skip
         if not quiet:
             _say(session.summary())

@@ -37,6 +37,10 @@ class TrainingFlags:
     time_mean: Annotated[float, _run(help="of logit-normal times: above 0 there is more noise")] = 0.0
     time_std: Annotated[float, _run(help="of logit-normal times: how widely they are spread")] = 1.0
     label_dropout: Annotated[float, _run(min=0, help="share of labels hidden, below 1, for guidance")] = 0.1
+    caption_dropout: Annotated[float, _run(help="share of captions hidden, above 0 and below 1, for guidance")] = 0.1
+    text_condition: Annotated[
+        Literal["pooled", "tokens"], _run(help="what --captions tell: one vector each, or their tokens")
+    ] = "pooled"
     lr: Annotated[float, _run(help="peak learning rate")] = 1e-3
     warmup: Annotated[int, _run(min=0, help="steps over which it rises, a tenth of all at most")] = 200
     decay: Annotated[Literal["cosine", "constant"], _run(help="how it goes on then")] = "cosine"
@@ -92,6 +96,7 @@ class UNetFlags:
     multipliers: Annotated[str | None, _unet(help="channels of each level, in widths: 1,2,2")] = None
     blocks: Annotated[int, _unet(min=1, help="ResNet blocks a level")] = 1
     attention: Annotated[str | None, _unet(help="levels with attention: 1,2, or none [default: the last]")] = None
+    patch: Annotated[int, _unet(min=1, help="fold so many pixels, squared, into the channels: 2 is 3 times faster")] = 1
     dropout: Annotated[float, _unet(help="dropout inside the network")] = 0.0
 
     def to_settings(self) -> dict[str, Any]:
@@ -99,6 +104,7 @@ class UNetFlags:
         wishes: dict[str, object] = {
             "width": self.width,
             "blocks": self.blocks,
+            "patch": self.patch,
             "dropout": self.dropout,
             "multipliers": _parse_numbers("--multipliers", self.multipliers),
             "attention": _parse_numbers("--attention", self.attention),
