@@ -69,6 +69,14 @@ def encode_row(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
+def encode_prompts(document: str, prompts: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of token numbers; document: a tokenizer as JSON of the library tokenizers. What is cut off is not said."""
+    require_library()
+    from tokenizers import Tokenizer
+
+    return np.array([row.ids for row in Tokenizer.from_str(document).encode_batch(list(prompts))], np.int64)
+
+
 def encode_empty(document: str, length: int) -> tuple[int, ...]:
     """The empty prompt's row; document: a tokenizer as JSON of the library tokenizers.
 

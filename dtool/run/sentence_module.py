@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,11 +23,13 @@ class SentenceModule(nn.Module):
     def __init__(self, inner: nn.Module, reference: TextReference, pad: int) -> None:
         super().__init__()
         self.inner, self.reference, self.pad = inner, reference, pad
+        self.has_types = "token_type_ids" in inspect.signature(inner.forward).parameters
 
     def forward(self, ids: Tensor) -> tuple[Tensor]:
         """See the class."""
         mask = (ids != self.pad).long()
-        states = self.inner(input_ids=ids, attention_mask=mask).last_hidden_state
+        types = {"token_type_ids": torch.zeros_like(ids)} if self.has_types else {}
+        states = self.inner(input_ids=ids, attention_mask=mask, **types).last_hidden_state
         shown = mask.to(states.dtype)[:, :, None]
         if not self.reference.pooled:
             return (states * shown,)

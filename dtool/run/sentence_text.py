@@ -32,6 +32,8 @@ class SentenceText(TextEncoder):
     def __init__(self, folder: SentenceFolder, reference: TextReference) -> None:
         self.folder, self.reference = folder, reference
         self.names = (reference.name,)
+        kind = "one vector of it" if reference.pooled else f"its {reference.length} tokens"
+        self.about = f"the sentence encoder in {folder.package or folder.path} reads it, and makes {kind}"
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -100,6 +102,7 @@ class MissingText(TextEncoder):
 
     def __init__(self, reference: TextReference, why: DtoolError) -> None:
         self.names, self._why = (reference.name,), why
+        self.about = f"its sentence encoder is missing: --text-encoder PATH ({why})"
 
     def encode(self, texts: Sequence[str]) -> dict[str, NDArray[Any]]:  # noqa: ARG002 - an encoder's form
         """Raises DtoolError."""
