@@ -29,7 +29,8 @@ class TextModule:
 class TextEncoder(ABC):
     """Makes the conditions called `names` from prompts; of the empty prompt those that guidance compares with.
 
-    about: what `dtool model` says of it, if anything. belongs_in_file: whether a sampler's file has it inside where nobody says otherwise, its weights in eight bits.
+    about: what `dtool model` says of it, if anything. belongs_in_file: whether a sampler's file has it inside where
+    nobody says otherwise, its weights in eight bits.
     constants: those of `names` that are the same for every prompt, such as a picture's size: what the user gives goes
     before them, and guidance compares with it too.
     """

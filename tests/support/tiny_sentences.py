@@ -1,4 +1,4 @@
-"""A sentence encoder of a few weights in a folder: model.onnx, made with onnx.helper, and a tokenizer of a few words."""
+"""A sentence encoder of a few weights in a folder: model.onnx, made in place, and a tokenizer of a few words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_tokenizer() -> Tokenizer:
 
 
 def make_graph(width: int = WIDTH, table: int = len(WORDS)) -> onnx.ModelProto:
-    """input_ids, attention_mask, token_type_ids → last_hidden_state: each word with the mean of those that are shown."""
+    """input_ids, attention_mask, token_type_ids → last_hidden_state: each word with the mean of what is shown."""
     rng = np.random.default_rng(0)
     arrays = {
         "table": rng.standard_normal((table, width)).astype(np.float32),
