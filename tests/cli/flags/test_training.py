@@ -38,10 +38,10 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_the_flags_of_a_network_are_the_settings_that_were_given():
-    assert UNetFlags().to_settings() == {"blocks": 1, "dropout": 0.0}
-    flags = UNetFlags(width=16, multipliers="1,2,2", attention="none", dropout=0.1)
+    assert UNetFlags().to_settings() == {"blocks": 1, "dropout": 0.0, "patch": 1}
+    flags = UNetFlags(width=16, multipliers="1,2,2", attention="none", dropout=0.1, patch=2)
     assert flags.to_settings() == {
-        "width": 16, "blocks": 1, "dropout": 0.1, "multipliers": (1, 2, 2), "attention": (),
+        "width": 16, "blocks": 1, "dropout": 0.1, "multipliers": (1, 2, 2), "attention": (), "patch": 2,
     }  # fmt: skip
     with pytest.raises(UsageError, match="--attention 1;2: not a list of whole numbers"):
         UNetFlags(attention="1;2").to_settings()
