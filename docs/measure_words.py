@@ -31,7 +31,7 @@ from dtool.training.config import TrainConfig
 from dtool.training.preview import tile_images
 from dtool.training.session import start
 
-PAGE, PICTURE = Path(__file__).with_name("words.md"), Path(__file__).with_name("words.png")
+PAGE = Path(__file__).with_name("words.md")
 START, END = "<!-- measured -->", "<!-- /measured -->"
 HELD_OUT, SIZE, SEED, STEPS, SHORT = 200, 32, 0, 30_000, 661
 NETWORK = {"width": 32, "multipliers": (1, 2, 4), "attention": (1, 2), "patch": 2}
@@ -279,16 +279,16 @@ def measure(pictures: Path, work: Path) -> list[str]:
             rows.append(describe(f"{kind}, after {SHORT} steps, guidance 3", found))
     shares = np.bincount(ruler.right.numpy()) / len(prompts)
     rows += ["", note, "", f"The largest category has {100 * shares.max():.0f} % of the prompts."]
-    show(model)
+    show(model, work / "words.png")
     return rows
 
 
-def show(model: Any) -> None:
+def show(model: Any, path: Path) -> None:
     """The picture: four draws of each of a few prompts, one prompt a column."""
     drawn = draw(model, [prompt for _ in range(4) for prompt in SHOWN], 3.0, seed=3)
     Image.fromarray(tile_images(drawn.numpy(), len(SHOWN))).resize(
         (len(SHOWN) * SIZE * 2, 4 * SIZE * 2), Image.Resampling.NEAREST
-    ).save(PICTURE)
+    ).save(path)
 
 
 def write(rows: Sequence[str], about: str) -> None:
