@@ -28,7 +28,7 @@ from dtool.training.loop import Progress, Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
 from dtool.training.preview import write as write_preview
 from dtool.training.resume import continue_from
-from dtool.training.tasks import EXAMPLES, Task, describe_conditions, make_example_conditions, parse_task
+from dtool.training.tasks import EXAMPLES, Task, choose_task, describe_conditions, make_example_conditions
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
 from dtool.util.files import WriteError, require_distinct_files, require_writable
@@ -179,7 +179,7 @@ def start(
     for path in (second, preview):
         if path:
             require_writable(path)
-    task = _choose_task(config, masks)
+    task = choose_task(config.task, config.augment, masks)
     text = open_captions(data, captions, text_encoder, config, output.parent, classes=classes)
     if text is not None:
         images = replace(load(data, size=size, classes=False), captions=text.captions)
@@ -203,17 +203,6 @@ def start(
         trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
         held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
     )  # fmt: skip
-
-
-def _choose_task(config: TrainConfig, masks: str | None) -> Task | None:
-    if config.task is not None:
-        return parse_task(config.task, augment=config.augment, masks=masks is not None)
-    for option, value in (("--augment", config.augment), ("--masks", masks)):
-        if value is not None:
-            raise UsageError(
-                f"{option} {value} is of a --task, and there is none", f"add --task, or leave {option} out"
-            )
-    return None
 
 
 def _describe_network(

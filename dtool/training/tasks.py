@@ -209,6 +209,18 @@ def parse_task(text: str, *, augment: float | None = None, masks: bool = False) 
     return Segment(cut_out=not masks) if name == "segment" else names[name]()
 
 
+def choose_task(text: str | None, augment: float | None, masks: str | None) -> Task | None:
+    """The task that was asked for, or None; raises UsageError for what only a task has a use for."""
+    if text is not None:
+        return parse_task(text, augment=augment, masks=masks is not None)
+    for option, value in (("--augment", augment), ("--masks", masks)):
+        if value is not None:
+            raise UsageError(
+                f"{option} {value} is of a --task, and there is none", f"add --task, or leave {option} out"
+            )
+    return None
+
+
 def describe_conditions(task: Task, shape: Shape) -> tuple[Condition, ...]:
     """The conditions of a network that is trained on pixels of `shape`, as its spec lists them."""
     height, width = shape[1:]

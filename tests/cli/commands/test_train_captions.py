@@ -122,11 +122,16 @@ def test_an_encoder_that_has_moved_is_asked_for_and_another_is_refused(capsys, p
     lost = ran(capsys, "sample", moved, "--prompt", "red", "--steps", "2", "-n", "1", "-o", tmp_path / "x.png")
     assert lost.code == 1
     assert "--text-encoder PATH" in lost.err
-    words = ["--prompt", "red", "--steps", "2", "-n", "1", "-o", tmp_path / "x.png", "--force"]
-    found = ran(capsys, "sample", moved, "--text-encoder", place / "encoder", *words[:-1])
+    words = ["--prompt", "red", "--steps", "2", "-n", "1", "-o", tmp_path / "x.png"]
+    found = ran(capsys, "sample", moved, "--text-encoder", place / "encoder", *words)
     assert found.code == 0, found.err
+    words = ["--recipe", "ddim", "--steps", "2", "--no-check", "-o", tmp_path / "moved.onnx"]
+    made = ran(capsys, "export", moved, "--text-encoder", place / "encoder", *words)
+    assert made.code == 0, made.err
+    lacking = ran(capsys, "export", moved, *words)
+    assert (lacking.code, "--text-encoder PATH" in lacking.err) == (1, True), lacking.err
     write_folder(tmp_path / "other", width=16)
-    other = ran(capsys, "sample", moved, "--text-encoder", tmp_path / "other", *words[:-1])
+    other = ran(capsys, "sample", moved, "--text-encoder", tmp_path / "other", "--prompt", "red", "-n", "1")
     assert other.code == 2
     assert "another sentence encoder" in other.err
     stranger = ran(capsys, "sample", "--text-encoder", place / "encoder", "-n", "1", "-o", tmp_path / "y.png")
