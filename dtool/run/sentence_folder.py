@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 from dataclasses import dataclass
@@ -96,8 +97,9 @@ def locate_encoder(place: str | Path) -> SentenceFolder:
 
 
 def _find_package(name: str) -> SentenceFolder | None:
-    module = name.replace("-", "_")
-    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    module, spec = name.replace("-", "_"), None
+    with contextlib.suppress(ValueError, ImportError):  # of names that are no package's
+        spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         return None
     root = Path(next(iter(spec.submodule_search_locations)))
