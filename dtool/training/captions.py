@@ -99,6 +99,10 @@ def open_captions(
             )
         if text_encoder is not None:
             raise UsageError(f"--text-encoder {text_encoder} has no captions to read", "give them: --captions FILE.csv")
+        for name in ("caption_dropout", "text_condition"):
+            if getattr(config, name) != TrainConfig.model_fields[name].default:
+                option = f"--{name.replace('_', '-')} {getattr(config, name)}"
+                raise UsageError(f"{option} is of --captions, and there are none", "give them, or leave it out")
         return None
     if classes:
         raise UsageError("--classes and --captions are two ways of saying what to draw", "leave one of them out")

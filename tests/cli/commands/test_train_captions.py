@@ -162,6 +162,8 @@ def test_captions_without_an_encoder_and_an_encoder_without_captions_are_refused
     assert (one.code, "there is nothing to read them" in one.err) == (2, True)
     other = ran(capsys, *words, "--text-encoder", place / "encoder")
     assert (other.code, "has no captions to read" in other.err) == (2, True)
+    alone = ran(capsys, *words, "--text-condition", "tokens")
+    assert (alone.code, "--text-condition tokens is of --captions" in alone.err) == (2, True)
 
 
 def test_tokens_are_trained_on_exported_and_resumed(capsys, place, tmp_path):
@@ -180,4 +182,9 @@ def test_tokens_are_trained_on_exported_and_resumed(capsys, place, tmp_path):
         capsys, place, "--text-condition", "tokens", "-o", out, "--resume", "--steps", "5", "--captions",
         tmp_path / "others.csv",
     )  # fmt: skip
-    assert changed.code == 2
+    assert (changed.code, "other images than these, or captions" in changed.err) == (2, True)
+    write_folder(tmp_path / "wide", pooling_mode_mean_tokens=True)
+    (tmp_path / "wide" / "tokenizer.json").write_text((place / "encoder" / "tokenizer.json").read_text() + "\n")
+    more = ["--text-condition", "tokens", "-o", out, "--resume", "--steps", "5", "--text-encoder", tmp_path / "wide"]
+    strange = train(capsys, place, *more)
+    assert (strange.code, "another sentence encoder" in strange.err) == (2, True), strange.err
