@@ -236,7 +236,10 @@ def make_yardstick(pictures: Path, work: Path, encode: Any) -> tuple[Yardstick, 
     assert not {*prompts} & {row.caption for row in trained}, "no prompt was trained on"
     with torch.no_grad():
         features = add_one(torch.cat([judge.describe(part) for part in x.split(256)]).numpy())
-    known = encode([row.caption for row in trained])
+    kept = work / "vectors.npy"
+    if not kept.exists():
+        np.save(kept, encode([row.caption for row in trained]))
+    known = np.load(kept)
     right = torch.tensor([names.index(row.category) for row in held])
     return Yardstick(judge, right, fit_map(features, known), encode(prompts)), load_pictures(pictures, held), prompts
 

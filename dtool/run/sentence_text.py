@@ -100,6 +100,8 @@ class SentenceText(TextEncoder):
 class MissingText(TextEncoder):
     """In the place of an encoder that is not where the checkpoint says: it refuses prompts, and says what to do."""
 
+    belongs_in_file = True
+
     def __init__(self, reference: TextReference, why: DtoolError) -> None:
         self.names, self._why = (reference.name,), why
         self.about = f"its sentence encoder is missing: --text-encoder PATH ({why})"
