@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -102,7 +103,7 @@ def _shrink_product(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
     name, values = tensor.name, numpy_helper.to_array(tensor)
     rows, columns = _balance(values)
     whole = max(float(np.abs(values / rows / columns).max()), 1e-30) / 127
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         f"{name}/int8": np.rint(values / rows / columns / whole).astype(np.int8),
         f"{name}/columns": (columns[0] * whole).astype(np.float32),
         f"{name}/rows": rows.astype(np.float32),
@@ -120,7 +121,7 @@ def _shrink_table(graph: onnx.GraphProto, tensor: onnx.TensorProto, users: list[
     numbers, scale = f"{tensor.name}/int8", f"{tensor.name}/scale"
     values, scales = _quantise_rows(numpy_helper.to_array(tensor))
     graph.initializer.remove(tensor)
-    arrays = {numbers: values, scale: scales, last: np.array([-1])}
+    arrays: dict[str, NDArray[Any]] = {numbers: values, scale: scales, last: np.array([-1])}
     graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in arrays.items())
     for node in users:
         place, ids, out = list(graph.node).index(node), node.input[1], node.output[0]
@@ -143,8 +144,8 @@ def _compare(text: TextGraph, small: TextGraph) -> float:
     }
     names = [value.name for value in text.proto.graph.output]
     both = []
-    for one in (text, small):
-        session = open_session(one.proto.SerializeToString(), "the text encoder", Runtime(device="cpu"))
+    for graph in (text, small):
+        session = open_session(graph.proto.SerializeToString(), "the text encoder", Runtime(device="cpu"))
         both.append(run_session(session, names, feed))
     cosines = []
     for first, second in zip(*both, strict=True):
