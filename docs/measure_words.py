@@ -276,10 +276,11 @@ def measure(pictures: Path, work: Path) -> list[str]:
             others = 100 * float((found["guess"][:, None] == ruler.right.numpy()[None]).mean())
             note = f"By the form of the prompt, guidance 3: {forms}."
     for kind in ("pooled", "tokens"):
-        path = work / f"short-{kind}.pt"
-        if path.exists():
-            found = ruler.measure(draw(dtool.load(path), prompts, 3.0))
-            rows.append(describe(f"{kind}, after {SHORT} steps, guidance 3", found))
+        path = work / f"short-{kind}.npy"
+        if not path.exists():
+            np.save(path, draw(dtool.load(path.with_suffix(".pt")), prompts, 3.0).numpy())
+        found = ruler.measure(torch.from_numpy(np.load(path)))
+        rows.append(describe(f"{kind}, after {SHORT} steps, guidance 3", found))
     shares = np.bincount(ruler.right.numpy()) / len(prompts)
     chance = (
         f"Of nine categories one in nine is 11 %, the largest has {100 * shares.max():.0f} % of the prompts, and what "
