@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import platform
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -331,7 +333,10 @@ def main() -> None:
         train(told.work, told.encoder, "pooled", told.steps, "words")
     if "measure" in stages:
         known = json.loads((told.work / "words.json").read_text())
-        about = f"{known['steps']} steps of 16 pictures, {known['minutes']:.0f} minutes of one thread's processor time:"
+        about = (
+            f"Measured {date.today()} on {platform.machine()} with torch {torch.__version__}: {known['steps']} steps of 16 "
+            f"pictures, {known['minutes']:.0f} minutes of one thread's processor time."
+        )
         write(measure(told.pictures, told.work), about)
 
 
