@@ -334,7 +334,7 @@ def main() -> None:
     if "measure" in stages:
         known = json.loads((told.work / "words.json").read_text())
         about = (
-            f"Measured {date.today()} on {platform.machine()} with torch {torch.__version__}: {known['steps']} steps of "
+            f"Measured {date.today()} on {platform.machine()}, torch {torch.__version__}: {known['steps']} steps of "
             f"16 pictures, {known['minutes']:.0f} minutes of one thread's processor time."
         )
         write(measure(told.pictures, told.work), about)
