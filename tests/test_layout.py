@@ -25,6 +25,9 @@ TESTED_ELSEWHERE = {
     "bridges/installed": "reached through a word alone: test_diffusers_words.py, test_adopt.py",
     "bridges/probe": "what it sees: test_unrolled.py",
     "bridges/sigma_driver": "functions in k-diffusion's form: test_k_diffusion.py, test_adopt.py",
+    "bridges/lent_run": "what pipelines ask for: test_diffusers.py",
+    "bridges/trained_network": "what a config says of a network: test_diffusers.py, test_scheduler_configs.py",
+    "onnx/parallel_session": "runs of a sampler's file side by side: tests/run/test_sampler_calls.py",
     "onnx/external_tensor": "reached through a file alone: test_external_data.py",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.data.captions import Captions
 from dtool.data.listing import list_examples
 from dtool.errors import DtoolError, UsageError
 from dtool.measure.pooled_pixels import choose_grid, merge_statistics, pool_pixels
@@ -27,11 +28,15 @@ DARK = 25  # of 255: images that are nowhere brighter are hardly what was meant
 
 @dataclass(frozen=True)
 class Images:
-    """A data set in memory: pixels (N, C, H, W), uint8 0 … 255 or float32 -1 … 1; labels (N,) int64 or None."""
+    """A data set in memory: pixels (N, C, H, W), uint8 0 … 255 or float32 -1 … 1; labels (N,) int64 or None.
+
+    captions: those of every image, if they were read.
+    """
 
     pixels: NDArray[Any]
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    captions: Captions | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -40,6 +45,12 @@ class Images:
     def shape(self) -> tuple[int, ...]:
         """One image, (C, H, W)."""
         return tuple(self.pixels.shape[1:])
+
+    def pick(self, index: NDArray[np.int64]) -> Images:
+        """The images at `index`, with all that belongs to them."""
+        labels = None if self.labels is None else self.labels[index]
+        captions = None if self.captions is None else self.captions.pick(index)
+        return replace(self, pixels=self.pixels[index], labels=labels, captions=captions)
 
     def take(self, index: Any = slice(None)) -> NDArray[np.float32]:
         """The images at `index` as float32 in [-1, 1], (B, C, H, W)."""
@@ -66,6 +77,8 @@ class Images:
     def fingerprint(self) -> int:
         """A checksum: a run is resumed on the data that it began with."""
         total = zlib.crc32(np.ascontiguousarray(self.pixels).data)
+        if self.captions is not None:
+            total = self.captions.fingerprint(total)
         return total if self.labels is None else zlib.crc32(self.labels.tobytes(), total)
 
     def statistics(self) -> PixelStatistics:

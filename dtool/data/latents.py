@@ -55,7 +55,7 @@ def encode_images(images: Images, codec: Codec, fingerprint: int, *, mirrored: b
     memory.require_room(size, f"the latents of {len(images)} images", "give fewer images")
     return LatentImages(
         pixels=_encode(images, codec, mirrored=False), labels=images.labels, class_names=images.class_names,
-        pictures=images, codec_fingerprint=fingerprint,
+        captions=images.captions, pictures=images, codec_fingerprint=fingerprint,
         mirrored=_encode(images, codec, mirrored=True) if mirrored else None,
     )  # fmt: skip
 

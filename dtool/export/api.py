@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,9 +183,10 @@ def _export_sampler(
     from dtool.export.sampler.assembly import build
     from dtool.export.sampler.balanced_batches import build_even_sampler
     from dtool.export.sampler.parity import check_sampler
-    from dtool.export.sampler.tokenizer_files import export_text, write_tokenizers
+    from dtool.export.sampler.tokenizer_files import choose_text, export_text, write_tokenizers
     from dtool.export.sampler.told_defaults import build_in_and_check
 
+    options = choose_text(source, options, is_told=extra.is_told)
     source, plan, form = resolve_sampler(source, plan, job.steps, options)
     compared = 1.0 if source.weak is not None else source.spec.guidance  # with no conditions, that is
     told = encode_told(source, extra, compared) if extra.is_told else None
@@ -200,13 +201,15 @@ def _export_sampler(
 
         decoder = export_any_decoder(source.codec)
         require_exportable(graph_size(source.proto) + graph_size(decoder), "the network with its decoder")
-    text = export_text(source, options, decoder)
+    text, text_loss = export_text(source, options, decoder)
     sampler = None
     if job.check and options.micro_batch is None and form.is_configurable and not form.mixes:
         sampler = build_even_sampler(source.proto, source.spec, plan, form, decoder, text, source.weak)
     sampler = sampler or build(source.proto, source.spec, plan, form, decoder=decoder, text=text, weak=source.weak)
     if loss is not None:
         sampler.document.update(precision=job.small, loss=asdict(loss))
+    if text_loss is not None:
+        sampler.document["text_loss"] = asdict(text_loss)
     comparisons: tuple[ParityCheck, ...] = ()
     if job.check:
         with write_scratch_file(".onnx", sampler.content([]), str(job.path)) as file:
@@ -224,7 +227,8 @@ def _export_sampler(
         write_both(job.path, content, config)
     else:
         write_atomically(job.path, lambda temporary: temporary.write_bytes(content))
-    return job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
+    report = job.report(len(content), sampler.document, comparisons, plan.recipe, loss)
+    return replace(report, text_loss=text_loss)
 
 
 def recheck(path: Path) -> ExportReport:

@@ -51,6 +51,9 @@ def export_pipeline(
     Raises UsageError for a model without a text encoder, and what those raise; nothing is left then.
     """
     made: list[ExportReport] = []
+    if options.text_bits is not None:
+        raise UsageError("text_bits are of a text encoder in one file", "leave out --text-bits, or name NAME.onnx")
+    options = replace(options, text=bool(options.text))
 
     def write_parts(place: Path) -> dict[str, Any]:
         manifest = write_text_encoder(source.text, source.spec, place)

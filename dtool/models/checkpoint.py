@@ -24,6 +24,7 @@ from dtool.models import weight_file
 from dtool.models.autoencoder import Autoencoder
 from dtool.models.diffusers_codec import DiffusersCodec
 from dtool.models.spec import NetworkSpec
+from dtool.models.text_reference import TextReference
 from dtool.models.unet import UNet, UNetConfig
 from dtool.util import bounded_reading
 from dtool.util.files import write_atomically
@@ -46,7 +47,7 @@ FOREIGN_HINT = (
 class Checkpoint:
     """What a file holds: `spec`, the network's `kind` and `config`, its weights, and what `--resume` needs, if kept.
 
-    codec: the autoencoder of a network that samples latents.
+    codec: the autoencoder of a network that samples latents. text: the sentence encoder that it was trained with.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Checkpoint:
     state_dict: dict[str, Tensor]
     training: dict[str, Any] | None = None
     codec: Autoencoder | None = None
+    text: TextReference | None = None
 
     def build_codec(self, device: str) -> DiffusersCodec | None:
         """What decodes the network's latents, on `device`; None if it samples pictures. Errors as of `build`."""
@@ -87,7 +89,9 @@ class Checkpoint:
             one.name: (one.channels, *(n // one.factor for n in size)) for one in config.pictures
         }
         own |= dict.fromkeys(config.numbers, ())
-        if own != {one.name: one.shape for one in self.spec.conditions}:
+        own |= {} if config.text is None else {config.text.name: config.text.shape}
+        told = own if self.text is None else {**own, self.text.name: self.text.shape}
+        if told != own or own != {one.name: one.shape for one in self.spec.conditions}:
             raise DtoolError(
                 f"{self.source}: the network takes {', '.join(own) or 'no conditions'}, and is described otherwise",
                 "use the file as dtool wrote it",
@@ -102,6 +106,7 @@ def save(
     state_dict: Mapping[str, Tensor],
     training: Mapping[str, Any] | None = None,
     codec: Autoencoder | None = None,
+    text: TextReference | None = None,
 ) -> Path:
     """Write a checkpoint; the suffix chooses the format. The old file stays until the new one is complete.
 
@@ -113,9 +118,14 @@ def save(
         raise UsageError(f"{path}: unknown kind of checkpoint", "end its name in .pt or .safetensors")
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     weight_file.require_numbers(weights, path)
-    unused = None if config.upscaling else {"upscaling"}  # versions from before it was there read such files, too
+    optional = {"upscaling": config.upscaling, "text": config.text}
+    unused = {name for name, value in optional.items() if value is None}  # older versions read such files, too
     network = {"kind": "unet", "config": config.model_dump(mode="json", exclude=unused)}
-    about = {"format": PLAIN_FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network}
+    about: dict[str, Any] = {
+        "format": PLAIN_FORMAT, "dtool": __version__, "spec": spec.model_dump_json(), "network": network
+    }  # fmt: skip
+    if text is not None:
+        about["text"] = text.model_dump(mode="json")
     if codec is not None:
         about |= {"format": FORMAT, "codec": codec.describe()}
     if path.suffix == ".pt":
@@ -150,9 +160,21 @@ def read(path: Path | str) -> Checkpoint:
     codec = content.get("codec")
     return Checkpoint(
         source=str(path), spec=spec, kind=network["kind"], config=network["config"], state_dict=state,
-        training=content.get("training") or None,
+        training=content.get("training") or None, text=_read_text_reference(content.get("text"), path),
         codec=None if codec is None else Autoencoder.read(codec, content.get(CODEC_STATE), str(path)),
     )  # fmt: skip
+
+
+def _read_text_reference(content: Any, path: Path) -> TextReference | None:
+    if content is None:
+        return None
+    try:
+        return TextReference.model_validate(content)
+    except ValidationError as error:
+        why = describe_mistake(error.errors()[0])
+        raise DtoolError(
+            f"{path}: what it says of its sentence encoder is not valid ({why})", "use the file as dtool wrote it"
+        ) from error
 
 
 def _read_content(path: Path) -> dict[str, Any]:

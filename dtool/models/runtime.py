@@ -19,6 +19,8 @@ class Runtime:
     holds a whole sampler].
     compile: of a network on PyTorch, through `torch.compile`: CUDA graphs on CUDA, kernels of its own on the CPU.
     cuda_graph: of an ONNX file on CUDA, with PyTorch beside it: the network's calls as one CUDA graph.
+    text_encoder: the folder, or the installed package, of the sentence encoder that a network trained with words needs,
+    where it is not where the checkpoint says.
     Raises UsageError for a value of another type, and for a backend that there is not.
     """
 
@@ -28,6 +30,7 @@ class Runtime:
     time_limit: float | None = None
     compile: bool = False
     cuda_graph: bool = False
+    text_encoder: str | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in (None, "torch", "onnxruntime"):
@@ -51,3 +54,4 @@ class RuntimeOptions(TypedDict, total=False):
     time_limit: float | None
     compile: bool
     cuda_graph: bool
+    text_encoder: str | None

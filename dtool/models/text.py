@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -29,12 +29,16 @@ class TextModule:
 class TextEncoder(ABC):
     """Makes the conditions called `names` from prompts; of the empty prompt those that guidance compares with.
 
+    about: what `dtool model` says of it, if anything. belongs_in_file: whether a sampler's file has it inside where
+    nobody says otherwise, its weights in eight bits.
     constants: those of `names` that are the same for every prompt, such as a picture's size: what the user gives goes
     before them, and guidance compares with it too.
     """
 
     names: tuple[str, ...]
     constants: tuple[str, ...] = ()
+    about: str = ""
+    belongs_in_file: ClassVar[bool] = False
 
     def contrast(self, constants: Mapping[str, Any]) -> Mapping[str, Any]:
         """What guidance compares with, of these `constants` that the user gives: as they are, for most encoders."""

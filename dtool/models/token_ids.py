@@ -69,6 +69,14 @@ def encode_row(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
+def encode_prompts(document: str, prompts: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of token numbers; document: a tokenizer as JSON of the library tokenizers. What is cut off is not said."""
+    require_library()
+    from tokenizers import Tokenizer
+
+    return np.array([row.ids for row in Tokenizer.from_str(document).encode_batch(list(prompts))], np.int64)
+
+
 def encode_empty(document: str, length: int) -> tuple[int, ...]:
     """The empty prompt's row; document: a tokenizer as JSON of the library tokenizers.
 
@@ -84,6 +92,34 @@ def encode_empty(document: str, length: int) -> tuple[int, ...]:
             "let it fill up rows to that length: Tokenizer.enable_padding(length=…)",
         )
     return row
+
+
+def make_row_tokenizer(document: str, length: int, padding: Sequence[str], source: str) -> Any:
+    """A `tokenizers.Tokenizer` of JSON that cuts off and fills up rows to `length` numbers.
+
+    They are filled up with what the document says, or else the first word of `padding` that it knows. Raises DtoolError
+    for one that is damaged, or knows none of them; `source` names it there.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(document)
+    except Exception as error:  # the library raises nothing more exact
+        why = " ".join(str(error).split())[:120]
+        raise DtoolError(f"{source} is no tokenizer ({why})", "save it with a newer transformers") from error
+    said = tokenizer.padding
+    word = (
+        said["pad_token"] if said else next((word for word in padding if tokenizer.token_to_id(word) is not None), "")
+    )
+    number = said["pad_id"] if said else tokenizer.token_to_id(word)
+    if number is None:
+        raise DtoolError(
+            f"{source} does not say what fills up a row", "let it say so: Tokenizer.enable_padding(pad_id=…)"
+        )
+    direction = said["direction"] if said else "right"
+    tokenizer.enable_truncation(length)
+    tokenizer.enable_padding(direction=direction, length=length, pad_id=number, pad_token=word)
+    return tokenizer
 
 
 def require_library() -> None:

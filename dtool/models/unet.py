@@ -12,16 +12,23 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Self
 
-import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dtool.errors import UsageError
 from dtool.models.consistent_upscaling import ConsistentUpscaling, UpscalingConfig
 from dtool.models.spec import MAX_CLASSES
-from dtool.models.unet_conditions import NAME, NumberEmbedding, PictureInput, lay_beside, time_embedding
+from dtool.models.unet_blocks import Attention, UNetLevel, make_norm, start_at_zero, time_embedding
+from dtool.models.unet_conditions import (
+    NAME,
+    CrossAttention,
+    NumberEmbedding,
+    PictureInput,
+    TextInput,
+    VectorEmbedding,
+    lay_beside,
+)  # fmt: skip
 
 
 class UNetConfig(BaseModel):
@@ -47,6 +54,7 @@ class UNetConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     pictures: tuple[PictureInput, ...] = Field(default=(), max_length=16)
     numbers: tuple[Annotated[str, Field(max_length=100, pattern=NAME)], ...] = Field(default=(), max_length=16)
+    text: TextInput | None = None
     upscaling: UpscalingConfig | None = None
 
     @model_validator(mode="after")
@@ -68,7 +76,13 @@ class UNetConfig(BaseModel):
     @property
     def told(self) -> tuple[str, ...]:
         """The names of its conditions."""
-        return (*(one.name for one in self.pictures), *self.numbers)
+        texts = () if self.text is None else (self.text.name,)
+        return (*(one.name for one in self.pictures), *self.numbers, *texts)
+
+    @property
+    def token_width(self) -> int | None:
+        """The width of the tokens that it looks at by cross-attention; None if there are none."""
+        return None if self.text is None or self.text.length is None else self.text.width
 
     @classmethod
     def for_shape(cls, shape: tuple[int, ...], *, classes: int = 0, width: int | None = None) -> UNetConfig:
@@ -90,91 +104,6 @@ class UNetConfig(BaseModel):
         )
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(8, channels)
-
-
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """Start a residual's last layer at zero, so that the block begins as the identity."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-class ResBlock(nn.Module):
-    """x (B, in, H, W), embedding (B, E) → (B, out, H, W)."""
-
-    def __init__(self, width_in: int, width_out: int, embedding: int, dropout: float) -> None:
-        super().__init__()
-        self.norm1 = _norm(width_in)
-        self.conv1 = nn.Conv2d(width_in, width_out, 3, padding=1)
-        self.modulate = nn.Linear(embedding, 2 * width_out)
-        self.norm2 = _norm(width_out)
-        self.dropout = nn.Dropout(dropout)
-        self.conv2 = _zero(nn.Conv2d(width_out, width_out, 3, padding=1))
-        self.skip = nn.Conv2d(width_in, width_out, 1) if width_in != width_out else nn.Identity()
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Residual: the embedding scales and shifts the normalised middle."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = F.silu(self.norm2(h) * (1 + scale) + shift)
-        result: Tensor = self.skip(x) + self.conv2(self.dropout(h))
-        return result
-
-
-class Attention(nn.Module):
-    """Self-attention over the H·W positions, x (B, C, H, W) → (B, C, H, W)."""
-
-    def __init__(self, channels: int, head_width: int) -> None:
-        super().__init__()
-        self.heads = max(1, channels // head_width)
-        while channels % self.heads:
-            self.heads -= 1
-        self.norm = _norm(channels)
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = _zero(nn.Conv2d(channels, channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Residual scaled-dot-product attention."""
-        _, channels, height, width = x.shape
-        qkv = self.qkv(self.norm(x)).reshape(-1, 3, self.heads, channels // self.heads, height * width)
-        q, k, v = (part.transpose(2, 3) for part in qkv.unbind(1))  # each (B, heads, H·W, channels of a head)
-        h = F.scaled_dot_product_attention(q, k, v)
-        result: Tensor = x + self.out(h.transpose(2, 3).reshape(-1, channels, height, width))
-        return result
-
-
-class UNetLevel(nn.Module):
-    """The blocks of one level, each with the attention that follows it where there is one.
-
-    recompute: keep no block's inside for the gradient, but compute it again (arXiv:1604.06174): less memory, more time.
-    """
-
-    recompute = False
-
-    def __init__(self, widths: list[tuple[int, int]], embedding: int, config: UNetConfig, attention: bool) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(ResBlock(i, o, embedding, config.dropout) for i, o in widths)
-        self.attention = nn.ModuleList(
-            Attention(o, config.head_width) if attention else nn.Identity() for _, o in widths
-        )
-
-    def forward(self, h: Tensor, embedding: Tensor, skips: list[Tensor] | None = None) -> list[Tensor]:
-        """The result of every block; on the way up each also takes the last of `skips` beside its input."""
-        results: list[Tensor] = []
-        for block, attention in zip(self.blocks, self.attention, strict=True):
-            h = h if skips is None else torch.cat([h, skips.pop()], dim=1)
-            if self.recompute and torch.is_grad_enabled():
-                h = checkpoint(block, h, embedding, use_reentrant=False)
-            else:
-                h = block(h, embedding)
-            h = attention(h)
-            results.append(h)
-        return results
-
-
 class UNet(nn.Module):
     """`F(x, t[, label][, conditions])`: x (B, C, H, W) → the same shape, any H and W.
 
@@ -189,33 +118,42 @@ class UNet(nn.Module):
         self.time = nn.Sequential(nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.label = nn.Embedding(config.classes + 1, embedding) if config.classes else None
         self.number = NumberEmbedding(config.numbers, embedding) if config.numbers else None
+        vector = None if config.text is None or config.text.length is not None else config.text.width
+        self.vector = None if vector is None else VectorEmbedding(vector, embedding)
         folded = config.channels * config.patch**2
         beside = sum(one.channels for one in config.pictures) * config.patch**2
         self.first = nn.Conv2d(folded + beside, config.width, 3, padding=1)
 
         def level(i: int, pairs: list[tuple[int, int]]) -> UNetLevel:
-            return UNetLevel(pairs, embedding, config, i in config.attention)
+            head_width = config.head_width if i in config.attention else None
+            return UNetLevel(
+                pairs, embedding, dropout=config.dropout, head_width=head_width, token_width=config.token_width
+            )
 
         before = [config.width, *widths]
         self.down = nn.ModuleList(
             level(i, [(before[i], w)] + [(w, w)] * (config.blocks - 1)) for i, w in enumerate(widths)
         )
         self.shrink = nn.ModuleList(nn.Conv2d(w, w, 3, stride=2, padding=1) for w in widths[:-1])
-        self.middle = UNetLevel([(widths[-1], widths[-1])] * 2, embedding, config, False)
+        self.middle = UNetLevel([(widths[-1], widths[-1])] * 2, embedding, dropout=config.dropout)
         self.middle_attention = Attention(widths[-1], config.head_width)
+        token_width = config.token_width
+        self.middle_cross = None if token_width is None else CrossAttention(widths[-1], config.head_width, token_width)
         self.up = nn.ModuleList(level(i, [(2 * w, w)] * config.blocks) for i, w in enumerate(widths))
         self.grow = nn.ModuleList(nn.Conv2d(deep, w, 3, padding=1) for w, deep in pairwise(widths))
         self.upscaling = ConsistentUpscaling(config.upscaling) if config.upscaling else None
-        self.norm = _norm(config.width)
-        self.last = _zero(nn.Conv2d(config.width, folded, 3, padding=1))
+        self.norm = make_norm(config.width)
+        self.last = start_at_zero(nn.Conv2d(config.width, folded, 3, padding=1))
 
     def embed(self, t: Tensor, label: Tensor | None, told: Mapping[str, Tensor]) -> Tensor:
-        """Time (B,), label (B,) and numbers (B,) each → embedding (B, E)."""
+        """Time (B,), label (B,), numbers (B,) each and a text's vector (B, width) → embedding (B, E)."""
         embedding = self.time(time_embedding(t, 4 * self.config.width))
         if self.label is not None:
             embedding = embedding + self.label(label)
         if self.number is not None:
             embedding = embedding + self.number(told)
+        if self.vector is not None and self.config.text is not None:
+            embedding = embedding + self.vector(told[self.config.text.name])
         return F.silu(embedding)
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None, **told: Tensor) -> Tensor:
@@ -227,7 +165,8 @@ class UNet(nn.Module):
         return self.upscaling.finish(self._predict(anchor.input, t, label, told), anchor)
 
     def _predict(self, x: Tensor, t: Tensor, label: Tensor | None, told: Mapping[str, Tensor]) -> Tensor:
-        embedding = self.embed(t, label, told)
+        embedding, text = self.embed(t, label, told), self.config.text
+        tokens = None if text is None or text.length is None else told[text.name]
         height, width = x.shape[-2:]
         if self.config.pictures:
             x = lay_beside(x, self.config.pictures, told)
@@ -236,12 +175,15 @@ class UNet(nn.Module):
         h = self.first(F.pixel_unshuffle(padded, patch) if patch > 1 else padded)
         skips: list[Tensor] = []
         for i, down in enumerate(self.down):
-            skips += down(h if i == 0 else self.shrink[i - 1](h), embedding)
+            skips += down(h if i == 0 else self.shrink[i - 1](h), embedding, tokens=tokens)
             h = skips[-1]
         h = self.middle.blocks[0](h, embedding)
-        h = self.middle.blocks[1](self.middle_attention(h), embedding)
+        h = self.middle_attention(h)
+        if self.middle_cross is not None:
+            h = self.middle_cross(h, tokens)
+        h = self.middle.blocks[1](h, embedding)
         for i in reversed(range(len(self.up))):
-            h = self.up[i](h, embedding, skips)[-1]
+            h = self.up[i](h, embedding, skips, tokens)[-1]
             if i:
                 h = self.grow[i - 1](F.interpolate(h, size=skips[-1].shape[-2:], mode="nearest"))
         h = self.last(F.silu(self.norm(h)))

@@ -26,6 +26,7 @@ from dtool.models.sidecar import add_remembered
 from dtool.models.spec import NetworkSpec
 from dtool.plugins.registry import get_registry
 from dtool.run.backend_modules import import_onnx_backend, import_torch_backend
+from dtool.run.sentence_text import SentenceText, open_for_checkpoint
 from dtool.util.arguments import check_arguments
 
 
@@ -44,7 +45,7 @@ def load(
     spec: of a module, or of an ONNX file without dtool's metadata, for which a dict of what the file does not show is
     enough: `{"schedule": "linear", "prediction": "eps"}`, and `shape` and `classes` if an error asks for them.
     device: auto, cpu, cuda or cuda:1. options: how it runs, the other fields of `dtool.Runtime`:
-    `backend`, `provider`, `time_limit`, `compile`, `cuda_graph`.
+    `backend`, `provider`, `time_limit`, `compile`, `cuda_graph`, `text_encoder`.
     Raises DtoolError for a file that is missing, broken, foreign or unsafe, and for a device that is not there.
 
     >>> from importlib.resources import files
@@ -69,6 +70,11 @@ def open_source(
         network = _wrap_module(source, description, runtime)
     else:
         network = open_with(reader, source, description, runtime)
+    if runtime.text_encoder is not None and not isinstance(network.text, SentenceText):
+        raise UsageError(
+            f"{source if isinstance(source, (str, Path)) else 'this network'} was not trained with a sentence encoder",
+            "leave out --text-encoder (text_encoder=)",
+        )
     return compile_network(network) if runtime.compile else network
 
 
@@ -113,6 +119,8 @@ def _open_file(path: Path, description: NetworkSpec | Description, runtime: Runt
     content = checkpoint.read(path)  # first, so that a foreign file is reported as one
     refuse_spec(str(path), description)
     network: Network = torch_backend.TorchNetwork(content.build(), content.spec, runtime.device)
+    if content.text is not None:
+        network.text = open_for_checkpoint(content.text, path, runtime)
     network.is_builtin = True
     network.codec = content.build_codec(network.device)
     return network

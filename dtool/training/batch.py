@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dtool.data.images import Images
+from dtool.training.captions import CaptionVectors
 from dtool.training.config import TrainConfig
 from dtool.training.random_numbers import Stream, draw, make_generator
 from dtool.training.tasks import Task
@@ -43,8 +44,15 @@ class Batch:
             yield Batch(x0=self.x0[own], eps=self.eps[own], t=self.t[own], label=label, told=told)
 
 
-def make_batch(config: TrainConfig, images: Images, task: Task | None, step: int, times: TimeDistribution) -> Batch:
-    """The batch of a step, on the CPU: a function of these arguments alone."""
+def make_batch(
+    config: TrainConfig,
+    images: Images,
+    task: Task | None,
+    step: int,
+    times: TimeDistribution,
+    text: CaptionVectors | None = None,
+) -> Batch:
+    """The batch of a step, on the CPU: a function of these arguments alone. text: the vectors of the captions."""
     shape = task.choose_shape(images.shape) if task else images.shape
     picked = draw(config.seed, step, config.batch_size, len(images), shape, times)
     pixels = torch.from_numpy(images.take(picked.index.numpy()))
@@ -52,6 +60,9 @@ def make_batch(config: TrainConfig, images: Images, task: Task | None, step: int
         mirrored = torch.from_numpy(images.take_mirrored(picked.index.numpy()).copy())
         pixels = flip_half(pixels, make_generator(config.seed, Stream.FLIP, step), mirrored)
     x0, told = task.split(pixels, make_generator(config.seed, Stream.CONDITION, step)) if task else (pixels, {})
+    if text is not None and images.captions is not None:
+        generator = make_generator(config.seed, Stream.CAPTION, step)
+        told[text.reference.name] = text.choose(images.captions, picked.index, config.caption_dropout, generator)
     label = _hide_labels(config, images, picked.index, picked.uniform)
     return Batch(x0=x0, eps=picked.noise, t=picked.t, label=label, told=told)
 

@@ -13,6 +13,8 @@ from dtool.training.loss_weights import GAMMA, Weighting
 from dtool.training.times import TimeKind
 from dtool.util.options import describe_mistake
 
+TextCondition = Literal["pooled", "tokens"]
+
 
 class TrainConfig(BaseModel):
     """The settings of a run, stored in its checkpoint; `--resume` requires the same ones, `steps` excepted."""
@@ -27,6 +29,8 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     label_dropout: float = Field(0.1, ge=0, lt=1, description="share of labels replaced by no class")
+    caption_dropout: float = Field(0.1, gt=0, lt=1, description="share of captions replaced by the empty prompt")
+    text_condition: TextCondition = Field("pooled", description="one vector of a prompt, or its tokens")
     ema: float = Field(0.999, ge=0, lt=1)
     second_ema: float | None = Field(None, ge=0, lt=1, description="of an average of another length, kept beside it")
     seed: int = Field(0, ge=0)

@@ -10,9 +10,11 @@ from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor
 
 from dtool.data.images import Images
-from dtool.models.unet import UNet, UNetConfig, UNetLevel
+from dtool.models.unet import UNet, UNetConfig
+from dtool.models.unet_blocks import UNetLevel
 from dtool.schedulers.schedule import Schedule
 from dtool.training.batch import Batch, make_batch
+from dtool.training.captions import CaptionVectors
 from dtool.training.config import TrainConfig
 from dtool.training.ema import EMA
 from dtool.training.loss import Loss
@@ -39,7 +41,9 @@ class Trainer(StepLoop):
         schedule: Schedule,
         accelerator: Accelerator,
         task: Task | None = None,
+        text: CaptionVectors | None = None,
     ) -> None:
+        self.text = text
         self.config, self.images, self.accelerator, self.task = config, images, accelerator, task
         self.schedule, self.step = schedule, 0
         self.times = TimeDistribution(len(schedule.alpha), config.times, config.time_mean, config.time_std)
@@ -65,7 +69,8 @@ class Trainer(StepLoop):
 
     def _run_step(self) -> Tensor:
         config = self.config
-        batch = make_batch(config, self.images, self.task, self.step, self.times).to(self.accelerator.device)
+        batch = make_batch(config, self.images, self.task, self.step, self.times, self.text)
+        batch = batch.to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
         losses = self._add_gradients(list(batch.split(config.accumulate * config.replicas)), len(batch))
@@ -124,7 +129,9 @@ class Trainer(StepLoop):
                 output: Tensor = network(x, batch.t.float(), batch.label, **batch.told)
                 return output
 
-            results[name] = measure(call, images, plain, self.task, times=self.times.count, seed=self.config.seed)
+            results[name] = measure(
+                call, images, plain, self.task, times=self.times.count, seed=self.config.seed, text=self.text
+            )
         return results
 
     def compute_fingerprint(self) -> int:

@@ -16,6 +16,7 @@ from dtool.errors import UsageError
 from dtool.models.spec import NetworkSpec, describe_schedule
 from dtool.models.unet import UNetConfig
 from dtool.schedulers.schedule import Schedule
+from dtool.training.captions import CaptionVectors
 from dtool.training.config import TrainConfig, option_error
 from dtool.training.tasks import Segment, Task, Upscale, describe_conditions, parse_task
 from dtool.training.upscaling import configure_upscaling
@@ -61,15 +62,21 @@ def load_data(
 
 
 def describe_network(
-    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, guidance: float
+    config: TrainConfig,
+    images: Images,
+    task: Task | None,
+    schedule: Schedule,
+    guidance: float,
+    text: CaptionVectors | None = None,
 ) -> NetworkSpec:
     """What the file will say of the network."""
+    conditions = describe_conditions(task, images.shape) if task else ()
     drawn = replace(images, pixels=images.pixels[:, -1:]) if task and task.needs_masks else images
     return NetworkSpec(
         shape=drawn.shape,
         **describe_schedule(schedule),
         prediction=config.prediction,
-        conditions=describe_conditions(task, images.shape) if task else (),
+        conditions=conditions if text is None else (text.condition,),
         classes=len(images.class_names),
         class_names=images.class_names,
         null_class=config.label_dropout > 0,
@@ -80,13 +87,20 @@ def describe_network(
 
 
 def configure_network(
-    config: TrainConfig, images: Images, task: Task | None, schedule: Schedule, wishes: dict[str, Any]
+    config: TrainConfig,
+    images: Images,
+    task: Task | None,
+    schedule: Schedule,
+    wishes: dict[str, Any],
+    text: CaptionVectors | None = None,
 ) -> UNetConfig:
     """The U-Net's configuration: its defaults follow the images' size, `wishes` are fields that override them."""
     shape = task.choose_shape(images.shape) if task else images.shape
     default = UNetConfig.for_shape(shape, classes=len(images.class_names))
     if task:
         wishes = {**wishes, "pictures": task.list_pictures(images.shape), "numbers": tuple(task.list_numbers())}
+    if text is not None:
+        wishes = {**wishes, "text": text.input}
     if isinstance(task, Upscale) and config.consistent:
         wishes = {**wishes, "upscaling": configure_upscaling(config, task, images, schedule)}
     if "multipliers" in wishes and "attention" not in wishes:

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     HELD_OUT = 6
     VALIDATION = 7
     POSTERIOR = 8
+    CAPTION = 9
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,12 @@ def _restore_state(path: Path, trainer: Trainer, saved: checkpoint.Checkpoint, s
         raise UsageError(f"{path}: was trained on other classes than these", "give the DATA that it was begun with")
     if state["data"] != trainer.compute_fingerprint():
         raise UsageError(
-            f"{path}: was trained on other images, or --backgrounds, than these", "give those that it was begun with"
+            f"{path}: was trained on other images, captions or --backgrounds than these",
+            "give those that it was begun with",
         )
+    before, now = saved.text, None if trainer.text is None else trainer.text.reference
+    if before is not None and now is not None and before.sha256 != now.sha256:
+        raise UsageError(f"{path}: was trained with another sentence encoder", "give the one that it was begun with")
     if state["step"] >= trainer.config.steps:
         raise UsageError(f"{path}: has all its {state['step']} steps", "ask for more with --steps")
     trainer.load(state, saved.state_dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dtool.errors import DtoolError, UsageError
 from dtool.models import checkpoint
 from dtool.models.autoencoder import Autoencoder
 from dtool.models.spec import NetworkSpec
+from dtool.training.captions import CaptionVectors, open_captions
 from dtool.training.config import TrainConfig
 from dtool.training.device import make_accelerator
 from dtool.training.event_log import EventLog
@@ -28,7 +29,7 @@ from dtool.training.preparation import choose_task, configure_network, describe_
 from dtool.training.preview import write as write_preview
 from dtool.training.progress import Progress
 from dtool.training.resume import continue_from
-from dtool.training.tasks import make_example_conditions
+from dtool.training.tasks import EXAMPLES, Task, make_example_conditions
 from dtool.training.validation import LevelLoss, hold_out
 from dtool.util.allocator import keep_large_blocks
 from dtool.util.files import WriteError, require_distinct_files, require_writable
@@ -126,7 +127,10 @@ class Session:
     def save(self) -> None:
         """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it."""
         trainer = self.trainer
-        about: dict[str, Any] = {"spec": self.spec, "config": trainer.network.config, "codec": self.autoencoder}
+        about: dict[str, Any] = {
+            "spec": self.spec, "config": trainer.network.config, "codec": self.autoencoder,
+            "text": None if trainer.text is None else trainer.text.reference,
+        }  # fmt: skip
         if trainer.second_ema is not None:
             checkpoint.save(name_second(self.output), state_dict=trainer.second_ema.average, **about)
         training = trainer.state() if self.output.suffix == ".pt" else None
@@ -157,11 +161,14 @@ def start(
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
     codec: Path | None = None,
+    captions: str | None = None,
+    text_encoder: str | None = None,
 ) -> Session:
     """Check everything, read the data, build the network: a run that is ready to begin, or to go on.
 
     `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. `codec`: a folder of an
-    autoencoder, on whose latents the network is trained. Raises `DtoolError`.
+    autoencoder, on whose latents the network is trained. captions: see `read_captions`; text_encoder: the folder or the
+    installed package of a sentence encoder, which reads them. Raises `DtoolError`.
     """
     from dtool.schedulers import get_scheduler
 
@@ -175,24 +182,28 @@ def start(
     if config.replicas > 1 and where.device.type != "cpu":
         raise UsageError(f"--replicas {config.replicas} are for the CPU", "leave it out, or add --device cpu")
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks, backgrounds, codec])
+    require_distinct_files([output, second, preview], [data, masks, backgrounds, codec, captions])
     for path in (second, preview):
         if path:
             require_writable(path)
     task = choose_task(config, masks, backgrounds, codec)
+    text = open_captions(data, captions, text_encoder, config, output.parent, classes=classes)
+    classes = classes if text is None else False
     images, task = load_data(data, task, masks=masks, backgrounds=backgrounds, size=size, classes=classes)
+    images = images if text is None else replace(images, captions=text.captions)
     own = None if codec is None else open_training_codec(codec, images.shape, str(where.device))
+    vectors = None if text is None else text.encode()
     images, held_out = hold_out(images, config.validation, config.seed)
     if own is not None:
         images = own.encode(images, mirrored=config.flip)
         held_out = None if held_out is None else own.encode(held_out, mirrored=False)
-    unet = configure_network(config, images, task, schedule, network or {})
-    trainer = Trainer(config, unet, images, schedule, where, task)
-    spec = describe_network(config, images, task, schedule, guidance)
+    unet = configure_network(config, images, task, schedule, network or {}, vectors)
+    trainer = Trainer(config, unet, images, schedule, where, task, vectors)
+    spec = describe_network(config, images, task, schedule, guidance, vectors)
     if resume:
         continue_from(output, trainer)
-    examples = make_example_conditions(task, images if held_out is None else held_out, config.seed) if task else None
     decoder = None if own is None else own.codec
+    examples = _make_examples(images if held_out is None else held_out, task, vectors, config.seed)
     look = None if preview is None else partial(
         write_preview, preview, spec=spec, seed=config.seed, told=examples, codec=decoder
     )  # fmt: skip
@@ -201,3 +212,12 @@ def start(
         held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
         autoencoder=None if own is None else own.autoencoder,
     )  # fmt: skip
+
+
+def _make_examples(
+    images: Images, task: Task | None, vectors: CaptionVectors | None, seed: int
+) -> dict[str, Any] | None:
+    """What the pictures of a preview are told, besides their classes."""
+    if vectors is not None and images.captions is not None:
+        return vectors.make_examples(images.captions, EXAMPLES)
+    return make_example_conditions(task, images, seed) if task else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from dtool.data.images import Images
 from dtool.errors import DtoolError
 from dtool.training.batch import Batch
+from dtool.training.captions import CaptionVectors
 from dtool.training.loss import Loss
 from dtool.training.random_numbers import Stream, make_generator
 from dtool.training.tasks import Task
@@ -44,19 +45,23 @@ def hold_out(images: Images, share: float, seed: int) -> tuple[Images, Images | 
             f"--validation {share:g} of {len(images)} images is {count}", "give more images, or another share"
         )
     order = torch.randperm(len(images), generator=make_generator(seed, Stream.HELD_OUT)).numpy()
-    return _pick(images, np.sort(order[count:])), _pick(images, np.sort(order[:count]))
-
-
-def _pick(images: Images, index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Images:
-    return replace(images, pixels=images.pixels[index], labels=None if images.labels is None else images.labels[index])
+    return images.pick(np.sort(order[count:])), images.pick(np.sort(order[:count]))
 
 
 def measure(
-    call: Callable[[Tensor, Batch], Tensor], images: Images, loss: Loss, task: Task | None, *, times: int, seed: int
+    call: Callable[[Tensor, Batch], Tensor],
+    images: Images,
+    loss: Loss,
+    task: Task | None,
+    *,
+    times: int,
+    seed: int,
+    text: CaptionVectors | None = None,
 ) -> list[LevelLoss]:
     """The loss of each of 8 equal ranges of times, the least noise first; always on the same images, times and noise.
 
-    call: the network's output for x_t and its batch. loss: with weights that are all 1.
+    call: the network's output for x_t and its batch. text: the captions' vectors; an image's first caption is told.
+    loss: with weights that are all 1.
     """
     edges = np.linspace(0, times, min(LEVELS, times) + 1).astype(int)
     results = []
@@ -65,7 +70,10 @@ def measure(
             g = make_generator(seed, Stream.VALIDATION, level)
             total, count = 0.0, min(len(images), MOST)
             for start in range(0, count, AT_ONCE):
-                batch = _make_batch(images, slice(start, min(start + AT_ONCE, count)), task, (first, end), g)
+                part = slice(start, min(start + AT_ONCE, count))
+                batch = _make_batch(images, part, task, (first, end), g)
+                if text is not None and images.captions is not None:
+                    batch.told[text.reference.name] = text.take_first(images.captions, part)
                 batch = batch.to(loss.device)
                 output = call(loss.add_noise(batch.x0, batch.eps, batch.t), batch)
                 total += float(loss.compute_per_image(output, batch.x0, batch.eps, batch.t).sum())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from dtool.errors import UsageError  # noqa: E402
-from dtool.models.unet import UNet, UNetConfig, time_embedding  # noqa: E402
+from dtool.models.unet import UNet, UNetConfig  # noqa: E402
 
 
 def randomised(config: UNetConfig, seed: int = 0) -> UNet:
@@ -84,15 +83,6 @@ def test_depends_on_fractional_time_and_on_the_label() -> None:
             or (label != other).all()
         )
         assert (network(x, t, torch.full_like(label, other)) - out)[label != other].abs().max() > 1e-4
-
-
-def test_time_embedding_is_the_papers() -> None:
-    t = torch.tensor([0.0, 3.5, 999.0])
-    found = time_embedding(t, 16)
-    for i, k in np.ndindex(3, 8):
-        angle = float(t[i]) * 10_000 ** (-k / 8)
-        assert found[i, k] == pytest.approx(math.cos(angle), abs=1e-4)
-        assert found[i, k + 8] == pytest.approx(math.sin(angle), abs=1e-4)
 
 
 def test_config_survives_json() -> None:

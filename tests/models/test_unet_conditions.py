@@ -13,7 +13,14 @@ from dtool.models import checkpoint  # noqa: E402
 from dtool.models.conditions import Condition  # noqa: E402
 from dtool.models.spec import NetworkSpec  # noqa: E402
 from dtool.models.unet import UNet, UNetConfig  # noqa: E402
-from dtool.models.unet_conditions import NumberEmbedding, PictureInput, lay_beside  # noqa: E402
+from dtool.models.unet_conditions import (  # noqa: E402
+    CrossAttention,
+    NumberEmbedding,
+    PictureInput,
+    TextInput,
+    VectorEmbedding,
+    lay_beside,
+)
 
 MASK = PictureInput(name="mask", channels=1)
 
@@ -44,11 +51,46 @@ def test_numbers_change_nothing_at_first_and_can_be_learned() -> None:
     assert float(embedding.out.weight.grad.abs().max()) > 0
 
 
+def test_a_vector_is_heard_whatever_its_scale() -> None:
+    embedding, vector = VectorEmbedding(6, 8), torch.randn(3, 6)
+    made = embedding(vector)
+    assert made.shape == (3, 8)
+    torch.testing.assert_close(embedding(20 * vector), made, atol=1e-3, rtol=1e-3)
+    assert float((embedding(-vector) - made).detach().abs().max()) > 1e-3
+
+
+def test_cross_attention_is_that_of_the_paper_and_begins_as_the_identity() -> None:
+    layer, x, tokens = CrossAttention(16, 8, 6), torch.randn(2, 16, 3, 5), torch.randn(2, 4, 6)
+    assert torch.equal(layer(x, tokens), x)
+    torch.nn.init.normal_(layer.out.weight)
+    q = layer.q(layer.norm(x)).flatten(2).transpose(1, 2).reshape(2, 15, 2, 8)
+    k, v = layer.kv(layer.token_norm(tokens)).chunk(2, dim=-1)
+    k, v = (each.reshape(2, 4, 2, 8) for each in (k, v))
+    weights = torch.softmax(torch.einsum("bqhc,bkhc->bhqk", q, k) / 8**0.5, dim=-1)
+    mixed = torch.einsum("bhqk,bkhc->bqhc", weights, v).reshape(2, 15, 16).transpose(1, 2).reshape(2, 16, 3, 5)
+    torch.testing.assert_close(layer(x, tokens), x + layer.out(mixed), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("length", [None, 5])
+def test_a_u_net_hears_its_text(length: int | None) -> None:
+    text = TextInput(width=6, length=length)
+    network = UNet(UNetConfig(channels=1, width=8, multipliers=(1, 1), attention=(1,), text=text)).eval()
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    x, t, told = torch.randn(2, 1, 8, 8), torch.tensor([3.0, 500.0]), torch.randn(2, *text.shape)
+    made = network(x, t, text=told)
+    assert made.shape == x.shape
+    changed = network(x, t, text=torch.stack([told[0], -told[1]]))
+    assert torch.equal(changed[0], made[0])
+    assert float((changed[1] - made[1]).abs().max()) > 1e-4
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"pictures": (MASK,), "numbers": ("mask",)}, "share a name"),
         ({"numbers": ("label",)}, "share a name"),
+        ({"numbers": ("text",), "text": TextInput(width=4)}, "share a name"),
         ({"pictures": (PictureInput(name="a", channels=3, hidden_by="mask"),)}, "what hides a picture"),
         ({"pictures": (MASK, PictureInput(name="a", channels=3, factor=2, hidden_by="mask"))}, "what hides a picture"),
     ],

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,13 @@ def ran(capsys: Any, *args: object) -> Result:
     code = main([str(arg) for arg in args])
     captured = capsys.readouterr()
     return Result(code, captured.out, captured.err)
+
+
+def replace_options(words: Sequence[object], others: Sequence[object]) -> list[object]:
+    """`words`, in which options take one value each, without the options that `others` give, and then those."""
+    given = {word for word in others if str(word).startswith("-")}
+    places = [i for i, word in enumerate(words) if word in given]
+    return [*(word for i, word in enumerate(words) if i not in places and i - 1 not in places), *others]
 
 
 def typed(*args: object, cwd: Any = None, **environment: str) -> Result:

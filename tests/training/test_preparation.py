@@ -54,7 +54,7 @@ def test_cut_outs_are_laid_on_the_textures_and_a_run_goes_on_with_the_same(
     output = tmp_path / "m.pt"
     run(cut_outs, output, backgrounds=str(textures))
     assert run(cut_outs, output, {"steps": 2}, backgrounds=str(textures), resume=True).trainer.step == 2
-    with pytest.raises(UsageError, match="other images, or --backgrounds, than these"):
+    with pytest.raises(UsageError, match="other images, captions or --backgrounds than these"):
         run(cut_outs, output, {"steps": 3}, resume=True)
 
 

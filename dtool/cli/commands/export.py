@@ -69,6 +69,14 @@ def export(
     fuse_cuda: Annotated[
         bool, typer.Option("--fuse-cuda", help="with fused operators that only CUDA has", rich_help_panel=SMALLER)
     ] = False,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="the sentence encoder of a network trained with words, if it is not where the checkpoint says",
+            show_default=False,
+        ),
+    ] = None,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="write it whatever it loses", rich_help_panel=SMALLER)
     ] = False,
@@ -114,7 +122,7 @@ def export(
     if output is None:
         _require_own(out)
     spec = description.to_fields() or None
-    net, extra = _read_built_in(model, out, description, conditions, decoder, settings.guidance)
+    net, extra = _read_built_in(model, out, description, conditions, decoder, settings.guidance, text_encoder)
     report = export_network(
         net, out, plan=recipe, steps=steps, spec=spec, check=check, built_in=extra, weak=weak, **small, **changes
     )
@@ -123,7 +131,7 @@ def export(
 
 def _read_built_in(
     model: Path | None, out: Path, description: Description, conditions: ConditionWords, decoder: DecoderWords,
-    guidance: float | str | None,
+    guidance: float | str | None, text_encoder: str | None,
 ) -> tuple[Any, BuiltIn]:  # fmt: skip
     """The model, opened if what it is told must be read for it, and what is built into its file."""
     from dtool.export.built_in import BuiltIn
@@ -133,9 +141,12 @@ def _read_built_in(
     decoder.require_path()
     require_distinct_files([out], [*conditions.list_files(), *(path for path in (decoder.path, model) if path)])
     words: dict[str, Any] = {"decoder": decoder.path, "scale": decoder.scale, "shift": decoder.shift}
-    if not conditions.is_given:
+    if not conditions.is_given and text_encoder is None:
         return model, BuiltIn(**words)
-    net = open_network(None if model is None else str(model), Runtime(device="cpu"), description)
+    runtime = Runtime(device="cpu", text_encoder=text_encoder)
+    net = open_network(None if model is None else str(model), runtime, description)
+    if not conditions.is_given:
+        return net, BuiltIn(**words)
     request = conditions.read(net, parse_scale(guidance))
     return net if net.backend == "torch" else model, BuiltIn(**words, request=request)
 

@@ -37,6 +37,12 @@ def train(
     backgrounds: Annotated[
         Path | None, _file(help="folder of pictures that cut-outs of --task segment are laid on, beside drawn ones")
     ] = None,
+    captions: Annotated[
+        str | None, _file(metavar="PATH", help="train with words: a CSV of file,caption, or a folder of .txt files")
+    ] = None,
+    text_encoder: Annotated[
+        str | None, _file(metavar="PATH", help="the sentence encoder that reads --captions: a folder, or a package")
+    ] = None,
     validate_every: Annotated[str, _file(help="steps or time between measurements on --validation")] = "5m",
     log: Annotated[Path | None, _file(help="folder for a log that TensorBoard opens")] = None,
     guidance: Annotated[float, _file(min=0, help="default guidance scale stored with the network")] = 1.0,
@@ -63,7 +69,8 @@ def train(
             device=training.device, resume=resume, save_every=Period.parse(save_every), preview=preview,
             preview_every=Period.parse(preview_every), masks=None if masks is None else str(masks),
             backgrounds=None if backgrounds is None else str(backgrounds),
-            validate_every=Period.parse(validate_every), log=log, codec=codec,
+            validate_every=Period.parse(validate_every), log=log, codec=codec, captions=captions,
+            text_encoder=text_encoder,
         )  # fmt: skip
         if not quiet:
             say_aside(session.summary())

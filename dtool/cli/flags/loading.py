@@ -68,6 +68,10 @@ RUNTIME = FlagGroup(
         "cuda_graph": Annotated[
             bool, _where("--cuda-graph", help="an ONNX file's calls as a CUDA graph; needs PyTorch with CUDA, too")
         ],
+        "text_encoder": Annotated[
+            str | None,
+            _where(metavar="PATH", help="the sentence encoder of a network trained with words", show_default=False),
+        ],
     },
 )
 DESCRIPTION = FlagGroup(

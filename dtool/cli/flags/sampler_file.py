@@ -50,7 +50,16 @@ SAMPLER_FILE = FlagGroup(
             _sampler("--decode/--no-decode", help="a model's decoder behind the loop [default: if it has one]"),
         ],
         "text": Annotated[
-            bool, _sampler("--text", help="a model's text encoder in the file, too; writes its tokenizer beside it")
+            bool | None,
+            _sampler(
+                "--text/--no-text",
+                help="a model's text encoder in the file, its tokenizer beside it [default: of one trained with words]",
+                show_default=False,
+            ),
+        ],
+        "text_bits": Annotated[
+            int | None,
+            _sampler(help="of its weights: 8 or 32 [default: 8 of one trained with words]", show_default=False),
         ],
         "micro_batch": Annotated[int | None, _sampler(min=1, help="images that are run at a time [default: by size]")],
     },

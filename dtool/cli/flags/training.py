@@ -40,6 +40,10 @@ class TrainingFlags:
     time_mean: Annotated[float, _run(help="of logit-normal times: above 0 there is more noise")] = 0.0
     time_std: Annotated[float, _run(help="of logit-normal times: how widely they are spread")] = 1.0
     label_dropout: Annotated[float, _run(min=0, help="share of labels hidden, below 1, for guidance")] = 0.1
+    caption_dropout: Annotated[float, _run(help="share of captions hidden, above 0 and below 1, for guidance")] = 0.1
+    text_condition: Annotated[
+        Literal["pooled", "tokens"], _run(help="what --captions tell: one vector each, or their tokens")
+    ] = "pooled"
     lr: Annotated[float, _run(help="peak learning rate")] = 1e-3
     warmup: Annotated[int, _run(min=0, help="steps over which it rises, a tenth of all at most")] = 200
     decay: Annotated[Literal["cosine", "constant"], _run(help="how it goes on then")] = "cosine"

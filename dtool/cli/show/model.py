@@ -123,7 +123,8 @@ def _list_inputs(net: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
         picture = f"; or a picture, {_format_shape(pictures[one.name])}" if one.name in pictures else ""
         rows.append((f"condition {one.name}", text + picture))
     if net.text is not None:
-        rows.append(("prompts", f"--prompt TEXT, which makes {', '.join(net.text.names)}"))
+        reads = f"; {net.text.about}" if net.text.about else ""
+        rows.append(("prompts", f"--prompt TEXT, which makes {', '.join(net.text.names)}{reads}"))
     return rows
 
 

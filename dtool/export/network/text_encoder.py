@@ -10,12 +10,14 @@ from dtool.errors import DtoolError
 from dtool.export.network.graph import clean, examine, run_exporter
 from dtool.export.network.inputs import BATCH
 from dtool.export.network.onnx_text import merge_text_encoders
+from dtool.export.network.sentence_graph import build_sentence_graph
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.size_limit import module_size, require_exportable
 from dtool.models.readers.onnx_parts import OnnxText
 from dtool.models.spec import NetworkSpec
 from dtool.models.text import TextEncoder
 from dtool.models.token_ids import encode_empty
+from dtool.run.sentence_text import SentenceText
 
 IDS = "input_ids"
 
@@ -38,6 +40,8 @@ def export_text_encoder(text: TextEncoder, spec: NetworkSpec) -> TextGraph:
     """
     if isinstance(text, OnnxText):
         return merge_text_encoders(text)
+    if isinstance(text, SentenceText) and text.folder.is_graph:
+        return build_sentence_graph(text)
     parts = text.to_module()
     require_exportable(module_size(parts.module), "the text encoder")
     module = copy.deepcopy(parts.module).to("cpu").float().eval()

@@ -46,7 +46,9 @@ class SamplerFileOptions:
     images of a batch. decode: whether the network's codec follows the loop, so that `images` are pictures, and
     "latents" what was sampled; by default where there is a codec. text: put the text encoder into the file, too: its
     inputs are token numbers then, of which guidance compares with those of the empty prompt unless "without" is among
-    the inputs or given, and the tokenizer is written beside it.
+    the inputs or given, and the tokenizer is written beside it; by default only a sentence encoder that dtool trained a
+    network with. text_bits: 32, or 8 for its weights in eight bits, of which it is measured what they lose [default: 8
+    for such a sentence encoder, else 32].
     """
 
     freeze: bool = False
@@ -58,7 +60,8 @@ class SamplerFileOptions:
     micro_batch: int | None = None
     inputs: Sequence[str] | None = None
     decode: bool | None = None
-    text: bool = False
+    text: bool | None = None
+    text_bits: int | None = None
 
 
 def resolve_sampler(

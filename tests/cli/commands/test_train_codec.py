@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.commandline import failed, ran
+from tests.support.commandline import failed, ran, replace_options
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
@@ -121,7 +121,8 @@ def test_bad_requests_fail_before_training(capsys, data, monkeypatch, words, cod
     Path("there").mkdir()
     Path("there/a.txt").touch()
     monkeypatch.setattr(CodecTrainer, "run", lambda _self: pytest.fail("training began"))
-    failed(ran(capsys, "train-codec", data, "-o", "codec", "--factor", 2, "--device", "cpu", *words), code, cause, hint)
+    usual = ["-o", "codec", "--factor", 2, "--device", "cpu"]
+    failed(ran(capsys, "train-codec", data, *replace_options(usual, words)), code, cause, hint)
     assert sorted(path.name for path in Path().iterdir()) == ["data.npz", "there"]
 
 

@@ -61,7 +61,7 @@ FAULTS = (
     ),
     Fault(
         "unet-wave-lengths",
-        "dtool/models/unet.py",
+        "dtool/models/unet_blocks.py",
         "(-math.log(1e4) / half)",
         "(-math.log(1e4) / (half - 1))",
         "the time embedding's wave lengths are not those of the checkpoints that there are",
