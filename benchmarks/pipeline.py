@@ -144,9 +144,7 @@ def measure_memory(way: str, folder: Path) -> dict[str, float]:
     before = memory.get_usage()
     run = open_way(way, folder)
     run()
-    import resource
-
-    return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "base": before / 2**20}
+    return {"peak": memory.get_peak() / 2**20, "base": before / 2**20}
 
 
 def report_memory(folder: Path) -> None:

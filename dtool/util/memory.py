@@ -38,6 +38,14 @@ def get_usage() -> int:
     return _read_numbers("/proc/self/status").get("RssAnon", 0)
 
 
+def get_peak() -> int:
+    """Bytes that this process has held at most, mapped files too; 0 where that is not known.
+
+    `resource.getrusage` would count what its parent held when it was started.
+    """
+    return _read_numbers("/proc/self/status").get("VmHWM", 0)
+
+
 def require_below(limit: float) -> None:
     """Raise DtoolError if this process holds more than `limit` bytes."""
     if limit < inf and get_usage() > limit:

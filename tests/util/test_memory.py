@@ -1,7 +1,10 @@
 """How much memory there is, and what is refused because it would need more."""
 
+import subprocess
+import sys
 from math import inf
 
+import numpy as np
 import pytest
 
 from dtool.errors import UsageError
@@ -85,3 +88,12 @@ def test_the_size_that_is_refused(monkeypatch):
     assert "leave out the trace" in caught.value.hint
     monkeypatch.setattr(memory, "get_limit", lambda: 0.0)
     require_room(network, int(memory.MIN_CHECKED_BYTES) // each - 1)  # a little is not looked for
+
+
+@needs_figures
+def test_the_peak_is_of_this_process_alone():
+    """One that is started by a process that holds more does not inherit its figure; it knows what it has given back."""
+    held = np.ones(30_000_000)
+    code = "import numpy as np; from dtool.util.memory import get_peak as f; x = np.ones(10_000_000); del x; print(f())"
+    peak = int(subprocess.check_output([sys.executable, "-c", code], text=True))
+    assert 80e6 < peak < held.nbytes < memory.get_peak()
