@@ -17,7 +17,7 @@ ROUNDING = 1e-14  # of a coefficient of x, relative to the largest
 MOST_BACK = 6  # rows between a saved x and its use
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Rows:
     """The columns of a plan that say what becomes of x; `noises` `(rows, symbols)`: each row's z, a sum of symbols."""
 

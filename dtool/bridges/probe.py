@@ -31,7 +31,7 @@ _PRODUCTS = {"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply", "div"
 Interval = tuple[float, float]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Events:
     """What was seen in one run: of each drawn noise the interval of its Brownian path, None if it is by itself.
 

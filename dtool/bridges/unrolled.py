@@ -73,7 +73,7 @@ class Recording:
     events: Events
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unrolled:
     """A sampler as a table over symbols: the start, the answers, the clipped images, the noises, in this order.
 
@@ -125,7 +125,10 @@ def unroll_sampler(sampler: ForeignSampler) -> Unrolled:
     _require_alike(sampler, basis, other)
     error = _require_linear(sampler, basis, other, values.numpy())
     clipped = np.array([row.reshape(-1).numpy() for row in basis.events.clipped]).reshape(clips, size)
-    return Unrolled(basis.states, basis.inputs, basis.levels, clipped, bounds, weights, error)
+    return Unrolled(
+        states=basis.states, inputs=basis.inputs, levels=basis.levels, clipped=clipped, bounds=bounds, weights=weights,
+        error=error,
+    )  # fmt: skip
 
 
 def _record(

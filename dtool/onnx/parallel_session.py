@@ -1,7 +1,7 @@
 """A file's session, and runs of it side by side: on a CPU one thread each is faster than all threads for each in turn.
 
 Where all threads work on one image, operators that know no threads leave the others waiting, and every operator waits
-for its last thread. On two quiet cores a diffusion network of 150 MB took 0.9 of the time side by side, on busy ones less.
+for its last thread. On two cores a diffusion network of 150 MB took 0.9 of the time side by side.
 """
 
 from __future__ import annotations

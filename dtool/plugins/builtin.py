@@ -123,7 +123,7 @@ def register_samplers(register: Registrar) -> None:
     register("flow-heun", "dtool.samplers.flow_heun:flow_heun", aliases=("flowmatchheundiscrete",))
     register("flow-ancestral", "dtool.samplers.flow_ancestral:flow_ancestral", aliases=("euler_ancestral_rf",))
     register("er-sde", "dtool.samplers.er_sde:er_sde", aliases=("er_sde",))
-    for name in ("ralston", "ssprk3", "rk4", "rk4-38"):
+    for name in ("ralston", "ssprk3", "rk4"):
         register(name, f"dtool.samplers.explicit_runge_kutta:{name.replace('-', '_')}")
     register("gauss-legendre", "dtool.samplers.implicit_runge_kutta:gauss_legendre")
     for name in ("res-3s", "res-5s", "etdrk4"):

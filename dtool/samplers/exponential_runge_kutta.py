@@ -25,16 +25,16 @@ def _refine_five(φ: Phi) -> Weights:
 
 
 res_3s = exponential(
-    "res-3s", "The refined exponential solver with three stages, of order 3; three network calls per step.",
+    "res-3s", "The refined exponential solver with three stages, of order 3.",
     order=3, cite="arXiv:2308.02157, algorithm 2 with three stages", c=(0, 1 / 2, 1), weights=_refine,
 )  # fmt: skip
 res_5s = exponential(
-    "res-5s", "The exponential method of stiff order 4 with five stages; five network calls per step.",
+    "res-5s", "The exponential method of stiff order 4 with five stages.",
     order=4, cite="M. Hochbruck and A. Ostermann, SIAM J. Numer. Anal. 43 (2005), 1069, eq. 5.19",
     c=(0, 1 / 2, 1 / 2, 1, 1 / 2), weights=_refine_five,
 )  # fmt: skip
 etdrk4 = exponential(
-    "etdrk4", "Exponential time differencing of order 4; four network calls per step.",
+    "etdrk4", "Exponential time differencing of order 4.",
     order=4, cite="S. M. Cox and P. C. Matthews, J. Comput. Phys. 176 (2002), 430, eq. 26-29", c=(0, 1 / 2, 1 / 2, 1),
     weights=lambda φ: (
         ((), (φ(1, 1 / 2) / 2,), (0, φ(1, 1 / 2) / 2), (φ(1, 1) - φ(1, 1 / 2), 0, φ(1, 1 / 2))),

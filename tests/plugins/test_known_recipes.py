@@ -4,7 +4,7 @@ import pytest
 
 from dtool.errors import UsageError
 from dtool.plan import Recipe, plan
-from dtool.plugins.known_recipes import COMFYUI, DIFFUSERS, INTERFACES, K_DIFFUSION, RECIPES
+from dtool.plugins.known_recipes import COMFYUI, COMFYUI_NAMES, DIFFUSERS, INTERFACES, K_DIFFUSION, RECIPES
 from dtool.plugins.registrar import NamedRecipe, Provider, Registrar
 from dtool.plugins.registry import NamedRecipes, get_registry
 from dtool.samplers import get_sampler
@@ -79,7 +79,7 @@ def test_did_you_mean_knows_them_too(wrong, meant):
 
 def test_no_name_is_given_twice():
     """A sampler's own names go first, so a recipe of such a name could only be the same thing."""
-    assert len(RECIPES) == len(INTERFACES) + len(K_DIFFUSION) + len(COMFYUI) + len(DIFFUSERS)
+    assert len(RECIPES) == len(INTERFACES) + len(K_DIFFUSION) + len(COMFYUI_NAMES) + len(COMFYUI) + len(DIFFUSERS)
     for name, token in RECIPES.items():
         if get_registry().samplers.knows(name):
             assert Recipe.parse(token) == Recipe(get_sampler(name))

@@ -110,7 +110,7 @@ def test_time_limits(tmp_path, monkeypatch):
             load = session._load_session
             patch.setattr(session, "_load_session", lambda *a, seen=seen, load=load: seen.append(a) or load(*a))
             net = dtool.load(path, spec=SAID, device="cpu", time_limit=given)
-        assert seen[0][-1] == net._limit == kept
+        assert seen[0][3] == net._limit == kept
     for wrong in (-1, float("nan")):
         with pytest.raises(UsageError, match="cannot be kept"):
             dtool.load(path, spec=SAID, time_limit=wrong)

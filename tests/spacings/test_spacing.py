@@ -27,7 +27,7 @@ TOLD, CHOOSY, RISING = ("list", "file"), ("ays", "lcm", "ddim-uniform", "linear-
 
 NAMES = [entry.name for entry in EVERY if entry.name not in (*TOLD, *CHOOSY, *RISING)]
 
-BOTH_ENDS = [name for name in NAMES if name not in ("beta", "sgm-uniform")]
+BOTH_ENDS = [name for name in NAMES if name not in ("beta", "beta57", "logit-normal", "sgm-uniform")]
 
 WITH_OPTIONS = [
     *NAMES,

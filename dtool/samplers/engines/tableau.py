@@ -19,7 +19,8 @@ from dtool.samplers.rule import Rule, sampler
 Row = tuple[float, ...]
 Weights = tuple[tuple[Row, ...], Row]  # (a, b)
 Phi = Callable[[int, float], float]
-ENDS = "One call where the step is to σ = 0 or from α = 0."
+COSTS = "{} network calls per step; one where the step is to σ = 0 or from α = 0."
+NUMBERS = ("", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _make_rule(
     def rule(now: Any, to: Any) -> Any:
         return (yield from step(now, to))
 
-    rule.__doc__ = f"{about} {ENDS}"
+    rule.__doc__ = f"{about}\n\n{COSTS.format(NUMBERS[calls])}"
     return sampler(name, order=order, calls=calls, cite=cite, family="Runge-Kutta", same=same, basis=basis)(rule)
 
 

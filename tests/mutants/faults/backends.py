@@ -6,8 +6,8 @@ FAULTS = (
     Fault(
         "loop-history-one-short",
         "dtool/run/loop.py",
-        "history = [entry, *history][: table.history]",
-        "history = [entry, *history][: table.history - 1]",
+        "self._history = [entry, *self._history][: self._length]",
+        "self._history = [entry, *self._history][: self._length - 1]",
         "the oldest prediction is forgotten, and its weight left out",
     ),
     Fault(

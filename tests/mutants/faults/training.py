@@ -40,7 +40,7 @@ FAULTS = (
     ),
     Fault(
         "session-null-class-always",
-        "dtool/training/session.py",
+        "dtool/training/preparation.py",
         "null_class=config.label_dropout > 0,",
         "null_class=config.label_dropout >= 0,",
         "a network that never saw a hidden label is said to know one",
