@@ -29,7 +29,7 @@ def test_what_is_freed_is_given_back():
         for inside in (False, True)
     }
     assert returned[True] > 180  # MB of 198
-    assert returned[False] <= returned[True]
+    assert returned[False] <= returned[True] + 1  # MB: a page more or less is nothing
 
 
 def test_an_error_goes_through():
