@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from dtool.errors import DtoolError
 from dtool.models import weight_file
+from dtool.models.quiet_transformers import silence_transformers
 from dtool.models.text_reference import TextReference
 from dtool.run.sentence_folder import CONFIG, WHOLE, SentenceFolder
 
@@ -57,7 +56,7 @@ def load_encoder(folder: SentenceFolder) -> nn.Module:
         model: Any = transformers.AutoModel
         with torch.device("meta"):
             made: Any = type(model.from_config(config))
-        with _without_progress(transformers):
+        with silence_transformers(transformers):
             module, report = made.from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True,
                 ignore_mismatched_sizes=True,
@@ -72,17 +71,3 @@ def load_encoder(folder: SentenceFolder) -> nn.Module:
     weight_file.require_numbers(module.state_dict(), folder.path)
     encoder: nn.Module = module.eval().requires_grad_(False)
     return encoder
-
-
-@contextlib.contextmanager
-def _without_progress(library: Any) -> Iterator[None]:
-    logging = library.utils.logging
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from dtool.errors import DtoolError, UsageError, format_value
 from dtool.models import autoencoder, weight_file
+from dtool.models.quiet_transformers import silence_transformers
 from dtool.models.readers import diffusers_text
 from dtool.models.readers.diffusers_fields import DESCRIPTIONS
 from dtool.models.readers.diffusers_index import (
@@ -178,7 +178,7 @@ def _build_transformers(index: Index, part: Part) -> Any:
     made = getattr(library, part.kind)
     try:
         config = made.config_class.from_dict(content)
-        with _without_progress(library):
+        with silence_transformers(library):
             module, report = made.from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True,
                 ignore_mismatched_sizes=True,
@@ -196,21 +196,6 @@ def _build_transformers(index: Index, part: Part) -> Any:
             )
     weight_file.require_numbers(module.state_dict(), part.folder)
     return module.eval().requires_grad_(False)
-
-
-@contextlib.contextmanager
-def _without_progress(library: Any) -> Iterator[None]:
-    """transformers' own bars and reports are not shown: what is wrong with the weights becomes an error."""
-    logging = library.utils.logging
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def take_parts(source: Any) -> Parts:

@@ -5,6 +5,7 @@ Names of parameters are those of the files: `enc.32x32_block0.norm0.weight`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -52,7 +53,7 @@ class Architecture:
         return tuple(self.resolution >> level for level in range(len(self.multiples)))
 
 
-class Levels(nn.Module):
+class Levels(nn.Module, ABC):
     """Levels down and up, with a way across from each block to one on the other side."""
 
     attends_throughout = True  # on the way up, every block of a level with attention has it, not the last alone
@@ -69,10 +70,9 @@ class Levels(nn.Module):
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
         self._add_decoder(*self._add_encoder(first))
 
-    def _make_block(
-        self, inputs: int, outputs: int, *, change: Change = None, attention: bool = False
-    ) -> Block:  # pragma: no cover - both kinds have their own
-        raise NotImplementedError
+    @abstractmethod
+    def _make_block(self, inputs: int, outputs: int, *, change: Change = None, attention: bool = False) -> Block:
+        """A block from so many channels to so many."""
 
     def _add_encoder(self, first: int) -> tuple[int, list[int]]:
         """Returns the channels of the lowest level, and those that go across, the last of them first to be used."""
@@ -129,8 +129,9 @@ class Levels(nn.Module):
         x, across = self._go_down(x, embedding)
         return self._go_up(x, across, embedding)
 
+    @abstractmethod
     def _embed(self, noise: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
-        raise NotImplementedError
+        """What every block is told, of c_noise `(B,)` and classes `(B, label_dim)`."""
 
     def _go_down(self, x: torch.Tensor, embedding: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         beside, across = x, []
@@ -167,5 +168,6 @@ class Levels(nn.Module):
         assert image is not None, "the largest level gives one"
         return image
 
+    @abstractmethod
     def _add_to_answer(self, name: str, x: torch.Tensor, image: torch.Tensor | None) -> torch.Tensor | None:
-        raise NotImplementedError
+        """The answer so far, with what a level on the way up adds to it; None before any level has."""
