@@ -30,8 +30,9 @@ _PLACING: dict[str, tuple[Any, ...]] = {
 _FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
 _STEPPING: dict[str, tuple[Any, ...]] = {
     "variance_type": ("fixed_small", "fixed_large", "learned_range"), "solver_order": (2, 1, 3),
-    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver"), "skip_prk_steps": (True,),
+    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver"), "skip_prk_steps": (True, False),
     "solver_type": ("midpoint", "heun", "bh2", "bh1", "logrho"), "clip_sample": (False,),
+    "lower_order_final": (True, False),
 }  # fmt: skip
 _UNLIKE = ("CMStochasticIterativeScheduler", "DDIMParallelScheduler", "DDPMParallelScheduler")  # a network's, or twins
 

@@ -29,7 +29,10 @@ class EndCase:
 
 
 def make_cases(recipe: Recipe) -> list[EndCase]:
-    """n = 1, 2, T and an n that does not divide T; ends at σ = 0, at σ > 0; starts at α = 0 (networks v and x0)."""
+    """n = 1, 2, T and an n that does not divide T; ends at σ = 0, at σ > 0, after a step of no length; starts at α = 0.
+
+    At α = 0 of networks v and x0.
+    """
     cases = []
     for levels in _choose_schedules(recipe.scheduler):
         silent = levels.alpha[-1] == 0
@@ -41,6 +44,8 @@ def make_cases(recipe: Recipe) -> list[EndCase]:
             if levels.T > 2:
                 points = points_on(levels, [levels.T - 1, levels.T // 2], 0)
                 cases.append(EndCase(f"{levels.token}, to t = 0, {prediction}", points, 2, prediction))
+                longer = (*points, points[-1])
+                cases.append(EndCase(f"{levels.token}, to t = 0 and there again, {prediction}", longer, 3, prediction))
     return cases
 
 
@@ -62,7 +67,8 @@ def _check_calls(rule: Rule, plan: Plan) -> str:
     """Each interval makes `rule.calls` calls, or fewer next to σ = 0, to α = 0, and while the history is short."""
     ends = np.flatnonzero(plan.step_end)
     calls = np.diff(ends, prepend=-1)
-    if calls[0] > max(rule.calls, rule.startup_calls) or (calls[1:] > rule.calls).any():
+    first, others = np.split(calls, [rule.startup_steps])
+    if (first > max(rule.calls, rule.startup_calls)).any() or (others > rule.calls).any():
         return f"{calls.max()} network calls in one step; the rule states {rule.calls}"
     inner_calls = calls[plan.history : -1]
     if (inner_calls != rule.calls).any():

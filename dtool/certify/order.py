@@ -63,7 +63,7 @@ def shipped_error(rule: Rule, n: int, shape: str = "uniform", law: Mixture1D = T
 @cache
 def shipped_slope(rule: Rule, shape: str = "uniform", law: Mixture1D = THREE_GAUSSIANS) -> Slope:
     """The order of `shipped_error`."""
-    return fit_slope(lambda n: shipped_error(rule, n, shape, law))
+    return converged_slope(lambda n: shipped_error(rule, n, shape, law))
 
 
 def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array, law: Mixture1D) -> Node:

@@ -13,7 +13,7 @@ from dtool.plan.compiled_plan import Plan
 from dtool.plan.compiler import compile as compile_
 from dtool.plan.foreign import AdoptionRequest, ForeignRule
 from dtool.plan.guiding import guide
-from dtool.plan.late_start import cut_grid, cut_plan
+from dtool.plan.late_start import cut_grid, cut_plan, find_steps
 from dtool.plan.point import Point, grid, points_on
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
@@ -86,7 +86,8 @@ def plan(
         levels = whole.scheduler or (network.schedule if network else get_scheduler("linear"))
         grid_points = _make_grid(whole, levels, steps, points, end)
         late = grid_points if strength == 1 else cut_grid(grid_points, strength)
-        compiled = _compile_grid(whole, levels, late, network, prediction)
+        skipped = len(find_steps(grid_points)) - len(find_steps(late))
+        compiled = _compile_grid(whole, levels, late, network, prediction, skipped)
     if whole.guidance is not None:
         compiled = guide(compiled, whole.guidance)
     return compiled if network is None else adapt_to_network(compiled, network.schedule, network.prediction)
@@ -108,7 +109,7 @@ def _make_grid(
 
 def _compile_grid(
     recipe: Recipe, levels: Schedule, points: tuple[Point, ...], network: HasSchedule | None,
-    prediction: Prediction | None,
+    prediction: Prediction | None, skipped: int,
 ) -> Plan:  # fmt: skip
     """The rule's plan on these points, without guidance: `guide` adds what it writes into the rows."""
     unguided = str(replace(recipe, guidance=None))
@@ -119,7 +120,7 @@ def _compile_grid(
     # x0 is finite wherever there is noise; what this network predicts is filled in for it.
     if network is not None:
         own_prediction = network.prediction if recipe.rule.inverse else "x0"
-    return compile_(recipe.rule, points, prediction=own_prediction, schedule=levels, recipe=unguided)
+    return compile_(recipe.rule, points, prediction=own_prediction, schedule=levels, recipe=unguided, skipped=skipped)
 
 
 def _adopt_grid(

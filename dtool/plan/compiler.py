@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Sequence
-from itertools import pairwise
+from collections.abc import Generator, Iterable, Sequence
 from math import hypot
 from operator import attrgetter
 from typing import Any, cast
@@ -15,9 +14,9 @@ from dtool.errors import CompileError, DtoolError
 from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.draft import Draft
 from dtool.plan.linear_form import LinearForm
-from dtool.plan.point import Node, Point, order_points
+from dtool.plan.point import Interval, Node, Point, iterate_intervals, order_points
 from dtool.plan.prediction import history_map, locate_levels, output_map, scale_input
-from dtool.plan.stages import get_max_stages, make_endless_error, parse_stage
+from dtool.plan.stages import get_max_stages, is_idle, make_endless_error, parse_stage
 from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
@@ -31,13 +30,15 @@ def compile(  # noqa: A001 - the word for it
     prediction: Prediction = "eps",
     schedule: Schedule | None = None,
     recipe: str = "",
+    skipped: int = 0,
 ) -> Plan:
     """Compile a rule on a grid of points into a plan.
 
-    points: at least two, from noise to image; no point twice in a row. A grid may go up again: an upward interval adds
-    noise by the forward process, without a network call, and the rule's history starts anew.
-    An inverse rule walks the same grid backwards, from image to noise.
-    prediction: what the network's output means. schedule: the one the points lie on, for the header.
+    points: at least two, from noise to image; no point twice in a row, but for the last: that step leaves x as it is.
+    A grid may go up again: an upward interval adds noise by the forward process, without a network call, and the
+    rule's history starts anew. An inverse rule walks the same grid backwards, from image to noise.
+    prediction: what the network's output means. schedule: the one the points lie on, for the header. skipped: how many
+    steps of the whole grid come before these points, for rules that count them.
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
 
     >>> points = [dtool.Point(0.1, 0.9), dtool.Point(0.6, 0.6), dtool.plan.CLEAN]
@@ -46,23 +47,26 @@ def compile(  # noqa: A001 - the word for it
     """
     points = order_points(points, inverse=rule.inverse)
     with guard_code(rule.origin, f"cannot be run as {rule.token}", seconds=ARITHMETIC_SECONDS, error=CompileError):
-        draft = _draft_rows(rule, points)
+        draft = _draft_rows(rule, iterate_intervals(points, inverse=rule.inverse, skipped=skipped))
         return _assemble_plan(draft, prediction, schedule, recipe or rule.token)
 
 
-def _draft_rows(rule: Rule, points: Sequence[Point]) -> Draft:
+def _draft_rows(rule: Rule, intervals: Iterable[Interval]) -> Draft:
     """The rows, interval by interval."""
     draft = Draft(rule)
     before: Node | None = None
-    for now, to in pairwise(points):
-        if to.lam < now.lam and not rule.inverse:
+    for now, to, index, left, upward in intervals:
+        if upward:
             draft.jump(now, to)
             before = None
             continue
         draft.begin_interval()
         node = draft.node(now)
-        node.before = before
-        _compile_interval(draft, rule, node, to)
+        node.before, node.index, node.left = before, index, left
+        if is_idle(rule, now, to):
+            draft.end_row(to.alpha / now.alpha * node.x, len(draft.rows) - 1, to, step_end=True)
+        else:
+            _compile_interval(draft, rule, node, to)
         if node.kept:
             draft.rewrite_kept(node)
         before = node

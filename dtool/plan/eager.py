@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from math import sqrt
 from typing import Any
 
-from dtool.plan.point import Node, Point, order_points
-from dtool.plan.stages import get_max_stages, make_endless_error, parse_stage
+from dtool.plan.point import Node, Point, iterate_intervals, order_points
+from dtool.plan.stages import get_max_stages, is_idle, make_endless_error, parse_stage
 from dtool.samplers.rule import Rule
 
 
@@ -45,15 +44,15 @@ def run_eager(
         free = None if without is None else Node(point, state, eps=without(state, point), z=noise)
         return Node(point, state, eps=eps(state, point), z=noise, without=free)
 
-    for now_at, to in pairwise(points):
-        if to.lam < now_at.lam and not rule.inverse:
+    for now_at, to, index, left, upward in iterate_intervals(points, inverse=rule.inverse):
+        if upward:
             scale = to.alpha / now_at.alpha
             x = scale * x + sqrt(to.sigma**2 - (scale * now_at.sigma) ** 2) * z(-calls)
             before = None
             continue
         now = node(now_at, x)
-        now.before = before
-        x = rule(now, to, now.z)
+        now.before, now.index, now.left = before, index, left
+        x = to.alpha / now.alpha * now.x if is_idle(rule, now_at, to) else rule(now, to, now.z)
         if inspect.isgenerator(x):
             x = _drive(x, node, rule)
         before = now

@@ -40,8 +40,13 @@ def check_strength(strength: float) -> None:
 
 def cut_grid(points: Sequence[Point], strength: float) -> tuple[Point, ...]:
     """The last part of a grid: the steps that are taken at this strength, and where it goes up between them."""
-    falls = [i for i, (now, to) in enumerate(pairwise(points)) if to.lam > now.lam]
-    return tuple(points[falls[-count_late_steps(len(falls), strength)] :])
+    steps = find_steps(points)
+    return tuple(points[steps[-count_late_steps(len(steps), strength)] :])
+
+
+def find_steps(points: Sequence[Point]) -> list[int]:
+    """The points of a grid at which a step towards the image begins."""
+    return [i for i, (now, to) in enumerate(pairwise(points)) if to.lam >= now.lam]
 
 
 def find_first_row(plan: Plan, strength: float) -> int:

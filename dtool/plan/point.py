@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf, log, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 from dtool.errors import CompileError, UsageError
 from dtool.schedulers.schedule import Schedule
@@ -45,20 +45,35 @@ class Point:
 
 
 CLEAN = Point(1.0, 0.0)
+MANY = 10**9  # steps: of a node that is in no grid
+
+
+class Interval(NamedTuple):
+    """An interval of a grid, `index` steps after the grid's beginning, with `left` more to come; upward: no step."""
+
+    now: Point
+    to: Point
+    index: int
+    left: int
+    upward: bool
 
 
 class Node:
     """A point at which the network was called: what a rule sees as `now`, `now.before` and `mid`.
 
     `x`, `x0`, `eps`, `z` are symbols while a plan is compiled, and arrays `(B, *)` when the rule is run step by step.
-    At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε.
+    At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε. `index` and `left`: how many steps
+    of the grid come before the one that begins here, and how many after it.
 
     >>> now = dtool.plan.Node(dtool.Point(0.6, 0.8), x=1.0, eps=0.5)
     >>> round(now.x0, 3)
     1.0
     """
 
-    __slots__ = ("_eps", "_kept", "_without", "_x0", "alpha", "before", "lam", "point", "sigma", "spread", "x", "z")
+    __slots__ = (
+        "_eps", "_kept", "_without", "_x0", "alpha", "before", "index", "lam", "left", "point", "sigma", "spread", "x",
+        "z",
+    )  # fmt: skip
 
     def __init__(
         self, point: Point, x: Any, *, x0: Any = None, eps: Any = None, z: Any = None, without: Node | None = None
@@ -67,6 +82,7 @@ class Node:
         self.alpha, self.sigma, self.lam = point.alpha, point.sigma, point.lam
         self.x, self._x0, self._eps, self.z = x, x0, eps, z
         self.before: Node | None = None
+        self.index, self.left = 0, MANY
         self.spread: float = 1.0
         self._kept: dict[str, Any] | None = None
         self._without = without
@@ -160,12 +176,12 @@ def grid(schedule: Schedule, spacing: Spacing, steps: int) -> tuple[Point, ...]:
 def order_points(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]:
     """The grid in the order in which a rule walks it: an inverse one goes from image to noise, however it is listed.
 
-    Raises CompileError for a grid that cannot be walked so.
+    Only the last step may have no length. Raises CompileError for a grid that cannot be walked.
     """
     if len(points) < 2:
         raise CompileError(f"a grid of {len(points)} point(s) has no interval", "give at least two points")
     for i, (now, to) in enumerate(pairwise(points)):
-        if now.lam == to.lam:
+        if now.lam == to.lam and (inverse or not 0 < i == len(points) - 2):
             raise CompileError(
                 f"points {i} and {i + 1} are the same level (λ={now.lam:.6g})", "give each level once in a row"
             )
@@ -179,3 +195,12 @@ def order_points(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]
     if points[-1].lam < points[-2].lam:
         raise CompileError("the grid ends by going up", "list the points from noise to image, the end last")
     return tuple(points)
+
+
+def iterate_intervals(points: Sequence[Point], *, inverse: bool, skipped: int = 0) -> Iterator[Interval]:
+    """The intervals of a grid in the order in which it is walked; `skipped` of its steps are not in `points`."""
+    upward = [to.lam < now.lam and not inverse for now, to in pairwise(points)]
+    index, last = skipped, skipped + upward.count(False) - 1
+    for (now, to), up in zip(pairwise(points), upward, strict=True):
+        yield Interval(now, to, index, last - index, up)
+        index += not up

@@ -1,4 +1,4 @@
-"""What a rule may ask for inside an interval: so many network calls, each a guess and a point."""
+"""What a rule may ask for inside an interval: so many network calls, each a guess and a point; or nothing at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ MAX_STAGES = 256  # network calls in one interval, if the rule does not state mo
 def get_max_stages(rule: Rule) -> int:
     """The most stages that an interval of the rule may have, before it is taken for one that never ends."""
     return max(MAX_STAGES, 2 * rule.calls, 2 * rule.startup_calls)
+
+
+def is_idle(rule: Rule, now: Point, to: Point) -> bool:
+    """Whether a step leaves x where it is: it has no length, and the rule does not correct x by the call there."""
+    return now.lam == to.lam and not rule.has_corrector
 
 
 def parse_stage(asked: object) -> tuple[Any, Point]:

@@ -107,7 +107,8 @@ def register_samplers(register: Registrar) -> None:
     register("dpm-solver", "dtool.samplers.dpm_solver:dpm_solver", aliases=("dpmsolver", "dpm_solver"))
     register("deis", "dtool.samplers.deis:deis", aliases=("deismultistep",))
     register("lms", "dtool.samplers.lms:lms", aliases=("lmsdiscrete",))
-    register("plms", "dtool.samplers.plms:plms", aliases=("pndm",))
+    register("plms", "dtool.samplers.plms:plms")
+    register("pndm", "dtool.samplers.plms:pndm")
     register("ipndm", "dtool.samplers.ipndm:ipndm")
     register(
         "gradient-estimation",

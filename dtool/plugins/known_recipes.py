@@ -89,7 +89,7 @@ DIFFUSERS = {
     "DDPMScheduler": "ddpm",
     "DDIMScheduler": "ddim",
     "DDIMInverseScheduler": "ddim-inversion",
-    "PNDMScheduler": "plms",
+    "PNDMScheduler": "pndm",
     "LMSDiscreteScheduler": "lms",
     "EulerDiscreteScheduler": "euler",
     "EulerAncestralDiscreteScheduler": "euler-ancestral",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain, compress, repeat
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from dtool.run.clipping import Clipping
 from dtool.run.editing import Edit, EditedRun
 from dtool.run.interpolation import Interpolation
 from dtool.run.loop import StepRecord, repeat_times, run
+from dtool.run.path_noise import draw_path
 
 BLOCKS_AT_ONCE = 2  # blocks of noise that are made before the steps that add them
 CPU_BLOCK, GPU_BLOCK = 1 << 15, 1 << 22  # numbers of a block: what stays in a cache; a GPU wants few launches
@@ -48,6 +49,7 @@ class SamplingJob:
     weak: Network | None = None
     edit: Edit | None = None
     path: Interpolation | None = None
+    path_noise: bool = False
 
 
 def run_generated(
@@ -73,11 +75,14 @@ def _draw_noise(job: SamplingJob, seed: int, ids: NDArray[np.uint64]) -> Iterato
     what it needs.
     """
     network, plan = job.network, job.plan
+    if job.path_noise:
+        yield from _draw_path_noise(job, seed, ids)
+        return
     draws = plan.rows + 1 if plan.stochastic else 1
     most = choose_micro_batch((len(ids), *network.shape), CPU_BLOCK if network.device == "cpu" else GPU_BLOCK)
     blocks = -(-draws // most)
     count = -(-draws // blocks)
-    draw = job.path.draw(network, seed, ids, count) if job.path else network.noise(seed, ids, count)
+    draw = _make_draw(job, seed, ids, count)
     scales = np.zeros(blocks * count)
     scales[0], scales[1:draws] = plan.init, plan.c[: draws - 1]
     is_used = (scales != 0).tolist()
@@ -92,6 +97,19 @@ def _draw_noise(job: SamplingJob, seed: int, ids: NDArray[np.uint64]) -> Iterato
 
     for first in range(0, blocks, BLOCKS_AT_ONCE):
         yield [each for k in range(first, min(blocks, first + BLOCKS_AT_ONCE)) for each in block(k)]
+
+
+def _draw_path_noise(job: SamplingJob, seed: int, ids: NDArray[np.uint64]) -> Iterator[list[Any]]:
+    """The same, of z that are increments of one Brownian path an image."""
+    draw, plan = _make_draw(job, seed, ids, 1), job.plan
+    scales = [plan.init, *plan.c[plan.c != 0].tolist()] if job.edit is None else repeat(1.0)
+    for scale, z in zip(scales, chain([draw(0)[0]], draw_path(plan, draw)), strict=False):
+        yield [float(np.float32(scale)) * z]
+
+
+def _make_draw(job: SamplingJob, seed: int, ids: NDArray[np.uint64], count: int) -> Callable[[int], Any]:
+    """draw ↦ `count` draws of the images from it on, `(count, B, *shape)`."""
+    return job.path.draw(job.network, seed, ids, count) if job.path else job.network.noise(seed, ids, count)
 
 
 def run_given(

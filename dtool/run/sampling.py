@@ -30,6 +30,7 @@ from dtool.run.guided_plan import require_comparable, resolve_guidance
 from dtool.run.interpolation import parse_interpolation
 from dtool.run.micro_batches import SamplingJob, Trace, join_batches, run_generated, run_given
 from dtool.run.noise import check_ids
+from dtool.run.path_noise import require_path_noise
 from dtool.run.prediction_check import warn_of_prediction
 from dtool.run.sampled_plan import require_fitting, resolve_plan
 from dtool.run.sampler_file import FusedNetwork
@@ -102,6 +103,8 @@ def sample(
     that guidance compares with, where the network has no value that means none, or another is wanted.
     x: your own start `(B, *shape)`, with `noise` `(draws, B, *shape)` if the plan needs it: `plan.draws` of them, or
     one for each of `plan.rows`. The run then computes in the dtype of `x`, as one batch.
+    noise="path": what each row adds is the increment of one Brownian path between its levels, so that few steps and
+    many come to the same picture (`dtool.run.path_noise`); "rows", the default: each row has noise of its own.
     image: where the run begins instead of noise, `(C, H, W)` for all or one each `(n, C, H, W)`, in the range of the
     network's pictures or uint8; strength: from 0, the image itself, to 1, which begins at noise: the share of the steps
     that are taken, the last ones (default 0.8, with a mask 1). mask: `(H, W)` or one each `(n, 1, H, W)`, 1 where
@@ -119,7 +122,10 @@ def sample(
     """
     as_numpy = not is_tensor(x)
     given, path = GivenImage(image=image, mask=mask, strength=strength), parse_interpolation(interpolate)
-    if x is not None:
+    path_noise = False
+    if isinstance(noise, str):
+        path_noise = require_path_noise(noise, x, of_file=isinstance(network, FusedNetwork))
+    elif x is not None:
         refuse_other_starts(given, path)
         network, x, noise = unify_backends(network, x, noise, as_numpy)
     elif noise is not None:
@@ -161,7 +167,7 @@ def sample(
     on_call = _make_counter(progress, table.rows * len(sizes))
     job = SamplingJob(
         network=network, plan=table, guidance=scale, limit=limit, want_trace=trace, on_call=on_call,
-        weak=weak, edit=edit, path=path,
+        weak=weak, edit=edit, path=path, path_noise=path_noise,
     )  # fmt: skip
     started = time.perf_counter()
     if x is None:

@@ -10,11 +10,13 @@ from dtool.samplers.claims import Same
 from dtool.samplers.engines.adams import (
     lagrange_weights,
     lam_weights,
+    limit_order,
     noise_step,
     select_eps_nodes,
     select_nodes,
     v_weights,
 )
+from dtool.samplers.engines.options import FULL, LastOrders
 from dtool.samplers.rule import sampler
 
 BETA_MIN, BETA_GROWTH = 0.1, 19.9  # of the variance-preserving SDE whose time is "t"
@@ -40,8 +42,8 @@ GAUSS = tuple(
     cite="arXiv:2204.13902, eq. 14-15",
     family="multistep",
     same=(
-        Same("lms", when={"variable": "rho", "order": 4}),
-        Same("dpm-solver", when={"variable": "logrho", "order": 3}),
+        Same("lms", when={"variable": "rho", "order": 4, **FULL}),
+        Same("dpm-solver", when={"variable": "logrho", "order": 3, **FULL}),
         Same("ddim", when={"order": 1}),
     ),
 )
@@ -53,6 +55,7 @@ def deis(
         Literal["t", "rho", "logrho"], Field(description="ε is a polynomial in this: time, ρ = σ/α, or log ρ")
     ] = "t",
     order: Annotated[int, Field(ge=1, le=4, description="values of ε, that of the step included")] = 3,
+    lower_order_final: LastOrders = "never",
 ):
     """DEIS: ε as a polynomial in time through its last values, integrated against dρ, ρ = σ/α.
 
@@ -61,6 +64,7 @@ def deis(
     to 20), on whatever schedule one samples: a function of ρ, so that the step needs nothing but noise levels.
     Polynomials in ρ hold at σ = 0 too; the others are of order 1 there, as all are from α = 0.
     """
+    order = limit_order(now, order, lower_order_final)
     if variable == "rho":
         nodes = select_eps_nodes(now, order)
         return noise_step(now, to, nodes, v_weights(nodes, now, to))

@@ -31,13 +31,13 @@ class Rule:
 
     `order`: global order of convergence (weak order if stochastic), with `startup_order` that of its first steps;
     where both depend on options, `orders(**options)` gives them. `calls`: network calls per interval, a function of
-    the options if it depends on them, and `startup_calls` those of the first interval if they are more. `basis`:
-    which prediction of earlier nodes the rule uses. `family`: where listings show it. `same`: recipes that are the
-    same method, each under its condition. `breaks`: why the rule leaves the forward process's marginals on purpose,
-    and with which options; the first reason whose condition holds is the one given. `inverse`:
-    the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x. `corrects`:
-    x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of one order
-    less than those of a rule that does not; a function of the options if it depends on them.
+    the options if it depends on them, and `startup_calls` those of the first interval, or of the first `startup_steps`,
+    if they are more. `basis`: which prediction of earlier nodes the rule uses. `family`: where listings show it.
+    `same`: recipes that are the same method, each under its condition. `breaks`: why the rule leaves the forward
+    process's marginals on purpose, and with which options; the first reason whose condition holds is the one given.
+    `inverse`: the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x.
+    `corrects`: x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of
+    one order less than those of a rule that does not; a function of the options if it depends on them.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Rule:
     orders: Callable[..., tuple[int, int]] | None = field(default=None, repr=False)
     inverse: bool = False
     startup_calls: int = 0
+    startup_steps: int = 1
     calls_of: Callable[..., int] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     corrects: bool | Callable[..., bool] = field(default=False, repr=False)
@@ -109,7 +110,7 @@ class Rule:
 def _require_counts(rule: Rule) -> None:
     """Raise UsageError for an order or a number of calls that is not a whole number, or too small."""
     counts = {"order": (rule.order, 0), "startup_order": (rule.startup_order, 0), "calls": (rule.calls, 1),
-              "startup_calls": (rule.startup_calls, 0)}  # fmt: skip
+              "startup_calls": (rule.startup_calls, 0), "startup_steps": (rule.startup_steps, 1)}  # fmt: skip
     for name, (value, least) in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise UsageError(f"sampler {rule.name}: {name} is {value!r:.40}", f"give a whole number from {least}")
@@ -122,6 +123,7 @@ def sampler(
     startup_order: int | None = None,
     calls: int | Callable[..., int] = 1,
     startup_calls: int = 0,
+    startup_steps: int = 1,
     basis: Basis = "x0",
     cite: str = "",
     family: str = "",
@@ -163,6 +165,7 @@ def sampler(
             calls=1 if callable(calls) else calls,
             calls_of=calls if callable(calls) else None,
             startup_calls=startup_calls,
+            startup_steps=startup_steps,
             basis=basis,
             cite=cite,
             stochastic="z" in parameters,

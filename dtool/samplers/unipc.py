@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dtool.samplers.claims import Same
-from dtool.samplers.engines.adams import data_step, data_weights, midpoint_weights, select_nodes, weighted_sum
+from dtool.samplers.engines.adams import (
+    data_step,
+    data_weights,
+    limit_order,
+    midpoint_weights,
+    select_nodes,
+    weighted_sum,
+)
+from dtool.samplers.engines.options import FULL, LastOrders
 from dtool.samplers.rule import sampler
 
 
@@ -15,12 +23,15 @@ from dtool.samplers.rule import sampler
     "unipc",
     order=3,
     startup_order=2,
-    orders=lambda order, corrector, **_: (order + 1, 2) if corrector else (order, 1),
+    orders=lambda order, corrector, lower_order_final, **_: (
+        order + corrector,
+        2 if corrector and lower_order_final == "never" else 1,
+    ),
     cite="arXiv:2302.04867, algorithms 5-8",
     family="predictor-corrector",
     corrects=lambda corrector, **_: corrector,
     same=(
-        Same("dpmpp-2m", when={"order": 2, "corrector": False, "variant": "bh2"}),
+        Same("dpmpp-2m", when={"order": 2, "corrector": False, "variant": "bh2", **FULL}),
         Same("ddim", when={"order": 1, "corrector": False}),
     ),
 )
@@ -31,21 +42,18 @@ def unipc(
     order: Annotated[int, Field(ge=1, le=3, description="of the predictor; the corrector adds one")] = 2,
     variant: Annotated[Literal["bh1", "bh2"], Field(description="B(h): h, or e^h - 1")] = "bh2",
     corrector: Annotated[bool, Field(description="correct each x when its prediction is there")] = True,
+    lower_order_final: LastOrders = "never",
 ):
     """UniPC: each step is corrected at the next, with the prediction that is made there anyway.
 
     One network call per step, order p + 1 with the corrector and p without. The paper's coefficients are those of the
     exponential Adams method through the same nodes; B(h) matters only where it divides by it with the weight 1/2 set
     beforehand: in the predictor of order 2 and in the corrector after the first step. Steps at infinite λ, and so the
-    last one to σ = 0, are of order 1 and are not corrected.
+    last one to σ = 0, are of order 1 and are not corrected. A corrector is of the order of its step's predictor, + 1.
     """
     x = _correct(now, variant) if corrector else now.x
-    nodes = select_nodes(now, to, order)
-    weights = (
-        data_weights(nodes, now, to)
-        if order == 3 and len(nodes) != 2
-        else _second_order_weights(nodes, now, to, variant)
-    )
+    nodes = select_nodes(now, to, limit_order(now, order, lower_order_final))
+    weights = data_weights(nodes, now, to) if len(nodes) == 3 else _second_order_weights(nodes, now, to, variant)
     if corrector:
         now.keep(nodes=nodes, weights=weights)
     return data_step(now, to, nodes, weights, x=x)

@@ -39,8 +39,11 @@ class Timesteps(NamedTuple):
 def common_options(
     *,
     end: Annotated[
-        Literal["zero", "sigma_min", "alpha_bar_0"],
-        Field(description="where the last step ends: the image; the spacing's own last level; the schedule's first"),
+        Literal["zero", "sigma_min", "alpha_bar_0", "stay"],
+        Field(
+            description="where the last step ends: the image; the spacing's own last level; the schedule's first; "
+            "where it begins"
+        ),
     ] = "zero",
     network_time: Annotated[
         Literal["exact", "round", "floor"], Field(description="make the time that the network is told a whole number")
@@ -50,7 +53,8 @@ def common_options(
 
     end: "zero" is the clean image, σ = 0, after the n levels. "sigma_min" is the cleanest level that the spacing itself
     places: n + 1 are placed, and at the last the network is not called. "alpha_bar_0" is the schedule's first level,
-    t = 0: it comes after the n levels, and where the n-th is t = 0 already, n + 1 are placed.
+    t = 0: it comes after the n levels, and where the n-th is t = 0 already, n + 1 are placed. "stay": the last step has
+    no length, and its network call only corrects what came before, where the sampler does that.
     network_time: the levels stay as they are; only what the network hears is rounded to the nearest whole time, halves
     to even, or down.
     """
@@ -80,7 +84,7 @@ class Spacing(BoundFunction):
     def place_times(self, schedule: Schedule, n: int) -> Timesteps:
         """The times, and with them what the network is told and where the last step ends; errors as when called."""
         chosen = dict(self.options)
-        end, network_time = chosen.get("end", "zero"), chosen.get("network_time", "exact")
+        end = chosen.get("end", "zero")
         self._check_count(schedule, n, n)
         if end == "sigma_min":
             times, last = self._with_last(schedule, n)
@@ -88,14 +92,18 @@ class Spacing(BoundFunction):
             times, last = self._call_function(schedule, n)[0], None
             if end == "alpha_bar_0":
                 times, last = self._with_last(schedule, n) if times[-1] == 0 else (times, 0.0)
+        if end == "stay":
+            return Timesteps(times, self._tell(times), float(times[-1]))
         if last is not None and not last < times[-1]:
             raise WrongTimesError(
                 f"spacing {self.token} ends at t={last:g}, not below t={times[-1]:g}", "use another end"
             )
-        network_times = (
-            times if network_time == "exact" else np.round(times) if network_time == "round" else np.floor(times)
-        )
-        return Timesteps(times, network_times, last)
+        return Timesteps(times, self._tell(times), last)
+
+    def _tell(self, times: Array) -> Array:
+        """What the network hears at these times."""
+        rounding = {"exact": np.array, "round": np.round, "floor": np.floor}
+        return np.asarray(rounding[dict(self.options).get("network_time", "exact")](times))
 
     def _with_last(self, schedule: Schedule, n: int) -> tuple[Array, float]:
         """n times, and the cleanest level that the spacing places after them."""

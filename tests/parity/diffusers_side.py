@@ -139,7 +139,9 @@ def grid(scheduler: Any) -> list[Point]:
     """The levels of a whole run, its end included."""
     if levels_by_index(scheduler):
         sigmas = [float(s) for s in scheduler.sigmas]
-        return [_point(scheduler, s, i) for i, s in enumerate(sigmas) if i == 0 or s != sigmas[i - 1]]
+        last = len(sigmas) - 1  # a last step of no length has a call of its own, Heun's second calls have not
+        apart = [s != sigmas[i - 1] or i == 0 or (i == last and s > 0) for i, s in enumerate(sigmas)]
+        return [_point(scheduler, s, i) for i, s in enumerate(sigmas) if apart[i]]
     times = [int(t) for t in scheduler.timesteps]
     times = [t for i, t in enumerate(times) if i == 0 or t != times[i - 1]]
     bars = [float(scheduler.alphas_cumprod[t]) for t in times]

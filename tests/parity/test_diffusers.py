@@ -41,6 +41,7 @@ LTX = "ltx_euler_ancestral_rf:LTXEulerAncestralRFScheduler"
 SASOLVER = "sasolver:SASolverScheduler"
 FLOW = "flow_match_euler_discrete:FlowMatchEulerDiscreteScheduler"
 FLOW_HEUN = "flow_match_heun_discrete:FlowMatchHeunDiscreteScheduler"
+THIRD = {"solver_order": 3, "solver_type": "heun"}
 V = {"prediction_type": "v_prediction"}
 X0 = {"prediction_type": "sample"}
 KARRAS = {"use_karras_sigmas": True}
@@ -128,6 +129,32 @@ CASES = [
         (f"sa-solver:tau={tau},predictor={p},corrector={c}", SASOLVER, {**FULL, **diffusers_side.sa(tau, p, c)})
         for tau in (0.0, 0.6, 1.0)
         for p, c in ((1, 1), (2, 2), (3, 4))
+    ),
+    *(
+        (
+            f"sa-solver:tau=1.0,predictor={p},corrector={c},lower_order_final=always",
+            SASOLVER,
+            diffusers_side.sa(1.0, p, c),
+        )
+        for p, c in ((2, 2), (3, 4))
+    ),
+    *(
+        (f"unipc:order={order},lower_order_final=always", UNIPC, {"solver_order": order, **options})
+        for order in (2, 3)
+        for options in ({}, SIGMA_MIN, {**SIGMA_MIN, **KARRAS})
+    ),
+    *(
+        ("dpmpp-3m:variant=published,lower_order_final=under-15", MULTI, {**THIRD, **options})
+        for options in ({}, SIGMA_MIN)
+    ),
+    ("dpmpp-2m:lower_order_final=under-15", MULTI, SIGMA_MIN),
+    ("dpmpp-2m:lower_order_final=last", MULTI, {**FULL, **SIGMA_MIN, "euler_at_final": True}),
+    ("dpmpp-2m-sde:lower_order_final=under-15", MULTI, {**SIGMA_MIN, "algorithm_type": "sde-dpmsolver++"}),
+    ("dpm-solver:order=2,lower_order_final=under-15", MULTI, {**EPS, "solver_type": "heun", "lower_order_final": True}),
+    *(
+        (f"deis:variable=logrho,order={order},lower_order_final=under-15", DEIS, {"solver_order": order, **options})
+        for order in (2, 3)
+        for options in ({}, KARRAS)
     ),
     ("flow-heun", FLOW_HEUN, {}),
     ("flow-heun", FLOW_HEUN, {"shift": 3.0}),

@@ -78,7 +78,8 @@ def measure(
         if kind in VE and network.schedule.coordinates == "vp":  # into the coordinates of the training schedule
             first, last = float(scheduler.sigmas[0]), float(scheduler.sigmas[-1])
             start, theirs = start / np.hypot(1, first), theirs / np.hypot(1, last)
-        drawn = torch.stack([noise.of(k) for k in range(plan.draws)]) if plan.draws else None
+        places = np.flatnonzero(plan.c) if len(noise.drawn) == plan.rows else range(plan.draws)  # some draw every step
+        drawn = torch.stack([noise.of(int(k)) for k in places]) if plan.draws else None
         made = dtool.sample(network, plan, x=start, noise=drawn).x0
     error, largest = (float(each.abs().max()) for each in (made - theirs, theirs))
     record_parity(error, largest)

@@ -10,7 +10,7 @@ import typer
 
 from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
 from dtool.cli.flags.decoder import DECODER, DecoderWords
-from dtool.cli.flags.drawing import DRAWING, Drawing, Threshold
+from dtool.cli.flags.drawing import DRAWING, Drawing, NoiseSource, Threshold
 from dtool.cli.flags.editing import EDITING, EditingWords
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.loading import MODEL_HELP, OPENING, Opening
@@ -47,6 +47,7 @@ def sample(
     conditions: ConditionWords,
     editing: EditingWords,
     threshold: Threshold = None,
+    noise: NoiseSource = None,
     words: RecipeWords,
     outputs: SampleFiles,
     decoder: DecoderWords,
@@ -86,8 +87,8 @@ def sample(
     drawing.attach_weak(net, opening.open)
     upscalers = _open_upscalers(parts, net, opening, outputs)
     files, pictures = choose_files(upscalers[-1] if upscalers else net, outputs), editing.read(net)
-    if upscalers and (path or any(value is not None for value in vars(editing).values() if value is not False)):
-        raise UsageError("--image, --mask and the like are of one network, not of a cascade", "leave them out")
+    if upscalers and (path or noise or any(value not in (None, False) for value in vars(editing).values())):
+        raise UsageError("--image, --mask, --noise and the like are of one network, not of a cascade", "leave them out")
     several = len(conditions.read_prompts() or ()), len(pictures)
     count = count_images(path, n, image_ids, None, None) if path else _count_images(n, image_ids, *several)
     places = image_ids or range(count)
@@ -103,6 +104,7 @@ def sample(
     refuse_extra_prompts(told, count)
     net.text = None  # all that it would be asked is told: its memory is free for the run
     how: dict[str, Any] = {"seed": drawing.seed, "guidance": scale, "clip": drawing.clip, "threshold": threshold}
+    how |= {} if noise is None else {"noise": noise}
     labels = parse_classes(drawing.classes, net.spec.class_names, net.classes, count)
     with show_progress(f"{count} images", quiet) as show:
         out = dtool.sample(

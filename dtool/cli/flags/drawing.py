@@ -43,6 +43,16 @@ Threshold = Annotated[
         show_default=False,
     ),
 ]
+NoiseSource = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="rows|path",
+        help="path: what steps add are increments of one Brownian path an image, so that few steps and many of a "
+        "stochastic sampler come to the same picture [default: rows]",
+        show_default=False,
+    ),
+]
 Clip = Annotated[
     bool | None,
     typer.Option(

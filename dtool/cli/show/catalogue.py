@@ -59,8 +59,11 @@ def describe_noise(rule: Rule) -> str:
 
 
 def describe_calls(rule: Rule) -> str:
-    """Network calls per step, and those of the first if they are more."""
-    return f"{rule.calls}" + (f", the first {rule.startup_calls}" if rule.startup_calls > rule.calls else "")
+    """Network calls per step, and those of the first, or the first few, if they are more."""
+    if rule.startup_calls <= rule.calls:
+        return f"{rule.calls}"
+    first = f"the first {rule.startup_steps} steps" if rule.startup_steps > 1 else "the first"
+    return f"{rule.calls}, {first} {rule.startup_calls}"
 
 
 def find_named_recipes(name: str) -> dict[str, str]:

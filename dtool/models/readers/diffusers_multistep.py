@@ -5,7 +5,7 @@ from __future__ import annotations
 from dtool.models.readers.diffusers_spacing import place_multistep
 from dtool.models.readers.diffusers_task import Task, format_sampler, format_spacing
 
-_UNTOLD_ORDER = "with fewer than 15 steps diffusers takes its last steps at a lower order"
+_FEW = {"lower_order_final": "under-15"}
 
 
 def choose_dpm_solver(task: Task) -> str:
@@ -20,10 +20,12 @@ def choose_dpm_solver(task: Task) -> str:
     zero = values.word("final_sigmas_type", ("zero", "sigma_min")) == "zero"
     if zero and not kind.endswith("++"):
         raise values.contradiction(f"algorithm_type {kind} cannot step to final_sigmas_type zero")
-    if values.flag("lower_order_final") and order > (1 if not zero else 2):
-        task.differ(_UNTOLD_ORDER)
+    final = _FEW if values.flag("lower_order_final") and order > (1 if not zero else 2) else {}
     if values.flag("euler_at_final") and order > 1 and not zero:
-        task.differ("diffusers takes its last step at order 1")
+        if final and order == 3:
+            task.differ("with 15 steps or more diffusers takes its last step at order 1")
+        else:
+            final = {"lower_order_final": "last"}
     if order == 3 and variant is None:
         task.differ("diffusers takes its second step as solver_type midpoint")
     if kind == "sde-dpmsolver":
@@ -34,18 +36,20 @@ def choose_dpm_solver(task: Task) -> str:
         task.differ("diffusers' third term has the wrong sign, the recipe's has not")
     if kind == "dpmsolver":
         own = "heun" if order != 2 else variant or "midpoint"
-        sampler = "ddim" if order == 1 else format_sampler("dpm-solver", order=order, variant=own)
+        sampler = "ddim" if order == 1 else format_sampler("dpm-solver", order=order, variant=own, **final)
     else:
-        sampler = _name_dpmpp(order, variant, stochastic=kind.startswith("sde"))
+        sampler = _name_dpmpp(order, variant, final, stochastic=kind.startswith("sde"))
     return f"{sampler}/{_place_dpm(task)}"
 
 
-def _name_dpmpp(order: int, variant: str | None, *, stochastic: bool) -> str:
+def _name_dpmpp(order: int, variant: str | None, final: dict[str, str], *, stochastic: bool) -> str:
     if order == 1:
         return "ddpm" if stochastic else "euler"
     if order == 2:
-        return format_sampler("dpmpp-2m-sde" if stochastic else "dpmpp-2m", variant=variant)
-    return "dpmpp-3m-sde" if stochastic else "dpmpp-3m:variant=published"
+        return format_sampler("dpmpp-2m-sde" if stochastic else "dpmpp-2m", variant=variant, **final)
+    if stochastic:
+        return format_sampler("dpmpp-3m-sde", **final)
+    return format_sampler("dpmpp-3m", variant="published", **final)
 
 
 def _place_dpm(task: Task) -> str:
@@ -90,11 +94,10 @@ def choose_unipc(task: Task) -> str:
         task.differ("diffusers leaves out the corrector at some steps (disable_corrector)")
     if values["solver_p"] is not None:
         task.differ("diffusers predicts by another solver (solver_p)")
-    if values.flag("lower_order_final") and order > (2 if zero else 1):
-        task.differ("diffusers lowers the order of its last steps; the recipe only that of a step to σ = 0")
+    final = "always" if values.flag("lower_order_final") and order > (2 if zero else 1) else None
     if variant == "bh1" and zero:
         task.differ("diffusers' images are no numbers with bh1 and final_sigmas_type zero; the recipe's are")
-    sampler = format_sampler("unipc", order=order, variant="bh1" if variant == "bh1" else None)
+    sampler = format_sampler("unipc", order=order, variant="bh1" if variant == "bh1" else None, lower_order_final=final)
     return f"{sampler}/{_place_dpm(task)}"
 
 
@@ -104,9 +107,8 @@ def choose_deis(task: Task) -> str:
     values.word("algorithm_type", ("deis", "dpmsolver", "dpmsolver++"))
     values.word("solver_type", ("logrho", "midpoint", "heun", "bh1", "bh2"))
     order = values.whole("solver_order", 1, 3)
-    if values.flag("lower_order_final") and order > 1:
-        task.differ(_UNTOLD_ORDER)
-    sampler = format_sampler("deis", variable="logrho", order=order)
+    final = _FEW if values.flag("lower_order_final") and order > 1 else {}
+    sampler = format_sampler("deis", variable="logrho", order=order, **final)
     return f"{sampler}/{place_multistep(task, 'alpha_bar_0')}"
 
 
@@ -115,25 +117,22 @@ def choose_sa_solver(task: Task) -> str:
     values = task.values
     values.word("algorithm_type", ("data_prediction", "noise_prediction"))
     predictor, corrector = values.whole("predictor_order", 1, 4), values.whole("corrector_order", 0, 4)
-    task.differ(
-        "diffusers adds noise only where 200 ≤ t ≤ 800 (τ = 1, and 0 elsewhere); the recipe has τ = 1 throughout"
-    )
-    if predictor == 2 or corrector == 2:
-        task.differ("diffusers adds a term of order h³ to its coefficients of order 2 (appendix D of the paper)")
+    noisy = {"noise_above": 200 / values["num_train_timesteps"], "noise_below": 800 / values["num_train_timesteps"]}
     if values["algorithm_type"] == "noise_prediction":
         task.differ("diffusers holds ε; the recipe holds x0")
-    if values.flag("lower_order_final") and predictor > 1:
-        task.differ("diffusers lowers the order of its last steps")
-    sampler = format_sampler("sa-solver", predictor=predictor, corrector=corrector)
+    final = "always" if values.flag("lower_order_final") and max(predictor, corrector - 1) > 1 else None
+    noisy = {name: min(value, 1.0) for name, value in noisy.items()}
+    sampler = format_sampler("sa-solver", predictor=predictor, corrector=corrector, simple_order_2=True, **noisy,
+                             lower_order_final=final)  # fmt: skip
     return f"{sampler}/{place_multistep(task, 'alpha_bar_0')}"
 
 
 def place_edm(task: Task) -> str:
     """The spacing of EDM's classes."""
     values = task.values
-    rho = values.positive("rho")
+    rho, end = values.positive("rho"), None
     if values.word("final_sigmas_type", ("zero", "sigma_min")) == "sigma_min":
-        task.differ("diffusers' last step stays at σ_min, so that its images keep that noise; the recipe's goes to 0")
+        end = "stay"
     if values.word("sigma_schedule", ("karras", "exponential")) == "exponential":
-        return "logsnr"
-    return format_spacing("karras", rho=rho)
+        return format_spacing("logsnr", end=end)
+    return format_spacing("karras", rho=rho, end=end)

@@ -64,13 +64,14 @@ def _ddpm(task: Task) -> str:
 def _pndm(task: Task) -> str:
     values = task.values
     kind, spacing = place_whole(task, None if values.flag("set_alpha_to_one") else "alpha_bar_0")
-    if not values.flag("skip_prk_steps"):
-        task.differ("diffusers begins with three Runge-Kutta steps of four network calls each, the recipe with Heun's")
+    sampler = "plms" if values.flag("skip_prk_steps") else "pndm"
+    if sampler == "pndm":
+        task.differ("where ⌊T/n⌋ is odd, diffusers tells the network half-way levels by the time next to theirs")
     if kind == "linspace":
         task.differ("diffusers steps ⌊T/n⌋ back from each time, which with linspace is not the next one")
     elif kind == "trailing":
         task.differ(_unequal(values, "diffusers steps ⌊T/n⌋ back from each time, which is then not the next one"))
-    return f"plms/{spacing}"
+    return f"{sampler}/{spacing}"
 
 
 def _by_sigma(sampler: str) -> Callable[[Task], str]:

@@ -13,7 +13,6 @@ _BY_NOISE = {
     "use_karras_sigmas": "karras", "use_lu_lambdas": "logsnr", "use_exponential_sigmas": "logsnr",
     "use_beta_sigmas": "beta",
 }  # fmt: skip
-STAYS = "diffusers' last step goes to the level that it begins at, so that its images keep that noise"
 NOTED_START = 1e-4  # the relative difference of the start's size from which on it is written down
 
 
@@ -22,9 +21,8 @@ def place_whole(task: Task, end: str | None) -> tuple[str, str]:
     values = task.values
     kind = values.word("timestep_spacing", PLACES)
     offset = values.whole("steps_offset", 0, values["num_train_timesteps"] - 1)
-    if end and (kind == "linspace" or (kind == "leading" and not offset)):
-        task.differ(f"{STAYS}; the recipe's last step goes to the image")
-        end = None
+    if end and _begins_at_end(kind, offset):
+        end = "stay"
     return kind, _place(kind, "diffusers", offset, end=end)
 
 
@@ -45,13 +43,10 @@ def place_by_sigma(task: Task) -> str:
         _note_start(task)
     end = None
     if values["final_sigmas_type"] is not None and values.word("final_sigmas_type", ("zero", "sigma_min")) != "zero":
-        if formula or kind == "linspace" or (kind == "leading" and not offset):
-            task.differ(f"{STAYS}; the recipe's last step goes to the image")
-        else:
-            end = "alpha_bar_0"
+        end = "stay" if _begins_at_end(kind, offset) else "alpha_bar_0"
     over = None if kind == "linspace" else _place(kind, "diffusers", offset)
     if formula:
-        return _place_formula(task, formula, over)
+        return _place_formula(task, formula, over, end)
     logarithmic = values["interpolation_type"] not in (None, "linear")
     if logarithmic and values.word("interpolation_type", ("linear", "log_linear")):
         task.differ("diffusers spreads its levels evenly in ln σ, but tells the network other times")
@@ -60,15 +55,20 @@ def place_by_sigma(task: Task) -> str:
     return _place(kind, "diffusers", offset, end=end)
 
 
-def _place_formula(task: Task, formula: str, over: str | None) -> str:
+def _begins_at_end(kind: str, offset: int) -> bool:
+    """Whether the last step begins at t = 0, which is also where those classes end that do not go to the image."""
+    return kind == "linspace" or (kind == "leading" and not offset)
+
+
+def _place_formula(task: Task, formula: str, over: str | None, end: str | None) -> str:
     """A spacing by noise, between the ends of the spacing by time `over`, if the config does not name its ends."""
     values = task.values
     bounds = {key: values.positive(key) for key in ("sigma_min", "sigma_max") if values[key] is not None}
     if formula == "beta":
         if over is not None or bounds:
             task.differ("diffusers spreads its levels between the ends of its spacing by time")
-        return format_spacing(formula, compat="diffusers")
-    return format_spacing(formula, over=None if len(bounds) == 2 else over, **_within(bounds, task))
+        return format_spacing(formula, compat="diffusers", end=end)
+    return format_spacing(formula, over=None if len(bounds) == 2 else over, **_within(bounds, task), end=end)
 
 
 def _within(bounds: dict[str, float], task: Task) -> dict[str, float]:
@@ -103,14 +103,13 @@ def place_multistep(task: Task, end: str | None) -> str:
     if values["lambda_min_clipped"] not in (None, float("-inf")):
         _note_clipped(task)
     if formula:
-        if end:
-            task.differ(f"{STAYS}; the recipe's last step goes to the image")
         cosine = values["beta_schedule"] == "squaredcos_cap_v2" and values.kind == "DPMSolverMultistepScheduler"
         if cosine:
             task.differ("diffusers fails where two of its times, cut off to whole ones, are the same")
         rounds = (values.flag("use_karras_sigmas") or values.flag("use_lu_lambdas")) and not cosine
         compat = "diffusers" if formula == "beta" else None
-        return format_spacing(formula, compat=compat, network_time="round" if rounds else "floor")
+        last = "stay" if end else None
+        return format_spacing(formula, compat=compat, end=last, network_time="round" if rounds else "floor")
     if values.flag("use_flow_sigmas"):
         return _place_flow(task, end)
     kind = "linspace" if values["timestep_spacing"] is None else values.word("timestep_spacing", PLACES)
@@ -132,9 +131,10 @@ def _place_flow(task: Task, end: str | None) -> str:
     values = task.values
     shift = values.positive("flow_shift")
     ends = "open" if values.kind == "UniPCMultistepScheduler" else "below"
-    if end:
-        task.differ(f"{STAYS}; the recipe's last step goes to the image")
+    if end and values.kind.startswith("DPMSolver"):
+        task.differ("diffusers ends at the level of its betas, not of the flow; the recipe at its last level")
     if values.flag("use_dynamic_shifting"):
         task.assumptions.append(f"the shift, which the pipeline computes, is flow_shift={shift:g}")
     terminal = None if not values["shift_terminal"] else values.number("shift_terminal", 0, 0.999)
-    return format_spacing("flow-sigmas", shift=shift, ends=ends, terminal=terminal, network_time="floor")
+    return format_spacing("flow-sigmas", shift=shift, ends=ends, terminal=terminal, end="stay" if end else None,
+                          network_time="floor")  # fmt: skip

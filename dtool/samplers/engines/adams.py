@@ -29,9 +29,10 @@ EQUAL_SPACING_WEIGHTS = (  # Adams' and Bashforth's, by the number of values, th
 def select_nodes(now: Any, to: Any, order: int) -> list[Any]:
     """`now` and the nodes before it that a polynomial in λ can go through, `order` at most.
 
-    Only `now` where λ is infinite at an end of the step; an earlier node with infinite λ ends the list.
+    Only `now` where the step has no length, or λ is infinite at one of its ends; an earlier node with infinite λ ends
+    the list.
     """
-    return select_eps_nodes(now, order) if to.sigma > 0 and now.alpha > 0 else [now]
+    return select_eps_nodes(now, order) if to.sigma > 0 and now.alpha > 0 and to.lam > now.lam else [now]
 
 
 def select_eps_nodes(now: Any, order: int) -> list[Any]:
@@ -41,6 +42,14 @@ def select_eps_nodes(now: Any, order: int) -> list[Any]:
         nodes.append(node)
         node = node.before
     return nodes
+
+
+def limit_order(now: Any, order: int, lower_order_final: str) -> int:
+    """The order of this step: `order`, or less where it is one of the last and `LastOrders` says so."""
+    few = lower_order_final == "always" or (lower_order_final == "under-15" and now.index + now.left + 1 < 15)
+    if few or (lower_order_final == "last" and now.left == 0):
+        return min(order, int(now.left) + 1)
+    return order
 
 
 def exponential_moments(z: float, count: int) -> list[float]:

@@ -19,7 +19,16 @@ Ancestral = Annotated[
 NoiseScale = Annotated[
     float, Field(ge=0, description="multiplies the standard deviation of the fresh noise; only 1 keeps the marginals")
 ]
+LastOrders = Annotated[
+    Literal["never", "last", "under-15", "always"],
+    Field(
+        description="take the last step at order 1; or the last ones at no higher order than there are steps left, in "
+        "runs of fewer than 15 steps or in all"
+    ),
+]
 SdeStrength = Annotated[float, Field(ge=0, le=1, description="0: the ODE, 1: the reverse SDE of DDPM")]
+
+FULL = {"lower_order_final": "never"}  # the condition under which methods of two names are the same to the end
 
 SCALED_NOISE = Breaks(
     "the fresh noise is scaled by s_noise, against what the network makes blurred", unless={"s_noise": 1}

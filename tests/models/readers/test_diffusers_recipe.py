@@ -11,6 +11,7 @@ LATENT = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0
 LEADING, TRAILING = {"timestep_spacing": "leading", "steps_offset": 1}, {"timestep_spacing": "trailing"}
 BOUNDED = {"thresholding": True, "sample_max_value": 1.5}
 KARRAS, SIGMA_MIN = {"use_karras_sigmas": True}, {"final_sigmas_type": "sigma_min"}
+THIRD = {"solver_order": 3, "solver_type": "heun"}
 V, FLOW = {"prediction_type": "v_prediction"}, {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 FULL, EPS = {"lower_order_final": False}, {"algorithm_type": "dpmsolver", "lower_order_final": False, **SIGMA_MIN}
 SVD = {"timestep_type": "continuous", "sigma_min": 0.002, "sigma_max": 700.0} | V | KARRAS
@@ -23,7 +24,13 @@ EXACT = [
     ("DDPM", {}), ("DDPM", TRAILING), ("DDPM", {"variance_type": "fixed_large"}), ("DDPM", BOUNDED),
     ("DDPM", {"variance_type": "learned_range"}), ("DDPM", {"timestep_spacing": "linspace"}),
     ("DDPM", {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "sample"}),
-    ("PNDM", LATENT | {"skip_prk_steps": True, "steps_offset": 1}),
+    ("PNDM", LATENT | {"skip_prk_steps": True, "steps_offset": 1}), ("PNDM", {}), ("PNDM", {"set_alpha_to_one": True}),
+    ("DDIM", PLAIN | {"set_alpha_to_one": False}), ("EulerDiscrete", SIGMA_MIN), ("EulerDiscrete", SIGMA_MIN | KARRAS),
+    ("DPMSolverMultistep", THIRD), ("DPMSolverMultistep", THIRD | SIGMA_MIN),
+    ("DPMSolverMultistep", SIGMA_MIN | {"euler_at_final": True}), ("DPMSolverMultistep", SIGMA_MIN | KARRAS),
+    ("UniPCMultistep", {"solver_order": 3}), ("UniPCMultistep", SIGMA_MIN | KARRAS),
+    ("UniPCMultistep", FLOW | SIGMA_MIN), ("DEISMultistep", {}), ("DEISMultistep", KARRAS), ("EDMEuler", SIGMA_MIN),
+    ("SASolver", {}), ("SASolver", {"predictor_order": 3, "corrector_order": 4}), ("SASolver", KARRAS),
     *((f"{name}Discrete", config) for name in ("Euler", "Heun", "KDPM2", "KDPM2Ancestral", "LMS")
       for config in ({}, LEADING | V, TRAILING, KARRAS | LEADING)),
     ("EulerAncestralDiscrete", LATENT), ("EulerDiscrete", {"use_beta_sigmas": True}), ("EulerDiscrete", SVD),
@@ -48,17 +55,11 @@ EXACT = [
 
 # What the recipe is not exactly, and the difference that diffusers is seen to have.
 STATED = [
-    ("DDIM", PLAIN | {"set_alpha_to_one": False}, "last step goes to the level that it begins at"),
     ("DDIM", PLAIN | {"timestep_spacing": "linspace"}, "not the next one"),
     ("DDPM", {"variance_type": "fixed_large"} | TRAILING, "adds noise in the last step"),
-    ("PNDM", {"set_alpha_to_one": True}, "three Runge-Kutta steps"),
     ("EulerDiscrete", {"interpolation_type": "log_linear"}, "other times"),
-    ("DPMSolverMultistep", {"solver_order": 3}, "fewer than 15 steps"),
+    ("DPMSolverMultistep", {"solver_order": 3}, "second step as solver_type midpoint"),
     ("DPMSolverSinglestep", {"solver_type": "heun"}, "solver_type heun"),
-    ("UniPCMultistep", {"solver_order": 3}, "lowers the order"),
-    ("DEISMultistep", {}, "fewer than 15 steps"),
-    ("SASolver", {}, "only where 200 ≤ t ≤ 800"),
-    ("EDMEuler", SIGMA_MIN, "stays at σ_min"),
     ("FlowMatchEulerDiscrete", {"shift": 3.0} | KARRAS, "by a formula"),
 ]
 
