@@ -45,7 +45,7 @@ def global_slope(rule: Rule, shape: str = "uniform", law: Mixture1D = THREE_GAUS
         for now, to in zip(points[lead:], points[lead + 1 :], strict=False):
             if node.point is not now:
                 node, before = _call_network(now, x, law, rule), node
-                node.before = before
+                node.before, node.index = before, before.index + 1
             x = run_interval(rule, node, to, law)
         return float(np.abs(x - end).max())
 
@@ -75,14 +75,14 @@ def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array
     before: Node | None = None
     for j in range(i - depth, i):
         node = _call_network(points[j], law.transport(x, points[i], points[j]), law, rule)
-        node.before, before = before, node
+        node.before, before, node.index = before, node, j
         _finish(
             rule,
             rule(node, points[j + 1], 0.0),
             lambda _, at: _call_network(at, law.transport(x, points[i], at), law, rule),
         )
     last = _call_network(points[i], x, law, rule)
-    last.before = before
+    last.before, last.index = before, i
     return last
 
 

@@ -116,11 +116,13 @@ def _compile_grid(
     if isinstance(recipe.rule, ForeignRule):
         request = AdoptionRequest(steps=len(points) - 1, points=points, schedule=levels)
         return replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=unguided)
+    analytic = recipe.spacing is not None and recipe.spacing.is_analytic and skipped == 0
     own_prediction = prediction or "eps"
     # x0 is finite wherever there is noise; what this network predicts is filled in for it.
     if network is not None:
         own_prediction = network.prediction if recipe.rule.inverse else "x0"
-    return compile_(recipe.rule, points, prediction=own_prediction, schedule=levels, recipe=unguided, skipped=skipped)
+    return compile_(recipe.rule, points, prediction=own_prediction, schedule=levels, recipe=unguided, skipped=skipped,
+                    analytic_start=analytic)  # fmt: skip
 
 
 def _adopt_grid(

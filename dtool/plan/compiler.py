@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import hypot
 from operator import attrgetter
 from typing import Any, cast
@@ -11,12 +12,13 @@ from typing import Any, cast
 import numpy as np
 
 from dtool.errors import CompileError, DtoolError
+from dtool.plan.analytic_start import begin_analytically
 from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.draft import Draft
 from dtool.plan.linear_form import LinearForm
 from dtool.plan.point import Interval, Node, Point, iterate_intervals, order_points
 from dtool.plan.prediction import history_map, locate_levels, output_map, scale_input
-from dtool.plan.stages import get_max_stages, is_idle, make_endless_error, parse_stage
+from dtool.plan.stages import is_idle, run_stages
 from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
 from dtool.samplers.rule import Prediction, Rule
 from dtool.schedulers.schedule import Schedule
@@ -31,6 +33,7 @@ def compile(  # noqa: A001 - the word for it
     schedule: Schedule | None = None,
     recipe: str = "",
     skipped: int = 0,
+    analytic_start: bool = False,
 ) -> Plan:
     """Compile a rule on a grid of points into a plan.
 
@@ -38,7 +41,8 @@ def compile(  # noqa: A001 - the word for it
     A grid may go up again: an upward interval adds noise by the forward process, without a network call, and the
     rule's history starts anew. An inverse rule walks the same grid backwards, from image to noise.
     prediction: what the network's output means. schedule: the one the points lie on, for the header. skipped: how many
-    steps of the whole grid come before these points, for rules that count them.
+    steps of the whole grid come before these points, for rules that count them. analytic_start: the network is not
+    called at the first of them (`dtool.plan.analytic_start`), and the plan begins at the next.
     Raises CompileError if the rule is not linear, if the grid cannot be walked, or if the table is not finite.
 
     >>> points = [dtool.Point(0.1, 0.9), dtool.Point(0.6, 0.6), dtool.plan.CLEAN]
@@ -47,21 +51,23 @@ def compile(  # noqa: A001 - the word for it
     """
     points = order_points(points, inverse=rule.inverse)
     with guard_code(rule.origin, f"cannot be run as {rule.token}", seconds=ARITHMETIC_SECONDS, error=CompileError):
-        draft = _draft_rows(rule, iterate_intervals(points, inverse=rule.inverse, skipped=skipped))
+        intervals = iterate_intervals(points, inverse=rule.inverse, skipped=skipped)
+        draft, before = Draft(rule), None
+        if analytic_start:
+            before = begin_analytically(draft, rule, next(intervals))
+        _draft_rows(draft, rule, intervals, before)
         return _assemble_plan(draft, prediction, schedule, recipe or rule.token)
 
 
-def _draft_rows(rule: Rule, intervals: Iterable[Interval]) -> Draft:
-    """The rows, interval by interval."""
-    draft = Draft(rule)
-    before: Node | None = None
+def _draft_rows(draft: Draft, rule: Rule, intervals: Iterable[Interval], before: Node | None) -> None:
+    """The rows, interval by interval; `before` the first of them."""
     for now, to, index, left, upward in intervals:
         if upward:
             draft.jump(now, to)
             before = None
             continue
         draft.begin_interval()
-        node = draft.node(now)
+        node = draft.node(replace(now, t=to.t, schedule=to.schedule) if rule.tells_next_time else now)
         node.before, node.index, node.left = before, index, left
         if is_idle(rule, now, to):
             draft.end_row(to.alpha / now.alpha * node.x, len(draft.rows) - 1, to, step_end=True)
@@ -70,27 +76,17 @@ def _draft_rows(rule: Rule, intervals: Iterable[Interval]) -> Draft:
         if node.kept:
             draft.rewrite_kept(node)
         before = node
-    return draft
 
 
 def _compile_interval(draft: Draft, rule: Rule, now: Node, to: Point) -> None:
     """One interval: the rows that the rule asks for, the last of them ending at `to`."""
     start = len(draft.rows) - 1
-    result: Any
     try:
-        result = rule(now, to, now.z)
+        result: Any = rule(now, to, now.z)
         if isinstance(result, LinearForm) or not inspect.isgenerator(result):
             draft.end_row(result, start, to, step_end=True)
             return
-        stages: Generator[object, Node | None, LinearForm] = cast("Any", result)
-        stage: Node | None = None
-        for _ in range(get_max_stages(rule)):
-            guess, point = parse_stage(stages.send(stage))
-            draft.end_row(guess, start, point, step_end=False)
-            stage = draft.node(point)
-        raise make_endless_error(rule)
-    except StopIteration as stop:
-        draft.end_row(stop.value, start, to, step_end=True)
+        run_stages(draft, rule, cast("Any", result), start, to)
     except DtoolError as error:
         if not isinstance(error, CompileError) or rule.name in str(error):
             raise
@@ -122,7 +118,7 @@ def _assemble_plan(draft: Draft, prediction: Prediction, schedule: Schedule | No
         recipe=recipe, sampler=rule.token, cite=rule.cite,
         schedule=schedule.token if schedule else "", schedule_hash=schedule.hash if schedule else "",
         trained_hash=schedule.hash if schedule else "",
-        prediction=prediction, basis=rule.basis, init=float(hypot(alpha[0], sigma[0])),
+        prediction=prediction, basis=rule.basis, init=draft.init or float(hypot(alpha[0], sigma[0])),
         t=t, time=time, alpha=alpha, sigma=sigma, c_in=c_in, c_skip=c_skip, c_out=c_out,
         m_x=m_x, m_f=m_f, b=b, b_without=b_without, inverse=rule.inverse, **columns,
     )  # fmt: skip

@@ -74,6 +74,8 @@ class _SymbolicNode(Node):
     @property
     def raw_eps(self) -> Any:
         """The noise that the network's output predicts before its image is clipped."""
+        if self.sigma == 0:
+            return self.eps  # of the image itself nothing is clipped from which ε could follow
         return self.eps - self.alpha / self.sigma * LinearForm({self.first + _CLIPPED: 1.0})
 
 
@@ -90,6 +92,7 @@ class Draft:
         self.rows: list[DraftRow] = []
         self.nodes: list[Node] = []
         self.drawn: set[int] = set()  # the noises that rows have used
+        self.init: float | None = None  # the size of x at the first row, where it is not that of its level
         self._begins: deque[int] = deque(maxlen=MAX_LOOKBACK + 1)  # the first row of each of the last intervals
 
     def begin_interval(self) -> None:

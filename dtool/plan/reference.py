@@ -6,7 +6,7 @@ the last `plan.history` entries, the newest first, reads its columns in this ord
     c_in, time       F = network(c_in·x, time): the input is scaled, and the network is given this time
     c_skip, c_out    D = c_skip·x + c_out·F, the predicted image, which may then be clipped
     alpha, sigma     m = D, or ε = (x - alpha·D)/sigma, by `plan.basis`; D where alpha = 0, since ε says nothing there
-    m_x, m_f         m = m_x·x + m_f·F is the same without the division, if D is not clipped
+    m_x, m_f         m = m_x·x + m_f·F is the same without the division, if D is not clipped, or sigma = 0 and m is ε
     guided, scale    F is F_without + (1 + guided·(scale - 1))·(F_given - F_without): guidance, if there are conditions
     shift            x = x + shift·G, with G = D - D_without, in all that follows: in m too, where that is an ε
     b                H = [m, *H]; the weights of the history's entries, b[0] that of m
@@ -84,7 +84,7 @@ def ask_network(
         output, v = output
     raw = float(plan.c_skip[i]) * x + float(plan.c_out[i]) * output
     image = raw if clip is None else clip(raw)
-    if clip is None:
+    if clip is None or (plan.sigma[i] == 0 and not plan.images[i]):
         entry = float(plan.m_x[i]) * x + float(plan.m_f[i]) * output
     else:
         entry = image if plan.images[i] else (x - float(plan.alpha[i]) * image) / float(plan.sigma[i])

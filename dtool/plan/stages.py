@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from dtool.errors import CompileError
-from dtool.plan.point import Point
+from dtool.plan.draft import Draft
+from dtool.plan.linear_form import LinearForm
+from dtool.plan.point import Node, Point
 from dtool.samplers.rule import Rule
 
 MAX_STAGES = 256  # network calls in one interval, if the rule does not state more
@@ -37,3 +40,19 @@ def make_endless_error(rule: Rule) -> CompileError:
         + ("" if rule.origin is None or rule.origin.is_builtin else f" ({rule.origin})"),
         "end the loop with return x; a rule that needs more states them as calls=",
     )
+
+
+def run_stages(
+    draft: Draft, rule: Rule, stages: Generator[object, Node | None, LinearForm], start: int, to: Point,
+    stage: Node | None = None,
+) -> None:  # fmt: skip
+    """The rows of an interval that began at row `start`, from the answer `stage` to the last request on."""
+    try:
+        for _ in range(get_max_stages(rule)):
+            guess, point = parse_stage(stages.send(stage))
+            draft.end_row(guess, start, point, step_end=False)
+            stage = draft.node(point)
+    except StopIteration as stop:
+        draft.end_row(stop.value, start, to, step_end=True)
+        return
+    raise make_endless_error(rule)

@@ -102,12 +102,13 @@ def make_table(plan: Plan, limited: bool) -> Table:
 def _compute_table(plan: Plan, limited: bool) -> Table:
     first, zero = plan.b[:, 0], np.zeros(plan.rows)
     if limited:
-        # ε = (x - α·D)/σ, but where the history holds the image itself
-        safe = np.where(plan.images, 1.0, plan.sigma)
-        m_x, m_f = np.where(plan.images, 0.0, 1 / safe), zero
-        m_d = np.where(plan.images, 1.0, -plan.alpha / safe)
+        # ε = (x - α·D)/σ, but where the history holds the image itself, and where x is that
+        clean = (plan.sigma == 0) & ~plan.images
+        safe = np.where(plan.images | clean, 1.0, plan.sigma)
+        m_x, m_f = np.where(plan.images, 0.0, np.where(clean, plan.m_x, 1 / safe)), np.where(clean, plan.m_f, 0.0)
+        m_d = np.where(plan.images, 1.0, np.where(clean, 0.0, -plan.alpha / safe))
         a = plan.a + first * m_x + plan.b_raw * plan.c_skip
-        f, d = plan.b_raw * plan.c_out, first * m_d - plan.b_raw
+        f, d = plan.b_raw * plan.c_out + first * m_f, first * m_d - plan.b_raw
     else:
         m_x, m_f, m_d = plan.m_x, plan.m_f, zero
         a, f, d = plan.a + first * m_x, first * m_f, zero

@@ -10,7 +10,6 @@ from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import Recipe, parse_recipe_of_file
-from dtool.run.clipping import Threshold
 from dtool.run.sampler_file import FusedNetwork
 
 
@@ -30,7 +29,7 @@ def resolve_plan(network: Network, plan: Plan | Recipe | str | None, steps: int 
     return make_plan(plan, steps=steps, network=network)
 
 
-def require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None, threshold: Threshold | None) -> None:
+def require_fitting(network: Network, plan: Plan, x: Any) -> None:
     """Refuse a plan that asks of the network, or of the caller, what was not given."""
     if plan.learned and not network.spec.learned_variance:
         raise UsageError(
@@ -39,5 +38,3 @@ def require_fitting(network: Network, plan: Plan, x: Any, clip: bool | None, thr
         )
     if plan.inverse and x is None:
         raise UsageError(f"{plan.recipe} leads from an image to its noise", "give the image: x=, of shape (B, *shape)")
-    if plan.inverse and (clip or threshold):
-        raise UsageError(f"{plan.recipe} cannot clip: what is cut off does not come back", "leave out clip")

@@ -134,7 +134,7 @@ def sample(
         ids = check_ids(ids).tolist()
     threshold = parse_threshold(threshold)
     table = resolve_plan(network, plan, steps)
-    require_fitting(network, table, x, clip, threshold)
+    require_fitting(network, table, x)
     refuse_path(network, path)
     several = Request(prompt=prompt).length
     count = count_images(path, n, ids, x, given.count(network) if several is None else several)
@@ -203,8 +203,9 @@ def _choose_clipping(network: Network, plan: Plan, clip: bool | None, threshold:
     if threshold is not None and clip is False:
         raise UsageError("threshold is a way of clipping, and clip is off", "give one of them")
     own = network.threshold if isinstance(network, FusedNetwork) else get_own_threshold(network.spec)
-    clipped = threshold is not None or (network.spec.clip if clip is None else clip)
-    return Clipping.for_network(network.spec, threshold or own) if clipped and not plan.inverse else None
+    usual = network.spec.clip and not plan.inverse  # what is cut off does not come back: only if it is asked for
+    clipped = threshold is not None or (usual if clip is None else clip)
+    return Clipping.for_network(network.spec, threshold or own) if clipped else None
 
 
 def _require_finite_images(x0: Any, plan: Plan) -> None:

@@ -37,7 +37,8 @@ class Rule:
     process's marginals on purpose, and with which options; the first reason whose condition holds is the one given.
     `inverse`: the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x.
     `corrects`: x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of
-    one order less than those of a rule that does not; a function of the options if it depends on them.
+    one order less than those of a rule that does not; a function of the options if it depends on them. `tells_next`:
+    with which options the network is told the time of the level that x goes to, in the place of its own.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule:
     calls_of: Callable[..., int] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     corrects: bool | Callable[..., bool] = field(default=False, repr=False)
+    tells_next: Callable[..., bool] | None = field(default=None, repr=False)
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,11 @@ class Rule:
     def has_corrector(self) -> bool:
         """Whether x is corrected one call later, with these options."""
         return bool(self.corrects(**dict(self.options)) if callable(self.corrects) else self.corrects)
+
+    @property
+    def tells_next_time(self) -> bool:
+        """Whether the network is told, with these options, the time of the level that x goes to."""
+        return self.tells_next is not None and bool(self.tells_next(**dict(self.options)))
 
     @property
     def doc(self) -> str:
@@ -132,6 +139,7 @@ def sampler(
     breaks: Breaks | Iterable[Breaks] = (),
     inverse: bool = False,
     corrects: bool | Callable[..., bool] = False,
+    tells_next: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Make a reverse-step rule out of a function; its keyword-only parameters are the options. See `Rule`.
 
@@ -177,6 +185,7 @@ def sampler(
             inverse=inverse,
             options=defaults,
             corrects=corrects,
+            tells_next=tells_next,
         )
 
     return wrap

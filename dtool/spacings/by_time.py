@@ -200,3 +200,13 @@ def _check_given_times(name: str, schedule: Schedule, n: int, values: Array, uni
     if not ((values >= 0) & (values <= schedule.T - 1)).all():
         raise UsageError(f"{name}: times must lie in 0 … {schedule.T - 1}", "times count training steps from 0")
     return values
+
+
+@spacing("smoothstep", cite="stable-diffusion.cpp, code: its scheduler of this name")
+def smoothstep(schedule: Schedule, n: int) -> ArrayLike:
+    """Times (T-1)·u²(3 - 2u) at u = 1, 1 - 1/n, … 1/n: dense at both ends, close to `beta`; times are fractional.
+
+    stable-diffusion.cpp's are these rounded to whole times.
+    """
+    u = 1 - np.arange(n) / n
+    return np.asarray((schedule.T - 1) * u * u * (3 - 2 * u))

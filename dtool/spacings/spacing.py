@@ -48,6 +48,9 @@ def common_options(
     network_time: Annotated[
         Literal["exact", "round", "floor"], Field(description="make the time that the network is told a whole number")
     ] = "exact",
+    first: Annotated[
+        Literal["call", "analytic"], Field(description="whether the network is called at the first level")
+    ] = "call",
 ) -> None:
     """What can be asked of any spacing.
 
@@ -57,6 +60,7 @@ def common_options(
     no length, and its network call only corrects what came before, where the sampler does that.
     network_time: the levels stay as they are; only what the network hears is rounded to the nearest whole time, halves
     to even, or down.
+    first: "analytic" saves a call: at the first level, where noise is all, ε is taken for x/√(α²+σ²).
     """
 
 
@@ -73,6 +77,11 @@ class Spacing(BoundFunction):
 
     function: Callable[..., ArrayLike]
     rises: bool = False
+
+    @property
+    def is_analytic(self) -> bool:
+        """Whether the network is not called at the first level."""
+        return dict(self.options).get("first") == "analytic"
 
     def __call__(self, schedule: Schedule, n: int) -> Array:
         """The times in [0, T-1] at which exactly `n` steps begin, strictly falling unless the spacing `rises`.

@@ -41,9 +41,7 @@ def test_increments_add_up(first, last):
     assert max(abs(value - whole.get(draw, 0.0)) for draw, value in total.items()) < 1e-12 * scale
 
 
-@pytest.mark.parametrize(
-    "recipe", ["ddpm", "dpmpp-sde", "seeds-3@cosine", "sa-solver:pece=true", "lcm"]
-)
+@pytest.mark.parametrize("recipe", ["ddpm", "dpmpp-sde", "seeds-3@cosine", "sa-solver:pece=true", "lcm"])
 @pytest.mark.parametrize("steps", [1, 3, 37])
 def test_each_row_has_an_interval_of_its_own(recipe, steps):
     plan = dtool.plan(recipe, steps=steps)

@@ -29,3 +29,23 @@ def test_what_is_left_of_a_budget_costs_order(rest, order):
         for n in (120, 240, 480)
     ]
     assert np.diff(np.log2(found))[-1] == pytest.approx(-order, abs=0.25)
+
+
+@pytest.mark.parametrize("token", ["dpm-fast", "dpmpp-singlestep:order=3"])
+def test_groups_are_those_of_the_whole_grid(token):
+    """Begun at the second step of a group, that group is one step short, and the next is a whole one."""
+    points = by_lam(9)
+    whole = compile_plan(get_sampler(token), points)
+    late = compile_plan(get_sampler(token), points[4:], skipped=4)
+    for name in ("a", "b"):
+        assert getattr(late, name)[2:] == pytest.approx(getattr(whole, name)[6:], rel=1e-9)
+    anew = compile_plan(get_sampler(token), points[4:])
+    assert np.abs(anew.a[2:] - late.a[2:]).max() > 0.01
+
+
+def test_a_last_step_of_order_1():
+    points = by_lam(6)
+    lower = compile_plan(get_sampler("dpm-fast:lower_order_final=last"), points)
+    euler = compile_plan(get_sampler("euler"), points)
+    assert lower.b[-1, 1:].tolist() == [0, 0]
+    assert lower.a[-1] + lower.b[-1, 0] * lower.m_x[-1] == pytest.approx(euler.a[-1] + euler.b[-1, 0] * euler.m_x[-1])

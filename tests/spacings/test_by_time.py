@@ -83,3 +83,8 @@ def test_leading_with_an_offset():
     assert get_spacing("leading:offset=1")(get_scheduler("linear"), 50).tolist() == [
         20 * i + 1 for i in reversed(range(50))
     ]
+
+
+def test_smoothstep_is_dense_at_both_ends():
+    times = get_spacing("smoothstep")(get_scheduler("linear"), 4)
+    assert times == pytest.approx([999, 999 * 0.84375, 999 * 0.5, 999 * 0.15625])

@@ -270,3 +270,9 @@ def test_whatever_the_options_n_times_fall_or_the_spacing_says_why_not(name, dat
     assert (gaps < 0).sum() == n - 1
     assert own.rises or len(placed.times) == n
     assert placed.end is None or 0 <= placed.end < placed.times[-1]
+
+
+def test_a_last_step_of_no_length():
+    times, told, end = get_spacing("karras:end=stay,network_time=floor").place_times(get_scheduler("linear"), 5)
+    assert (len(times), end) == (5, times[-1])
+    assert told.tolist() == np.floor(times).tolist()

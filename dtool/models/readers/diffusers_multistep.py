@@ -73,11 +73,11 @@ def choose_singlestep(task: Task) -> str:
     if kind == "sde-dpmsolver++":
         task.differ("diffusers adds noise in its single steps; the recipe adds it in dpmpp-2m-sde's")
         return f"{'ddpm' if order == 1 else 'dpmpp-2m-sde'}/{_place_dpm(task)}"
-    if values.flag("lower_order_final") and order > 1 and values["final_sigmas_type"] != "zero":
-        task.differ(f"where {order} divides the number of steps, diffusers takes the last of them at order 1")
-    sampler = format_sampler("dpmpp-singlestep", order=max(order, 2))
+    lowered = values.flag("lower_order_final") and values["final_sigmas_type"] != "zero"
+    final = "last" if lowered else None
+    sampler = format_sampler("dpmpp-singlestep", order=max(order, 2), lower_order_final=final)
     if kind == "dpmsolver":
-        sampler = format_sampler("dpm-fast", order=max(order, 2), weights="half")
+        sampler = format_sampler("dpm-fast", order=max(order, 2), weights="half", lower_order_final=final)
     return f"{'euler' if order == 1 else sampler}/{_place_dpm(task)}"
 
 

@@ -32,7 +32,7 @@ def select_nodes(now: Any, to: Any, order: int) -> list[Any]:
     Only `now` where the step has no length, or λ is infinite at one of its ends; an earlier node with infinite λ ends
     the list.
     """
-    return select_eps_nodes(now, order) if to.sigma > 0 and now.alpha > 0 and to.lam > now.lam else [now]
+    return select_eps_nodes(now, order) if to.sigma > 0 and now.alpha > 0 and to.lam != now.lam else [now]
 
 
 def select_eps_nodes(now: Any, order: int) -> list[Any]:

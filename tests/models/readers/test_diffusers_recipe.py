@@ -43,6 +43,8 @@ EXACT = [
     ("DPMSolverMultistep", FULL | {"solver_order": 3, "solver_type": "heun"}),
     ("DPMSolverSinglestep", {}), ("DPMSolverSinglestep", {"solver_order": 3}), ("DPMSolverSinglestep", SIGMA_MIN),
     ("DPMSolverSinglestep", SIGMA_MIN | {"algorithm_type": "dpmsolver"}),
+    *(("DPMSolverSinglestep", SIGMA_MIN | KARRAS | {"lower_order_final": low}) for low in (True, False)),
+    ("DPMSolverSinglestep", SIGMA_MIN | {"lower_order_final": True}),
     ("UniPCMultistep", {}), ("UniPCMultistep", KARRAS), ("UniPCMultistep", FLOW | {"flow_shift": 5.0}),
     ("UniPCMultistep", SIGMA_MIN | FULL | {"solver_type": "bh1"}), ("UniPCMultistep", BOUNDED),
     ("DEISMultistep", FULL), ("LCM", {}), ("LCM", {"clip_sample": True}), ("TCD", {}),
