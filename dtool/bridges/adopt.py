@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dtool.bridges.adoption import Adoption
 
 DEFAULT_STEPS = 50
+AZULA = "azula.sample.Sampler"  # which is not imported to find out
 
 
 @check_arguments
@@ -35,10 +36,10 @@ def adopt(
 ) -> Plan:
     """The plan of a sampler of another library: its own code runs, on unit vectors instead of images.
 
-    source: a scheduler of diffusers, as it is configured, or a function in k-diffusion's form,
-    `sampler(model, x, sigmas, extra_args=…, callback=…, disable=…)`, where `model(x, sigma)` gives the image. The
-    network answers with unit vectors, so does the source of noise, and every coefficient is read off; random vectors
-    confirm that there is no more to it, and the plan's rows are compared with what was read.
+    source: a scheduler of diffusers, as it is configured, a sampler object of azula, or a function in k-diffusion's
+    form, `sampler(model, x, sigmas, extra_args=…, callback=…, disable=…)`, where `model(x, sigma)` gives the image.
+    The network answers with unit vectors, so does the source of noise, and every coefficient is read off; random
+    vectors confirm that there is no more to it, and the plan's rows are compared with what was read.
     steps: default 50. options: of a scheduler, arguments of its `set_timesteps` and `step` (`eta=`, `mu=`); of a
     function, its own. exact: a scheduler's constants are made again in float64, where it has float32 ones.
     schedule, spacing: the grid of a function (default linear, trailing); sigmas: its own σ/α instead, falling.
@@ -78,8 +79,16 @@ def make_adoption(
         from dtool.bridges.diffusers_words import adopt_scheduler
 
         return adopt_scheduler(source, steps or DEFAULT_STEPS, exact, options)
+    if any(f"{cls.__module__}.{cls.__qualname__}" == AZULA for cls in type(source).__mro__):
+        if options or (schedule, spacing, sigmas) != (None, None, None):
+            raise UsageError("a sampler of azula has levels and options of its own", "give it alone, or azula:CLASS")
+        from dtool.bridges.azula_words import adopt_object
+
+        return adopt_object(source, steps)
     if not callable(source) or isinstance(source, type):
-        raise UsageError(f"{format_value(source)} is no sampler", "give a scheduler object of diffusers, or a function")
+        raise UsageError(
+            f"{format_value(source)} is no sampler", "give a scheduler of diffusers, a sampler of azula, or a function"
+        )
     return _adopt_function(source, *_make_grid(steps, schedule, spacing, sigmas), options)
 
 

@@ -17,25 +17,11 @@ from dtool.bridges.diffusers_levels import find_level, has_index, read_predictio
 from dtool.bridges.probe import BrownianPath, Probe, replace_names, widen_constants
 from dtool.bridges.unrolled import Ask, ForeignSampler, Level
 from dtool.errors import DtoolError, UsageError
+from dtool.plugins.refused_names import NOT_GAUSSIAN, OWN_LOOPS, explain_refused_name
 from dtool.schedulers.schedule import Schedule
 from dtool.util.text import format_exception
 
 MODULES = "diffusers.schedulers.scheduling_"
-NOT_GAUSSIAN = (
-    "AmusedScheduler", "BlockRefinementScheduler", "EntropyBoundScheduler", "DiscreteDDIMScheduler",
-    "VQDiffusionScheduler", "BlockTokenScheduler",
-)  # fmt: skip
-OWN_LOOPS = {
-    "RePaintScheduler": "it is told an image and a mask",
-    "ScoreSdeVeScheduler": "its corrector's step is of the size of a norm",
-    "ScoreSdeVpScheduler": "its step is told the score",
-    "KarrasVeScheduler": "its pipeline calls a corrector in each step",
-    "ConsistencyDecoderScheduler": "it is a decoder's",
-    "HeliosScheduler": "its pipeline changes the size of x between its stages",
-    "HeliosDMDScheduler": "its pipeline changes the size of x between its stages",
-    "PiflowScheduler": "its network answers with a policy of several steps",
-    "RFD4ProteinaScheduler": "it is told of proteins",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +72,8 @@ def make_sampler(scheduling: Scheduling, token: str, schedule: Schedule | None) 
 
 def require_known(kind: str, token: str) -> None:
     """Raise UsageError for a class that is no Gaussian sampler, or that is called in a way of its own."""
-    if kind in NOT_GAUSSIAN:
-        raise UsageError(f"{token}: {kind} is no sampler of Gaussian diffusion", "name another class")
-    if kind in OWN_LOOPS:
-        raise UsageError(f"{token} is no table: {OWN_LOOPS[kind]}", "name another class")
+    if kind in (*NOT_GAUSSIAN, *OWN_LOOPS) and (refusal := explain_refused_name("sampler", kind)) is not None:
+        raise UsageError(f"{token.removesuffix(kind)}{refusal[0]}", refusal[1])
 
 
 @contextlib.contextmanager

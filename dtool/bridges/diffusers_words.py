@@ -11,19 +11,13 @@ from typing import Any
 import numpy as np
 
 from dtool.bridges.adoption import Adoption, adopt_sampler
-from dtool.bridges.diffusers_driver import (
-    NOT_GAUSSIAN,
-    OWN_LOOPS,
-    Scheduling,
-    explain_refusal,
-    make_sampler,
-    require_known,
-)
+from dtool.bridges.diffusers_driver import Scheduling, explain_refusal, make_sampler, require_known
 from dtool.bridges.foreign_options import build_model
 from dtool.bridges.installed import get_version, import_library, silence
 from dtool.errors import DtoolError, UsageError, did_you_mean, format_value
 from dtool.models.readers.diffusers_scheduler import read_scheduler_config
 from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
+from dtool.plugins.refused_names import NOT_GAUSSIAN, OWN_LOOPS
 from dtool.schedulers import get_scheduler
 from dtool.schedulers.level_tables import MAX_STEPS
 from dtool.schedulers.schedule import Schedule, from_betas

@@ -16,6 +16,7 @@ from dtool.models.readers.diffusers_scheduler import read_scheduler_config
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import COLUMNS, Plan
 from dtool.plan.recipe import Recipe
+from dtool.plugins.known_recipes import CLASSES, METHODS_OF_DIFFUSERS
 
 COMPARED_STEPS = (10, 17)  # the second does not divide T
 TOLERANCE = 1e-6  # of coefficients: a config holds the same numbers in another way
@@ -84,6 +85,14 @@ def config(recipe: str | Recipe, trained: Mapping[str, Any] | None = None) -> Co
         )
     _, best = min(found, key=lambda one: (one[0], len(one[1].differences), len(one[1].config)))
     return best
+
+
+def describe_class(name: str) -> tuple[str, ...]:
+    """In what diffusers' own run of a class, with its defaults, differs from the recipe of its name; () of others."""
+    kind = CLASSES.get(name.lower())
+    if kind in METHODS_OF_DIFFUSERS:
+        return (f"where its steps fall is its own: diffusers:{kind} has that too, where diffusers is installed",)
+    return () if kind is None else recipe({"_class_name": kind}).differences
 
 
 recipe_of = recipe  # where `recipe` is an argument

@@ -18,10 +18,11 @@ def _check_marginals(name: str, recipe: Recipe) -> CheckResult:
         (marginals.deviation(recipe.rule, points), points, label) for label, points in grids.list_grids(recipe)
     ]
     mean, where_mean = max(
-        (largest([d.mean / marginals.allowed_deviation(points)]), label) for d, points, label in deviations
+        (largest([d.mean / marginals.allowed_deviation(points, d.rounding)]), label) for d, points, label in deviations
     )
     variance, where_variance = max(
-        (largest([d.variance / marginals.allowed_deviation(points)]), label) for d, points, label in deviations
+        (largest([d.variance / marginals.allowed_deviation(points, d.rounding)]), label)
+        for d, points, label in deviations
     )
     worst, where = max((largest([d.mean, d.variance]), label) for d, _, label in deviations)
     if mean > 1:

@@ -66,7 +66,9 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
     if recipe.rule.inverse and recipe.guidance is not None:
         raise UsageError(f"{recipe} leads from an image to its noise, without guidance", "leave out ~…")
     if isinstance(recipe.rule, ForeignRule):
-        names = adopted.OF_INVERSIONS if recipe.rule.inverse else adopted.CERTIFICATES
+        names = adopted.OF_INVERSIONS if recipe.rule.inverse else tuple(adopted.CERTIFICATES)
+        if recipe.rule.saved is not None:
+            names = tuple(name for name in names if name in adopted.OF_SAVED)
         yield from (_make_check(name, adopted.CERTIFICATES[name], recipe) for name in names)
         return
     for name, function in (inversion.CERTIFICATES if recipe.rule.inverse else CERTIFICATES).items():

@@ -38,6 +38,11 @@ def by_lam(n: int, shape: str = "uniform", lead: int = 0) -> Grid:
     return tuple(point_at_lam(noisy + SHAPES[shape](i / n) * (clean - noisy)) for i in range(-lead, n + 1))
 
 
+def by_v(n: int, shape: str = "uniform", lead: int = 0) -> Grid:
+    """`n` intervals of α = 1 from σ = 4 to 1, "uniform" in it or "uneven", and `lead` more in front of them."""
+    return tuple(Point(1.0, 4 - 3 * SHAPES[shape](i / n)) for i in range(-lead, n + 1))
+
+
 def random_grid(n: int, seed: int, *, clean: bool) -> Grid:
     """`n` intervals at random levels; `clean`: the last ends at the image."""
     rng = np.random.default_rng(seed)

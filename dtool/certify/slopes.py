@@ -10,6 +10,7 @@ import numpy as np
 
 FLOOR, CEILING = 1e-11, 1e-3  # below: rounding; above: too coarse for the leading term to rule
 FIRST, LAST, LIMIT = 64, 1024, 8192
+COARSE = (8, 12, 16, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def fit_slope(error: Callable[[int], float]) -> Slope:
     if len(_select_window(errors)) < 5 and errors[-1][1] < FLOOR:
         errors = sorted(errors + [(k + k // 2, error(k + k // 2)) for k, _ in _select_window(errors)[-2:]])
     return _fit_line(errors)
+
+
+def fit_power(error: Callable[[int], float]) -> Slope:
+    """The order of an error that is one power of n already on coarse grids."""
+    return _fit_line([(n, error(n)) for n in COARSE])
 
 
 def _fit_line(errors: list[tuple[int, float]]) -> Slope:

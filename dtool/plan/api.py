@@ -17,6 +17,7 @@ from dtool.plan.late_start import cut_grid, cut_plan, find_steps
 from dtool.plan.point import Point, grid, points_on
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
+from dtool.plan.saved import take_saved
 from dtool.samplers.rule import Prediction
 from dtool.schedulers import get_scheduler
 from dtool.schedulers.schedule import Schedule
@@ -57,12 +58,12 @@ def plan(
 ) -> Plan:
     """Compile a recipe, e.g. `plan("dpmpp-2m", scheduler="cosine", spacing="karras", steps=20)`.
 
-    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]"; `scheduler`, `spacing`, `guidance` and the
-    sampler's `options` may be given separately. steps: 1 … T, default 50. points: your own grid instead: training
-    times, from noise to image, or Points. end: where it ends, a time or a Point (default: the clean image). strength:
-    in 0 … 1, the share of these steps that are taken, the last ones: for a run that begins at an image with the noise
-    of the first of them. network: the plan is made for its schedule and prediction; without one, for the plan's own
-    schedule (default "linear") and `prediction` (default eps).
+    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]", or a saved plan's file; `scheduler`,
+    `spacing`, `guidance` and the sampler's `options` may be given separately. steps: 1 … T, default 50. points:
+    your own grid instead: training times, from noise to image, or Points. end: where it ends, a time or a Point
+    (default: the clean image). strength: in 0 … 1, the share of these steps that are taken, the last ones: for a
+    run that begins at an image with the noise of the first of them. network: the plan is made for its schedule and
+    prediction; without one, for the plan's own schedule (default "linear") and `prediction` (default eps).
     An inverse rule walks the same grid backwards: the plan then starts where it would have ended.
     Raises UsageError for what is unknown, specified twice or impossible.
 
@@ -78,7 +79,10 @@ def plan(
     whole = whole.add_guidance(guidance)
     if network is not None and prediction is not None:
         raise UsageError("the network says what it predicts", "leave out prediction=")
-    if isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
+    if isinstance(whole.rule, ForeignRule) and whole.rule.saved is not None:
+        grid_words = {"points": points, "end": end, "a spacing": whole.spacing, "a schedule": whole.scheduler}
+        compiled = take_saved(whole.rule, steps=steps, strength=strength, **grid_words)
+    elif isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
         if points is not None or end is not None or whole.spacing is not None:
             raise UsageError(f"{whole.rule.token} has levels of its own", "leave out points, end and spacing")
         compiled = _adopt_grid(whole, steps or DEFAULT_STEPS, strength, network, prediction)

@@ -1,4 +1,4 @@
-"""Samplers of other libraries as words of a recipe: diffusers:DDIMScheduler, k-diffusion:sample_heun.
+"""Samplers of elsewhere as words of a recipe: diffusers:DDIMScheduler, k-diffusion:sample_heun, a plan that was saved.
 
 The libraries are imported when such a word is used, by the room `bridges`, which runs their code once and makes a plan.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,12 +22,22 @@ from dtool.schedulers.schedule import Schedule
 LIBRARIES = {
     "diffusers": "dtool.bridges.diffusers_words:read_rule",
     "k-diffusion": "dtool.bridges.k_diffusion_words:read_rule",
+    "azula": "dtool.bridges.azula_words:read_rule",
+    "function": "dtool.bridges.function_words:read_rule",
+    "plan": "dtool.plan.saved:read_rule",
 }
 _NEEDS = {
     "diffusers": ("torch", "diffusers"),
     "k-diffusion": ("torch", "k_diffusion", "torchdiffeq", "torchsde", "scipy", "tqdm"),
+    "azula": ("torch", "azula"),
+    "function": ("torch",),
+    "plan": (),
 }
-EXAMPLES = {"diffusers": "DPMSolverMultistepScheduler", "k-diffusion": "sample_dpmpp_2m"}
+EXAMPLES = {
+    "diffusers": "DPMSolverMultistepScheduler", "k-diffusion": "sample_dpmpp_2m", "azula": "DDIMSampler",
+    "function": "PACKAGE.MODULE:NAME", "plan": "FILE.json",
+}  # fmt: skip
+_SAVED = re.compile(r'[^:@,=~"]+\.json')
 
 
 class Adopted(Protocol):
@@ -64,11 +75,12 @@ class AdoptionRequest:
 class ForeignRule(Rule):
     """A sampler of another library: a whole run of it becomes a plan, and no interval by itself.
 
-    adopt: how. own_grid: it makes its own levels, and takes no spacing.
+    adopt: how. own_grid: it makes its own levels, and takes no spacing. saved: the plan, if it is one of a file.
     """
 
     adopt: Callable[[ForeignRule, AdoptionRequest], Adopted] = field(repr=False)
     own_grid: bool = True
+    saved: Plan | None = field(default=None, repr=False)
 
 
 def refuse_interval(now: Any, to: Any, **_: Any) -> Any:  # noqa: ARG001 - as a rule is called
@@ -80,12 +92,14 @@ def refuse_interval(now: Any, to: Any, **_: Any) -> Any:  # noqa: ARG001 - as a 
 
 
 def find_library(token: str) -> str | None:
-    """The library that a recipe's sampler is of, None if it is one of dtool's or of its plugins.
+    """The library that a recipe's sampler is of, None if it is one of dtool's or of its plugins; "plan" of a file.
 
     >>> from dtool.plan.foreign import find_library
-    >>> find_library("diffusers:DDIMScheduler"), find_library("ddim:eta=0.5")
-    ('diffusers', None)
+    >>> find_library("diffusers:DDIMScheduler"), find_library("ddim:eta=0.5"), find_library("mine.json")
+    ('diffusers', None, 'plan')
     """
+    if _SAVED.fullmatch(token.partition("~")[0]):
+        return "plan"
     name, colon, _ = token.partition(":")
     return name if colon and name in LIBRARIES else None
 

@@ -11,6 +11,7 @@ from dtool.errors import DtoolError, PluginError, UsageError, format_value
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance
 from dtool.plan.foreign import find_library, read_foreign_rule
+from dtool.plugins.known_recipes import CLASSES
 from dtool.plugins.registry import get_registry
 from dtool.samplers import get_sampler
 from dtool.samplers.rule import Rule
@@ -45,8 +46,10 @@ class Recipe:
     def parse(cls, token: str) -> Recipe:
         """Read a recipe; raises UsageError for what cannot be read or is not known.
 
-        SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler;
-        or a sampler of another library, e.g. "diffusers:DDIMScheduler" or "k-diffusion:sample_heun", which is imported.
+        SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler.
+        A class of diffusers stands for its defaults, and a schedule or a spacing that is written goes before them;
+        or a sampler of another library, e.g. "diffusers:DDIMScheduler" or "k-diffusion:sample_heun", which is imported;
+        or a plan that was saved, FILE.json.
         """
         if not isinstance(token, str):
             raise UsageError(f"{format_value(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
@@ -54,6 +57,10 @@ class Recipe:
             return _parse_foreign(library, token)
         first, at, slash, guided = _split_token(token)
         recipe = _find_named_recipe(first)
+        if recipe is not None and parse_token(first)[0].lower() in CLASSES:
+            recipe = replace(
+                recipe, scheduler=None if at else recipe.scheduler, spacing=None if slash else recipe.spacing
+            )
         if recipe is None:
             get_registry().samplers.entry(
                 parse_token(first)[0], recipes=True
@@ -94,7 +101,9 @@ class Recipe:
 def _parse_foreign(library: str, token: str) -> Recipe:
     """The recipe of another library's sampler: a folder's path, or a name that may be followed as any other."""
     unguided, guided = split_guidance(token)
-    word = unguided.partition(":")[2]
+    word = unguided.removeprefix(f"{library}:")
+    if library == "plan":
+        return Recipe(read_foreign_rule(library, word)).add_guidance(guided or None)
     if library == "diffusers" and (word.startswith((".", "/", "~")) or ("/" in word and Path(word).is_dir())):
         return Recipe(read_foreign_rule(library, word)).add_guidance(guided or None)
     first, at, slash, _ = _split_token(word) if word else ("", "", "", "")

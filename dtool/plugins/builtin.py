@@ -52,11 +52,11 @@ def register_spacings(register: Registrar) -> None:
     register("logit-normal", "dtool.spacings.logit_normal:logit_normal")
     register("kl-optimal", f"{by_noise}:kl_optimal", aliases=("kl_optimal",))
     register("linear-quadratic", f"{by_noise}:linear_quadratic", aliases=("linear_quadratic",))
-    register("normal", f"{by_time}:normal")
+    register("normal", f"{by_time}:normal", aliases=("uniform",))
     register("simple", f"{by_time}:simple")
     register("sgm-uniform", f"{by_time}:sgm_uniform", aliases=("sgm_uniform",))
     register("flow-sigmas", "dtool.spacings.flow_sigmas:flow_sigmas", aliases=("flow_sigmas",))
-    register("ddim-uniform", f"{by_time}:ddim_uniform", aliases=("ddim_uniform",))
+    register("ddim-uniform", f"{by_time}:ddim_uniform", aliases=("ddim_uniform", "ddim"))
     register("sections", "dtool.spacings.sections:sections")
     register("ays", "dtool.spacings.align_your_steps:ays", aliases=("align-your-steps",))
     register("lcm", f"{by_time}:lcm", aliases=("tcd",))
@@ -121,17 +121,27 @@ def register_samplers(register: Registrar) -> None:
     register("analytic-ddim", "dtool.samplers.analytic:analytic_ddim")
     register("ddim-inversion", "dtool.samplers.ddim_inversion:ddim_inversion", aliases=("ddiminverse",))
     register("dpm-solver-inversion", "dtool.samplers.ddim_inversion:dpm_solver_inversion")
-    register("lcm", "dtool.samplers.lcm:lcm", aliases=("lcmscheduler",))
-    register("tcd", "dtool.samplers.tcd:tcd", aliases=("tcdscheduler",))
+    register("lcm", "dtool.samplers.lcm:lcm")
+    register("tcd", "dtool.samplers.tcd:tcd")
     register("consistency", "dtool.samplers.consistency:consistency", aliases=("cm", "cmstochasticiterative"))
     register("flow-heun", "dtool.samplers.flow_heun:flow_heun", aliases=("flowmatchheundiscrete",))
     register("flow-ancestral", "dtool.samplers.flow_ancestral:flow_ancestral", aliases=("euler_ancestral_rf",))
     register("er-sde", "dtool.samplers.er_sde:er_sde", aliases=("er_sde",))
-    for name in ("ralston", "ssprk3", "rk4"):
-        register(name, f"dtool.samplers.explicit_runge_kutta:{name.replace('-', '_')}")
-    register("gauss-legendre", "dtool.samplers.implicit_runge_kutta:gauss_legendre")
-    for name in ("res-3s", "res-5s", "etdrk4"):
-        register(name, f"dtool.samplers.exponential_runge_kutta:{name.replace('-', '_')}")
+    methods = {
+        "explicit": {
+            "ralston": (), "heun3": (), "kutta3": (), "bogacki-shampine": ("bosh3",), "ssprk3": (), "rk4": (),
+            "rk4-38": ("rk38", "rk4_38"), "dormand-prince": ("dopri5",), "tsitouras": ("tsit5",),
+        },
+        "implicit": {"gauss-legendre": (), "radau-iia": ("radau_iia_2s",), "lobatto-iiia": ("lobatto_iiia_3s",)},
+        "exponential": {
+            "res-3s": ("res_3s",), "res-5s": ("res_5s",), "res-6s": ("res_6s",), "etdrk3": (), "etdrk4": (),
+            "krogstad": ("etdrk4b",),
+        },
+    }  # fmt: skip
+    for kind, names in methods.items():
+        for name, aliases in names.items():
+            target = f"dtool.samplers.{kind}_runge_kutta:{name.replace('-', '_')}"
+            register(name, target, aliases=aliases)
 
 
 @hookimpl

@@ -31,6 +31,7 @@ INTERFACES = {
     "DPM++ 3M SDE Exponential": "dpmpp-3m-sde/exponential",
     "DPM++ SDE": "dpmpp-sde",
     "DPM++ SDE Karras": "dpmpp-sde/karras",
+    "DDIM CFG++": "ddim~cfgpp",
     "Restart": "heun/restart",
 }
 
@@ -71,6 +72,15 @@ COMFYUI_NAMES = {
     "dpmpp_3m_sde_gpu": "dpmpp-3m-sde",
     "exp_heun_2_x0_sde": "exp-heun-2:eta=1",
     "res_multistep_ancestral": "res-multistep:eta=1",
+    "ipndm_v": "ipndm:variable=true",
+}
+
+# Methods that are settings of another one here: of textbooks, and of RES4LYF.
+METHODS = {
+    "midpoint": "heun:alpha=0.5",
+    "etdrk2": "exp-heun-2",
+    "res_2s": "dpmpp-2s:weights=exact",
+    "res_2m": "res-multistep",
 }
 
 # ComfyUI's samplers of CFG++: the general form, or a rule of its own where theirs is another. A scale is at most 1.
@@ -84,33 +94,53 @@ COMFYUI = {
     "gradient_estimation_cfg_pp": "gradient-estimation:last=euler~cfgpp",
 }
 
-# diffusers' classes, with the options that they have when nothing is said.
+# diffusers' classes with their defaults (0.42.1): what `dtool.bridges.scheduler_configs.recipe` says of an empty
+# config, and the schedule where its betas are not DDPM's. What the recipe itself says of its schedule and spacing
+# goes before.
+_LATENT = "@linear:beta_start=0.00085,beta_end=0.012"
+_MULTISTEP = "/linspace:compat=diffusers-multistep"
 DIFFUSERS = {
-    "DDPMScheduler": "ddpm",
-    "DDIMScheduler": "ddim",
-    "DDIMInverseScheduler": "ddim-inversion",
-    "PNDMScheduler": "pndm",
-    "LMSDiscreteScheduler": "lms",
-    "EulerDiscreteScheduler": "euler",
-    "EulerAncestralDiscreteScheduler": "euler-ancestral",
-    "HeunDiscreteScheduler": "heun",
-    "KDPM2DiscreteScheduler": "dpm2",
-    "KDPM2AncestralDiscreteScheduler": "dpm2-ancestral",
-    "DPMSolverMultistepScheduler": "dpmpp-2m",
-    "DPMSolverSinglestepScheduler": "dpmpp-singlestep",
-    "DPMSolverSDEScheduler": "dpmpp-sde",
-    "DEISMultistepScheduler": "deis",
-    "UniPCMultistepScheduler": "unipc",
-    "SASolverScheduler": "sa-solver",
-    "IPNDMScheduler": "ipndm",
-    "LCMScheduler": "lcm",
-    "TCDScheduler": "tcd",
-    "CMStochasticIterativeScheduler": "consistency",
-    "FlowMatchEulerDiscreteScheduler": "flow-euler",
-    "FlowMatchHeunDiscreteScheduler": "flow-heun",
-    "LTXEulerAncestralRFScheduler": "flow-ancestral",
-    "EDMEulerScheduler": "euler",
-    "EDMDPMSolverMultistepScheduler": "dpmpp-2m",
+    "DDPMScheduler": "ddpm/leading:compat=diffusers",
+    "DDPMParallelScheduler": "ddpm/leading:compat=diffusers",
+    "DDIMScheduler": "ddim:use_clipped=false/leading:compat=diffusers",
+    "DDIMParallelScheduler": "ddim:use_clipped=false/leading:compat=diffusers",
+    "PNDMScheduler": "plms/leading:compat=diffusers",
+    "LMSDiscreteScheduler": "lms/normal",
+    "EulerDiscreteScheduler": "euler/normal",
+    "EulerAncestralDiscreteScheduler": "euler-ancestral/normal",
+    "HeunDiscreteScheduler": f"heun{_LATENT}/normal",
+    "KDPM2DiscreteScheduler": f"dpm2{_LATENT}/normal",
+    "KDPM2AncestralDiscreteScheduler": f"dpm2-ancestral{_LATENT}/normal",
+    "DPMSolverSDEScheduler": f"dpmpp-sde{_LATENT}/normal",
+    "DPMSolverMultistepScheduler": f"dpmpp-2m{_MULTISTEP}",
+    "DPMSolverSinglestepScheduler": f"dpmpp-singlestep{_MULTISTEP}",
+    "DEISMultistepScheduler": f"deis:variable=logrho,order=2{_MULTISTEP},end=alpha_bar_0",
+    "UniPCMultistepScheduler": f"unipc{_MULTISTEP}",
+    "SASolverScheduler": f"sa-solver:corrector=2{_MULTISTEP},end=alpha_bar_0",
+    "LCMScheduler": "lcm:scaling=10.0@scaled-linear/lcm",
+    "TCDScheduler": "tcd@scaled-linear/lcm:end=alpha_bar_0",
+    "CMStochasticIterativeScheduler": "consistency@edm:T=40/simple",
+    "FlowMatchEulerDiscreteScheduler": "euler@flow/flow-sigmas",
+    "FlowMatchHeunDiscreteScheduler": "flow-heun@flow/flow-sigmas",
+    "EDMEulerScheduler": "euler@edm/karras",
+    "EDMDPMSolverMultistepScheduler": "dpmpp-2m@edm/karras",
 }
 
-RECIPES = INTERFACES | K_DIFFUSION | COMFYUI_NAMES | COMFYUI | DIFFUSERS
+# Classes of which the method alone is here: the levels of their steps are their own. Adopted, they are exact.
+METHODS_OF_DIFFUSERS = {
+    "DDIMInverseScheduler": "ddim-inversion",
+    "IPNDMScheduler": "ipndm",
+    "UnCLIPScheduler": "ddpm@cosine",
+    "DDPMWuerstchenScheduler": "ddpm@cosine",
+    "CogVideoXDDIMScheduler": "ddim@scaled-linear",
+    "CogVideoXDPMScheduler": "dpmpp-2m-sde@scaled-linear",
+    "CosineDPMSolverMultistepScheduler": "dpmpp-2m-sde@edm",
+    "FlowMatchLCMScheduler": "lcm:scaling=0.0@flow",
+    "FlowMapEulerDiscreteScheduler": "euler@flow",
+    "MiniMaxH3Scheduler": "euler@flow",
+    "LTXEulerAncestralRFScheduler": "flow-ancestral@flow",
+    "SCMScheduler": "lcm:scaling=0.0@trigflow",
+}
+
+CLASSES = {name.lower(): name for name in (*DIFFUSERS, *METHODS_OF_DIFFUSERS)}
+RECIPES = INTERFACES | K_DIFFUSION | COMFYUI_NAMES | METHODS | COMFYUI | DIFFUSERS | METHODS_OF_DIFFUSERS

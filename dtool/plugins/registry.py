@@ -11,6 +11,7 @@ from typing import Any
 
 from dtool.errors import DtoolError, UsageError, find_closest
 from dtool.plugins.loader import KINDS, Plugin, PluginWarning, complain, load_builtins, load_installed
+from dtool.plugins.refused_names import explain_refused_name
 from dtool.plugins.registrar import Entry, NamedRecipe, Provider
 
 
@@ -66,6 +67,8 @@ class Catalogue:
             raise UsageError(
                 f"{self.kind} {name!r} is offered by {' and '.join(offers)}", f"write {entries[0].provider.name}/{name}"
             )
+        if (refusal := explain_refused_name(self.kind, name)) is not None:
+            raise UsageError(*refusal)
         broken = [plugin.name for plugin in self._owner.plugins if plugin.status == "broken"]
         real = self._find_similar(name, recipes)
         hint = f"did you mean {' or '.join(real)}?" if real else f"dtool {self.kind}s lists them"
@@ -87,7 +90,8 @@ class Catalogue:
 
     def _find(self, name: str) -> list[Entry]:
         package, slash, bare = name.rpartition("/")
-        entries = self._entries.get(bare.lower(), [])
+        spelt = bare.lower()
+        entries = self._entries.get(spelt) or self._entries.get(re.sub(r"[\s_]", "-", spelt), [])
         builtin = [e for e in entries if e.provider.name == "dtool"]
         if slash:
             return [e for e in entries if e.provider.name == package]

@@ -11,7 +11,7 @@ from tests.support.tableaux import as_arrays, conditions, recorded
 def test_exponential_methods_carry_a_constant_exactly(h, monkeypatch):
     """Row i adds to c_i·φ_1(-c_i·h), b to φ_1(-h); and to lowest order they are classical."""
     made = recorded(monkeypatch, exponential_runge_kutta, "exponential")
-    assert [name for name, _ in made] == ["res-3s", "res-5s", "etdrk4"]
+    assert [name for name, _ in made] == ["res-3s", "res-5s", "res-6s", "etdrk3", "etdrk4", "krogstad"]
     for _, given in made:
         a, b = given["weights"](lambda k, part: phi(k, -part * h))
         for part, row in zip(given["c"], a, strict=True):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "dtool plan ddpm --steps 10",
     "dtool plan dpmpp-2m@cosine/karras --steps 20 --plot plan.png",
+    "dtool plan diffusers:DDIMScheduler --steps 20 -o saved.json",
     "dtool plan ddim --steps 8 --for app.onnx",
     "dtool plan ddim~3@-1.95:-0.85 --steps 20",
     "dtool plan ddim:eta=0.5 --points 999,750,500,250 --json",
@@ -28,7 +29,10 @@ USUAL_SCALE = 2.0  # any that is neither 0 nor 1: what counts is which rows eval
 
 def plan(
     recipe: Annotated[
-        str, typer.Argument(help="SAMPLER:k=v@SCHEDULER:k=v/SPACING:k=v, or a sampler's ONNX file", show_default=False)
+        str,
+        typer.Argument(
+            help="SAMPLER:k=v@SCHEDULER:k=v/SPACING:k=v, a saved plan, or a sampler's ONNX file", show_default=False
+        ),
     ],
     steps: Annotated[int | None, typer.Option(min=1, help="how many steps [default: 50]")] = None,
     points: Annotated[
@@ -43,6 +47,10 @@ def plan(
         typer.Option(help="spacing [default: trailing]", autocompletion=complete_spacings, show_default=False),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the plan into this PNG", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="save the plan as JSON: FILE.json then stands for it", show_default=False),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print the plan as JSON: dtool.Plan.from_json reads it")
     ] = False,
@@ -67,9 +75,13 @@ def plan(
     from dtool.run.sampler_form import read_plan
     from dtool.util.files import OutputWriter, find_option_files, require_distinct_files, require_picture
 
+    require_distinct_files(
+        [each for each in (plot, out) if each], [recipe, *find_option_files(recipe, scheduler, spacing)]
+    )
     if plot is not None:
-        require_distinct_files([plot], [recipe, *find_option_files(recipe, scheduler, spacing)])
         require_picture(plot)
+    if out is not None and out.suffix != ".json":
+        raise UsageError(f"{out} is to hold JSON", "name it FILE.json")
     writer = OutputWriter()
     network = None if file is None else read_sampler_file(file)
     if recipe.endswith(".onnx"):
@@ -83,6 +95,9 @@ def plan(
     if plot is not None:
         writer.add("picture", plot, make_saver(lambda: _draw_picture(table), command="plan", recipe=table.recipe))
         remark(f"drawn into {plot}", quiet or not writer.paths)
+    if out is not None:
+        writer.add("plan", out, lambda path: path.write_text(table.to_json(), encoding="utf-8"))
+        remark(f"saved as {out}: it runs as it is, without what made it", quiet or not writer.paths)
     if network is not None:
         say(json.dumps(network.inputs(table)))
         writer.finish()

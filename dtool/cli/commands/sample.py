@@ -34,6 +34,7 @@ EXAMPLES = (
     "dtool sample base.pt+x2.pt+x4.pt -n 8 --steps 20",
     'dtool sample pipeline/ --prompt "a red fox" --prompt "a blue fox" --negative "blurred" --guidance 5',
     "dtool sample --sampler ddpm --steps 50 --image photo.png --mask mask.png --fit -n 4",
+    "dtool sample model.pt --plan saved.json",
 )
 
 
@@ -76,7 +77,7 @@ def sample(
 
     guidance, image_ids = drawing.guidance, parse_ids(ids)
     path = parse_interpolation(editing.interpolate)
-    tokens = (words.recipe, words.sampler, words.scheduler, words.spacing, opening.description.schedule)
+    tokens = (words.recipe, words.plan, words.sampler, words.scheduler, words.spacing, opening.description.schedule)
     own_files = find_option_files(*tokens, *(f"={value}" for value in options.values()))
     parts = split_cascade(model)
     check_paths(
@@ -245,6 +246,10 @@ def _build_recipe(words: RecipeWords, options: Options) -> Any:
     """The recipe that was asked for, with the sampler's options as the flags have them."""
     from dtool.plan import Recipe
 
+    if words.plan is not None:
+        if (words.recipe, words.sampler) != (None, None):
+            raise UsageError("--plan holds the sampler already", "leave --sampler and --recipe out")
+        return Recipe.parse(f"plan:{words.plan}")
     if words.recipe is not None and words.sampler is not None:
         raise UsageError("--recipe names the sampler already", "leave --sampler out")
     token = next((name for name in (words.recipe, words.sampler) if name is not None), DEFAULT_SAMPLER)

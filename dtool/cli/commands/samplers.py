@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,16 @@ from dtool.cli.show.listing import format_provider, show_one
 from dtool.cli.show.output import AsJson, Column, Quiet, is_terminal, print_grouped_table, print_table, say, say_json
 from dtool.plugins.registry import get_registry
 
-EXAMPLES = ("dtool samplers", "dtool samplers ddpm", 'dtool samplers "DPM++ 2M Karras"')
+if TYPE_CHECKING:
+    from dtool.plan.foreign import ForeignRule
+
+EXAMPLES = (
+    "dtool samplers",
+    "dtool samplers ddpm",
+    'dtool samplers "DPM++ 2M Karras"',
+    "dtool samplers PNDMScheduler",
+    "dtool samplers diffusers:PNDMScheduler",
+)
 LONGEST = 18  # longer names from elsewhere are in `dtool samplers NAME`
 
 
@@ -24,7 +33,8 @@ def samplers(
 ) -> None:
     """List the samplers by family, or show one of them.
 
-    One is shown with its options, its other names and what it is the same as.
+    One is shown with its options, its other names and what it is the same as. Of a class of diffusers, which stands for
+    its defaults, it is said in what diffusers' own run differs.
     """
     from dtool.cli.show.catalogue import group_by_family
 
@@ -66,18 +76,26 @@ def _print_table(groups: list[tuple[str, list[dict[str, Any]]]]) -> None:
 
 def _print_one(name: str, as_json: bool) -> None:
     """One sampler in full; `name` may also be that of a recipe."""
+    from dtool.bridges.scheduler_configs import describe_class
     from dtool.cli.show.catalogue import describe_calls, describe_sampler
     from dtool.plan import Recipe
+    from dtool.plan.foreign import ForeignRule
 
     recipe = Recipe.parse(name)
     rule = recipe.rule
+    if isinstance(rule, ForeignRule):
+        _print_foreign(rule, as_json)
+        return
     entry = get_registry().samplers.entry(rule.name)
     item = describe_sampler(entry)
     if as_json:
         say_json(item | {"doc": rule.doc})
         return
     if not get_registry().samplers.knows(name.partition(":")[0]):
-        say(f"{name} is {recipe}\n")
+        say(f"{name} is {recipe}")
+        for difference in describe_class(name.partition(":")[0]):
+            say(f"- {difference}")
+        say()
     order = f"{rule.order}"
     if rule.startup_order != rule.order:
         order += f", the first steps {rule.startup_order}"
@@ -87,3 +105,15 @@ def _print_one(name: str, as_json: bool) -> None:
     more["leaves the marginals"] = "; ".join(f"{k or 'always'}: {v}" for k, v in item["breaks"].items())
     more["known elsewhere"] = "; ".join(f"{k} = {v}" for k, v in item["recipes"].items())
     show_one(get_registry().samplers, entry.spelling, False, more)
+
+
+def _print_foreign(rule: ForeignRule, as_json: bool) -> None:
+    """A sampler of another library: where it is from, and its options."""
+    defaults = {name: field.default for name, field in rule.model.model_fields.items() if not field.is_required()}
+    if as_json:
+        say_json({"name": rule.name, "source": rule.cite, "options": defaults, "own_grid": rule.own_grid})
+        return
+    say(f"{rule.name}, of {rule.cite}: its own code is run once, on unit vectors, and becomes a plan.")
+    say("It makes its own levels.\n" if rule.own_grid else "It runs on any schedule and spacing.\n")
+    print_table([Column("option"), Column("default")], [[name, str(value)] for name, value in defaults.items()])
+    say(f"\nIts rows: dtool plan {rule.token}; its examination: dtool check {rule.token}")

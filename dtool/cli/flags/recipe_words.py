@@ -36,10 +36,14 @@ class RecipeWords:
     points: Annotated[str | None, _how(help="your own times instead, falling: 999,750,500,250")] = None
     recipe: Annotated[str | None, _how(help="all in one word: ddim:eta=0.5@cosine/karras")] = None
 
+    plan: Annotated[
+        str | None, _how(help="a plan that was saved, FILE.json: dtool plan RECIPE -o FILE.json", metavar="FILE")
+    ] = None
+
     @property
     def names_a_sampler(self) -> bool:
         """Whether the sampler is said, in one way or the other."""
-        return self.sampler is not None or self.recipe is not None
+        return (self.sampler, self.recipe, self.plan) != (None,) * 3
 
     @property
     def has_grid(self) -> bool:

@@ -30,16 +30,17 @@ def format_flag(name: str) -> str:
 
 
 def find_chosen_sampler(args: Sequence[str]) -> Rule:
-    """The rule that --sampler or --recipe names in `args`, before they are parsed; if neither does, the one in the
-    sampler's file that is named, or ddpm.
+    """The rule that --sampler, --recipe or --plan names in `args`, before they are parsed.
+
+    If none does, the one in the sampler's file that is named, or ddpm.
     """
     from dtool.plan.foreign import find_library
     from dtool.plan.recipe import Recipe, parse_recipe_of_file
 
-    for option in ("--sampler", "--recipe"):
+    for option in ("--sampler", "--recipe", "--plan"):
         token = _find_value(option, args)
         if token:
-            return Recipe.parse(token).rule
+            return Recipe.parse(f"plan:{token}" if option == "--plan" else token).rule
     files = (word for word in args if word.endswith(".onnx") or Path(word, MANIFEST).is_file())
     fused = next(((name, plan) for name in files if (plan := _read_plan(name)) is not None), None)
     if fused is not None and find_library(fused[1].recipe) is not None:

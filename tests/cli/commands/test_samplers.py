@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from dtool.cli.show.output import format_plain_table
 from dtool.plugins.registry import get_registry
 from tests.support.commandline import failed, ran
@@ -31,8 +33,23 @@ def test_one_in_full_by_any_name(capsys):
     found = json.loads(ran(capsys, "samplers", "ddim", "--json").out)
     assert (found["family"], found["order"], found["calls"], found["noise"]) == ("one step", 1, 1, "option")
     assert found["same"]["euler"] == "eta = 0"
-    assert found["recipes"]["DDIMScheduler"] == "ddim"
+    assert found["recipes"]["DDIMScheduler"] == "ddim:use_clipped=false/leading:compat=diffusers"
     assert "network call" in found["doc"]
+
+
+def test_a_class_of_diffusers_says_where_it_differs(capsys):
+    text = ran(capsys, "samplers", "PNDMScheduler").out
+    assert text.startswith("PNDMScheduler is plms/leading:compat=diffusers\n- ")
+    assert "diffusers begins with three Runge-Kutta steps" in text
+
+
+def test_a_sampler_of_another_library_is_shown_too(capsys):
+    pytest.importorskip("diffusers")
+    text = ran(capsys, "samplers", "diffusers:DDIMScheduler").out
+    assert text.startswith("diffusers:DDIMScheduler, of diffusers ")
+    assert re.search(r"^timestep_spacing +leading$", text, re.MULTILINE)
+    found = json.loads(ran(capsys, "samplers", "diffusers:DDIMScheduler", "--json").out)
+    assert (found["own_grid"], found["options"]["beta_end"]) == (True, 0.02)
 
 
 def test_json_has_all_of_it(capsys):
