@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
+from dtool.models.fingerprint import add_answers
 from dtool.models.network import Network
 from dtool.util import bounded_reading
 from dtool.util.files import make_write_error, write_atomically
@@ -115,25 +116,13 @@ class ImageCache:
         try:
             with bounded_reading.open_file(self._path(plan, first)) as file, zipfile.ZipFile(file) as part:
                 about, images = (
-                    json.loads(str(_read_array(part, "about"))),
-                    np.ascontiguousarray(_read_array(part, "images")),
+                    json.loads(str(bounded_reading.read_stored_array(part, "about"))),
+                    np.ascontiguousarray(bounded_reading.read_stored_array(part, "images")),
                 )
         except Exception:  # zipfile raises almost anything on a damaged file
             return None
         good = images.ndim > 1 and len(images) > 0 and about == self._about(plan, first, images)
         return images if good else None
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """An array stored uncompressed; raises UnreadableError if it is compressed, or does not fit its header."""
-    info = archive.getinfo(f"{name}.npy")
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise bounded_reading.UnreadableError("it is compressed")
-    with archive.open(info) as file:
-        array = bounded_reading.read_array(file, bounded_reading.read_array_header(file, info.compress_size))
-        if file.read(1):  # reading to the end compares the checksum
-            raise bounded_reading.UnreadableError("it goes on")
-        return array
 
 
 def cache_images(function: Callable[P, R]) -> Callable[P, R]:
@@ -156,10 +145,7 @@ def make_cache_key(network: Network, **settings: Any) -> dict[str, Any]:
     Raises DtoolError for settings that JSON cannot hold.
     """
     digest = hashlib.sha256(network.spec.model_dump_json().encode())
-    last = network.schedule.T - 1
-    for each in (network, network.weak) if network.weak is not None else (network,):
-        for time in sorted({last // 20, last // 4, last // 2, 3 * last // 4, last}):
-            digest.update(np.ascontiguousarray(each.run_trial(2, 1, time, False)).tobytes())
+    add_answers(digest, network)
     key = {"dtool": __version__, "network": digest.hexdigest(), "backend": network.backend, "device": network.device}
     try:
         plain: dict[str, Any] = json.loads(json.dumps(key | settings))
