@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dtool import guidances as guidances
     from dtool import likelihood as likelihood
     from dtool import metrics as metrics
+    from dtool import parts as parts
     from dtool import plan as plan
     from dtool import report as report
     from dtool import targets as targets
@@ -61,8 +62,8 @@ if TYPE_CHECKING:
 
 # Rooms with a door of their own; `plan`, `compare`, `export` and `bench` can also be called.
 _ROOMS = {
-    "bench", "certify", "compare", "errors", "export", "guidances", "likelihood", "metrics", "plan", "report",
-    "targets",
+    "bench", "certify", "compare", "errors", "export", "guidances", "likelihood", "metrics", "parts", "plan",
+    "report", "targets",
 }  # fmt: skip
 
 _HOME = {

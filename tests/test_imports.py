@@ -26,6 +26,7 @@ LAYERS = [
     {"measure"},
     {"data"},
     {"targets"},
+    {"parts"},
     {"metrics"},
     {"likelihood"},
     {"training"},

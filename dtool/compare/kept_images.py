@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
+from dtool.models.fingerprint import add_answers
 from dtool.models.network import Network
 from dtool.util import bounded_reading
 from dtool.util.files import make_write_error, write_atomically
@@ -156,10 +157,7 @@ def make_cache_key(network: Network, **settings: Any) -> dict[str, Any]:
     Raises DtoolError for settings that JSON cannot hold.
     """
     digest = hashlib.sha256(network.spec.model_dump_json().encode())
-    last = network.schedule.T - 1
-    for each in (network, network.weak) if network.weak is not None else (network,):
-        for time in sorted({last // 20, last // 4, last // 2, 3 * last // 4, last}):
-            digest.update(np.ascontiguousarray(each.run_trial(2, 1, time, False)).tobytes())
+    add_answers(digest, network)
     key = {"dtool": __version__, "network": digest.hexdigest(), "backend": network.backend, "device": network.device}
     try:
         plain: dict[str, Any] = json.loads(json.dumps(key | settings))

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from dtool.errors import DtoolError
 from dtool.models.runtime import Runtime
 from dtool.onnx.checked_file import CheckedFile
-from dtool.onnx.session import count_cores, find_device, open_session, run_session, run_session_together
+from dtool.onnx.session import find_device, open_session, run_session, run_session_together
+from dtool.util.cores import count_cores
 
 KEEP_BOTH = 1 << 26  # bytes of a file up to which both sessions are kept; of a larger one the one that was used last
 Feed = dict[str, NDArray[Any]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from dtool.onnx import installation
 from dtool.onnx.external_data import ExternalWeights
 from dtool.onnx.limits import CALL_SECONDS, RUN_SECONDS, resolve_time_limit
 from dtool.onnx.process_guard import run_interruptible, run_together
+from dtool.util.cores import count_cores
 
 T = TypeVar("T")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -183,19 +183,6 @@ def _load_session(
         raise DtoolError(f"ONNX Runtime cannot load {source}{on}: {_first_line(error)}", hint) from error
     finally:
         ort.set_default_logger_severity(2)
-
-
-def count_cores() -> int:
-    """One thread per core, as ONNX Runtime would choose; 0 leaves it the choice, where the cores cannot be counted.
-
-    Of threads that it counts itself it ties all but the caller's to a core each, and who calls from another thread than
-    the main one meets one of them on its own core: on two cores that cost 3 % of a run of 70 ms.
-    """
-    try:
-        places = [Path(f"/sys/devices/system/cpu/cpu{k}/topology") for k in os.sched_getaffinity(0)]
-        return len({(place / "thread_siblings_list").read_text() for place in places})
-    except (AttributeError, OSError):  # not Linux
-        return 0
 
 
 def _preload_libraries() -> str:

@@ -176,6 +176,10 @@ class Plan:
     def _cache(self) -> dict[object, Any]:
         return {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its JSON, without what was computed from it."""
+        return Plan.from_json, (self.to_json(),)
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the JSON form, shortened."""

@@ -1,0 +1,85 @@
+"""What a worker process does: it takes one block after another from the process that started it, until that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+from dtool.errors import DtoolError
+from dtool.util.text import format_exception
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DTOOL_THREADS")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a block: the function's result, or the error that it raised, and what it warned of."""
+
+    result: Any = None
+    error: BaseException | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def serve(connection: Connection, payload: bytes) -> None:
+    """Answer for each block that comes over the connection, until None or its end; the process's whole life.
+
+    payload: the pickled job and function. Ctrl-C is for the process that started this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    job = function = failure = None
+    with collect_warnings() as texts:
+        try:
+            job, function = pickle.loads(payload)
+        except Exception as error:  # a module that is not there, say: told instead of the first block
+            failure = as_portable(error)
+    with contextlib.suppress(EOFError, OSError):  # the other process has ended
+        while (block := connection.recv()) is not None:
+            answer = Answer(error=failure) if function is None else answer_for(job, function, block)
+            connection.send(Answer(answer.result, answer.error, (*texts, *answer.warnings)))
+            texts.clear()
+
+
+def answer_for(job: Any, function: Any, block: Any) -> Answer:
+    """What `function(job, block)` gives, or raises, with its warnings."""
+    with collect_warnings() as texts:
+        try:
+            result, failure = function(job, block), None
+        except Exception as error:  # whatever it is, the process that asked shall know it
+            result, failure = None, as_portable(error)
+    return Answer(result, failure, tuple(texts))
+
+
+@contextlib.contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """The texts of the warnings that are raised in the context, each once."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield texts
+    ours = (each for each in caught if not issubclass(each.category, DeprecationWarning | ResourceWarning))
+    texts.extend(dict.fromkeys(str(each.message) for each in ours))
+
+
+def as_portable(error: Exception) -> BaseException:
+    """An error that any process can read: itself if it is dtool's, else its words."""
+    if isinstance(error, DtoolError | OSError | MemoryError):
+        try:
+            return pickle.loads(pickle.dumps(error))  # type: ignore[no-any-return]
+        except Exception:  # it needs arguments that are not kept
+            return DtoolError(str(error), getattr(error, "hint", ""))
+    return DtoolError(f"a worker failed ({format_exception(error)})", "run it with --workers 1 to see where")
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """End the process as an error would, so that nothing half-written stays behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(128 + signal.SIGTERM)

@@ -1,0 +1,62 @@
+"""What workers are given in tests: they import it, which they could not from a test's own functions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import dtool
+
+
+def count_ids(job: Any, block: Any) -> tuple[int, int]:
+    return block.first, len(block)
+
+
+def slow_first(job: Any, block: Any) -> int:
+    time.sleep(0.5 if block.first == 0 else 0)
+    return int(block.first)
+
+
+def die_once(job: Path, block: Any) -> int:
+    """Kill this worker at the third block, the first time that it comes."""
+    if block.first == 2:
+        try:
+            (job / "died").touch(exist_ok=False)
+        except FileExistsError:
+            return int(block.first)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(block.first)
+
+
+def die(job: Any, block: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(job: Any, block: Any) -> None:
+    raise dtool.UsageError(f"no {block}", "choose others") if job == "ours" else ZeroDivisionError("by zero")
+
+
+def warn(job: Any, block: Any) -> int:
+    warnings.warn("beware", stacklevel=1)
+    return 0
+
+
+def get_threads(job: Any, block: Any) -> tuple[str, ...]:
+    return tuple(os.environ[name] for name in ("OMP_NUM_THREADS", "DTOOL_THREADS"))
+
+
+def sleep_long(job: Path, block: Any) -> None:
+    (job / f"{os.getpid()}").touch()
+    time.sleep(60)
+
+
+def open_gaussians() -> dtool.Network:
+    return dtool.targets.target("gmm:d=2").network()
+
+
+def draw(job: Any, block: Any) -> Any:
+    return dtool.parts.draw_block(job, block).x0
