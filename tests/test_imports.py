@@ -60,6 +60,7 @@ HEAVY = {
     "onnxruntime": ["onnx/session.py", "onnx/parallel_session.py", "export/smaller/int8.py"],
     "altair": ["report"],
     "jinja2": ["report"],
+    "ray": ["parts/ray_tasks.py"],
     "typer": ["cli"],
     "rich": ["cli"],
 }

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
+from dtool.cli.flags.parts import RAY, complete_ray
 from dtool.errors import UsageError, did_you_mean
 
 PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
@@ -48,6 +49,8 @@ COMMANDS = {
     "metrics": LazyCommand("List the metrics: how far samples are from data.", MEASURES),
     "likelihood": LazyCommand("How probable a network finds images, in bits per dimension.", MEASURES
     ),
+    "merge": LazyCommand("Join the blocks of a folder into one array or a folder of pictures.", PICTURES),
+    "verify": LazyCommand("See whether a folder of blocks is complete and sound.", PICTURES),
     "model": LazyCommand("Show what a model is, takes and gives, and its makers' recipe.", NETWORKS),
     "train": LazyCommand(TRAIN_HELP, NETWORKS),
     "train-codec": LazyCommand(CODEC_HELP, NETWORKS),
@@ -91,6 +94,8 @@ class OnceCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As typer's; raises UsageError for an option that is given twice."""
+        if any(RAY in parameter.opts for parameter in self.params):
+            args = complete_ray(args)
         if not ctx.resilient_parsing:
             given = self._list_given(ctx, args)
             again = next((one for one in given if _has_one_value(one) and given.count(one) > 1), None)

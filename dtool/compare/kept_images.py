@@ -135,25 +135,13 @@ class ImageCache:
         try:
             with bounded_reading.open_file(self._path(plan, first)) as file, zipfile.ZipFile(file) as part:
                 about, images = (
-                    json.loads(str(_read_array(part, "about"))),
-                    np.ascontiguousarray(_read_array(part, "images")),
+                    json.loads(str(bounded_reading.read_stored_array(part, "about"))),
+                    np.ascontiguousarray(bounded_reading.read_stored_array(part, "images")),
                 )
         except Exception:  # zipfile raises almost anything on a damaged file
             return None
         good = images.ndim > 1 and len(images) > 0 and about == self._about(plan, first, images)
         return images if good else None
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """An array stored uncompressed; raises UnreadableError if it is compressed, or does not fit its header."""
-    info = archive.getinfo(f"{name}.npy")
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise bounded_reading.UnreadableError("it is compressed")
-    with archive.open(info) as file:
-        array = bounded_reading.read_array(file, bounded_reading.read_array_header(file, info.compress_size))
-        if file.read(1):  # reading to the end compares the checksum
-            raise bounded_reading.UnreadableError("it goes on")
-        return array
 
 
 def cache_images(function: Callable[P, R]) -> Callable[P, R]:

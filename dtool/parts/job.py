@@ -77,6 +77,11 @@ class Job:
         own.pop("networks", None)
         return own
 
+    def attach(self, networks: Sequence[Network]) -> Job:
+        """This job, for which the networks are open already; in this process alone."""
+        vars(self)["networks"] = networks
+        return self
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 

@@ -62,8 +62,8 @@ class RepeatedConditions:
         parts: dict[str, Any] = {
             "prompts": list(self.prompts),
             "negative": list(self.negatives),
-            "conditions": {name: _describe_array(array) for name, array in self.given.items()},
-            "without": {name: _describe_array(array) for name, array in self.without.items()},
+            "conditions": {name: describe_array(array) for name, array in self.given.items()},
+            "without": {name: describe_array(array) for name, array in self.without.items()},
         }
         return {name: value for name, value in parts.items() if value}
 
@@ -115,7 +115,8 @@ def _take_in_turn(arrays: Conditions, ids: Sequence[int] | NDArray[Any]) -> Arra
     return {name: array[(places % np.uint64(len(array))).astype(np.int64)] for name, array in arrays.items()}
 
 
-def _describe_array(array: NDArray[Any]) -> dict[str, Any]:
+def describe_array(array: NDArray[Any]) -> dict[str, Any]:
+    """The shape of an array, and a digest of what is in it."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return {"shape": list(array.shape), "sha256": digest.hexdigest()[:16]}

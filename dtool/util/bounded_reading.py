@@ -8,6 +8,7 @@ import io
 import json
 import os
 import stat
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from gzip import GzipFile
@@ -193,3 +194,18 @@ def read_array(file: IO[bytes], header: ArrayHeader) -> NDArray[Any]:
     if header.nbytes and read_into(file, array) < header.nbytes:
         raise UnreadableError("it ends too early")
     return array.T if header.fortran else array
+
+
+def read_stored_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array stored uncompressed in an .npz; raises UnreadableError if it is compressed, or does not fit its header.
+
+    Ask for room before. What else zipfile raises on a damaged file passes through.
+    """
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise UnreadableError("it is compressed")
+    with archive.open(info) as file:
+        array = read_array(file, read_array_header(file, info.compress_size))
+        if file.read(1):  # reading to the end compares the checksum
+            raise UnreadableError("it goes on")
+        return array

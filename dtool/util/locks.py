@@ -17,13 +17,17 @@ MAX_TRIES = 100  # each is lost only to a run that has just ended
 BUSY_ERRNOS = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
 
 
+class InUseError(DtoolError):
+    """Another run holds the lock."""
+
+
 @contextlib.contextmanager
 def hold_lock(path: Path, what: str) -> Iterator[None]:
     """Hold the lock of `path`, a hidden file beside it, for as long as the context lasts; nothing waits for it.
 
     The lock of a process that was killed is none: a file that it left is taken over. `what` is said of a lock that
-    another run holds: raises DtoolError at once then, or if the file cannot be made. Where the file system has no
-    locks, a warning says so.
+    another run holds: raises InUseError at once then, DtoolError if the file cannot be made. Where the file system has
+    no locks, a warning says so.
     """
     real = Path(os.path.realpath(path))
     place = real.with_name(f".{real.name.lstrip('.')}.lock")
@@ -58,8 +62,8 @@ def _acquire(place: Path, what: str) -> int:
     raise _make_in_use_error(what)
 
 
-def _make_in_use_error(what: str) -> DtoolError:
-    return DtoolError(f"{what} by another run, which has not ended", "wait for it, or name another file, with -o")
+def _make_in_use_error(what: str) -> InUseError:
+    return InUseError(f"{what} by another run, which has not ended", "wait for it, or name another file, with -o")
 
 
 if sys.platform == "win32":

@@ -114,5 +114,11 @@ class EditedFiles:
             name: array[[i % len(array) for i in ids]] for name, array in arrays.items() if array is not None
         }  # fmt: skip
 
+    def describe(self) -> dict[str, Any]:
+        """Each array's shape and a digest of it, as JSON can hold it; empty if there are no pictures."""
+        from dtool.run.repeated_conditions import describe_array
+
+        return {name: describe_array(array) for name, array in vars(self).items() if array is not None}
+
 
 EDITING = FlagGroup.of(EditingWords)

@@ -58,14 +58,19 @@ def parse_ids(text: str | None) -> list[int] | None:
 
 def parse_classes(text: str | None, names: tuple[str, ...], classes: int, n: int) -> list[int] | None:
     """`3,1,4` (numbers, the network's names for them, or none) as one class per image, repeated up to `n` images."""
+    labels = parse_class_words(text, names, classes)
+    return None if labels is None else [labels[i % len(labels)] for i in range(n)]
+
+
+def parse_class_words(text: str | None, names: tuple[str, ...], classes: int) -> list[int] | None:
+    """The same, each class once for each time that it is named."""
     if text is None:
         return None
     if classes == 0:
         raise UsageError("this network is not conditional: it knows no classes", "leave --class out")
     from dtool.models.labels import find_class
 
-    labels = [find_class(part.strip(), names, classes) for part in text.split(",")]
-    return [labels[i % len(labels)] for i in range(n)]
+    return [find_class(part.strip(), names, classes) for part in text.split(",")]
 
 
 def parse_duration(text: str | None, option: str) -> float | None:
