@@ -80,7 +80,7 @@ class ImageCache:
         return self._path(plan, first).exists()
 
     def read_block(self, plan: str, first: int, count: int) -> NDArray[np.float32]:
-        """The images of one file; raises DtoolError if it holds anything else than `count` images as they were saved."""
+        """The `count` images of one file; raises DtoolError if it holds anything else than what was saved."""
         images = self._read_part(plan, first)
         if images is None or len(images) != count:
             path = self._path(plan, first)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,9 @@ import typer
 from dtool.cli.flags.groups import FlagGroup
 
 if TYPE_CHECKING:
+    from dtool.cli.flags.decoder import DecoderWords
+    from dtool.cli.flags.drawing import Drawing
+    from dtool.cli.flags.loading import Opening
     from dtool.compare.work_sharing import WorkSharing
     from dtool.models.network import Network
 
@@ -53,10 +57,10 @@ class SharingFlags:
         """Whether any of them is."""
         return self.workers is not None or self.into is not None or self.part is not None
 
-    def resolve(self, opener: Callable[[], Network], files: Sequence[str | Path | None] = ()) -> WorkSharing | None:
+    def resolve(self, model: SharedModel) -> WorkSharing | None:
         """The sharing that was asked for, None for none; raises UsageError for what is no part, or has no folder.
 
-        opener: as `WorkSharing` has it. files: words that may name the model's files.
+        model: what opens the network in each worker.
         """
         if not self.is_given:
             return None
@@ -64,14 +68,42 @@ class SharingFlags:
         from dtool.parts.share import WHOLE, find_share
 
         share = find_share(os.environ, self.part) if self.into is not None or self.part is not None else WHOLE
-        named = [Path(source) for source in files if source]
         return WorkSharing(
-            folder=self.into, workers=self.workers or 1, share=share, opener=opener,
-            files=[path for path in named if path.exists()],
-        )  # fmt: skip
+            folder=self.into, workers=self.workers or 1, share=share, opener=model, files=model.list_files()
+        )
 
 
 SHARING = FlagGroup.of(SharingFlags)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedModel:
+    """The network of a command, as each worker opens it."""
+
+    name: str | None
+    opening: Opening
+    drawing: Drawing | None = None
+    decoder: DecoderWords | None = None
+
+    def __call__(self) -> Network:
+        """The network, with its decoder and weaker one."""
+        net = self.opening.open(self.name)
+        net = net if self.decoder is None else self.decoder.attach(net, self.opening.runtime)
+        return net if self.drawing is None else self.drawing.attach_weak(net, self.opening.open)
+
+    def list_files(self) -> list[Path]:
+        """The files that it is in, which identify it; none of a closed form."""
+        from importlib.resources import as_file, files
+
+        if self.name is None:
+            with as_file(files("dtool.models") / "digits.onnx") as path:
+                return [path]
+        named = [
+            Path(self.name),
+            None if self.decoder is None else self.decoder.path,
+            None if self.drawing is None else self.drawing.weak,
+        ]
+        return [path for path in named if path is not None and path.exists()]
 
 
 def sum_with_one_thread() -> None:
@@ -79,3 +111,19 @@ def sum_with_one_thread() -> None:
     if "numpy" not in sys.modules:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+@contextmanager
+def allow_unfinished(sharing: WorkSharing | None, quiet: bool) -> Iterator[None]:
+    """End the command well where one of several parts has done its own, and others are not there yet."""
+    if sharing is None or sharing.share.count == 1:
+        yield
+        return
+    from dtool.cli.show.output import remark
+    from dtool.compare.work_sharing import UnfinishedError
+
+    try:
+        yield
+    except UnfinishedError as error:
+        remark(f"part {sharing.share} is done. {error}: {error.hint}", quiet)
+        raise typer.Exit from error

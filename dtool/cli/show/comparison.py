@@ -112,7 +112,10 @@ class OutputFiles:
         from dtool.util.pictures import is_picture
 
         document = make_document(
-            comparison, command=_format_command(timed=comparison.repeats > 0), model=model or "the network inside the package", baseline=old
+            comparison,
+            command=_format_command(timed=comparison.repeats > 0),
+            model=model or "the network inside the package",
+            baseline=old,
         )
         if self.document is not None:
             self._write_text(
