@@ -8,7 +8,7 @@ it. Whoever finds all of them there makes the comparison of them: the same bytes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -82,7 +82,7 @@ class DrawingJob:
 
     opener: Callable[[], Network]
     sampler: ComparisonSampler
-    folder: ImageCache
+    folder: ImageCache | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         bare = replace(self.sampler, network=None, on_progress=None, parts=None)  # type: ignore[arg-type]
@@ -97,11 +97,29 @@ class DrawingJob:
         return replace(self.sampler, network=self.opener(), on_progress=None, parts=None)
 
 
-def draw_plan_block(job: DrawingJob, part: PlanBlock) -> None:
-    """Draw one block and save it, whole or not at all: a pure function but for the file."""
+def draw_plan_block(job: DrawingJob, part: PlanBlock) -> Images | None:
+    """Draw one block and save it, whole or not at all, or return it where there is no folder: else a pure function."""
     sampler = job.own_sampler
     images = sampler.draw_block(part.plan, part.block.ids)
+    if job.folder is None:
+        return images
     job.folder.write(sampler.plans[part.plan].hash, part.block.first, images)
+    return None
+
+
+def make_job(sampler: ComparisonSampler, sharing: WorkSharing, folder: ImageCache | None) -> DrawingJob:
+    """The job of these plans; a single worker draws with the network that is open already."""
+    network = sampler.network
+    opener = sharing.opener if sharing.workers > 1 and sharing.opener is not None else lambda: network
+    return DrawingJob(opener=opener, sampler=sampler, folder=folder)
+
+
+def draw_parts(sampler: ComparisonSampler, sharing: WorkSharing, parts: Sequence[PlanBlock]) -> Iterator[Images]:
+    """The images of each part, in this order, drawn by all workers."""
+    job = make_job(sampler, sharing, None)
+    for images in for_each_block(job, draw_plan_block, parts, workers=sharing.workers):
+        assert images is not None, "there is no folder that they went into"
+        yield images
 
 
 def draw_shared(sampler: ComparisonSampler, sharing: WorkSharing, folder: ImageCache, n: int) -> PlanImages:
@@ -111,10 +129,7 @@ def draw_shared(sampler: ComparisonSampler, sharing: WorkSharing, folder: ImageC
     """
     blocks = list_blocks(sampler, n)
     mine = [part for part in sharing.share.take(blocks) if not _is_there(folder, sampler, part)]
-    network = sampler.network
-    job = DrawingJob(opener=sharing.opener or (lambda: network), sampler=sampler, folder=folder)
-    if sharing.workers == 1:
-        job = DrawingJob(opener=lambda: network, sampler=sampler, folder=folder)
+    job = make_job(sampler, sharing, folder)
     total, done = len(mine), 0
 
     def tell(part: PlanBlock) -> None:
