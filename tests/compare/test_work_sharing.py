@@ -130,7 +130,7 @@ def test_another_network_and_a_folder_of_other_things_are_refused(tmp_path):
     with pytest.raises(DtoolError, match=r"holds other files \(thesis.tex\)"):
         run(tmp_path / "b")
     (tmp_path / "a" / "comparison.json").write_text("{")
-    with pytest.raises(DtoolError, match="comparison.json cannot be read"):
+    with pytest.raises(DtoolError, match=r"comparison\.json cannot be read"):
         run(tmp_path / "a")
 
 

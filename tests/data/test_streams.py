@@ -70,5 +70,5 @@ def test_what_cannot_be_read_names_the_file(tmp_path):
     folder.mkdir()
     for side in (4, 5):
         Image.fromarray(np.zeros((side, 4), np.uint8)).save(folder / f"{side}.png")
-    with pytest.raises(DtoolError, match="5.png: 4x5 pixels, but 4.png has 4x4"):
+    with pytest.raises(DtoolError, match=r"5\.png: 4x5 pixels, but 4\.png has 4x4"):
         open_stream(str(folder))
