@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from math import nan
 from pathlib import Path
 from statistics import median
 from typing import Any, Unpack
@@ -14,9 +12,9 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.compare.budget import spend_budget
 from dtool.compare.contestants import list_contestants
 from dtool.compare.drawing import TIMED_IMAGES, ComparisonSampler
+from dtool.compare.drawn_images import draw_timed, draw_untimed
 from dtool.compare.kept_images import ImageCache, cache_images, make_cache_key
 from dtool.compare.law_error import Law, make_law
 from dtool.compare.paired_errors import SolverErrorEstimate, paired_p_value
@@ -25,7 +23,7 @@ from dtool.compare.solver import ReferenceSolutions
 from dtool.compare.step_doubling import Solution
 from dtool.compare.time_shares import TimeSplit
 from dtool.compare.verdict import write_verdict
-from dtool.compare.work_sharing import HELD_PLANS, PlanImages, WorkSharing, draw_shared, open_folder
+from dtool.compare.work_sharing import HELD_PLANS, PlanImages, WorkSharing
 from dtool.errors import UsageError
 from dtool.guidances.guidance import Guidance
 from dtool.metrics import Figure
@@ -84,11 +82,10 @@ def compare(
     the statistics of `dtool.compare.statistics`; default those that the network has of its training images. metrics:
     by name, default all that can be computed. traces: of how many images the steps are kept. keep: a folder where
     images are saved as they come, so that the same comparison goes on from there; one comparison at a time.
-    sharing: worker processes, or machines, that draw blocks of images for one comparison, which has the same bytes
-    whoever drew which; nothing is timed then, and of the images the first few are kept in the result.
-    progress(done, total, what): after every network call.
-    Raises UsageError for options that do not fit together or do not fit the network; UnfinishedError if other parts of
-    a comparison have blocks to draw yet.
+    sharing: processes or machines that draw blocks of images: the comparison has the same bytes whoever drew which;
+    nothing is timed, and the result keeps the first few images. progress(done, total, what): after every network call.
+    Raises UsageError for options that do not fit together or do not fit the network, UnfinishedError before the last
+    part of a comparison.
 
     >>> network = dtool.targets.target("gmm:d=2").network()
     >>> comparison = dtool.compare(network, ["ddim", "heun"], steps=4, n=16)
@@ -99,18 +96,15 @@ def compare(
     began = time.monotonic()
     counts = np.atleast_1d(as_integers("steps", steps)).tolist()
     names, plans = list_contestants(network, recipes, counts, guidance)
-    _check_arguments(n, repeats, budget, traces)
-    if sharing is not None and budget is not None:
-        raise UsageError("a budget is of one process, and the work is shared", "say how many images: -n (n=)")
+    _check_arguments(n, repeats, budget, traces, sharing)
     require_room(network, (len(plans) if sharing is None else HELD_PLANS) * (n or 0))
     fixed_labels = check_labels(network, labels, n)
     settings = {"clip": clip, "batch_size": batch_size}
     told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network, plans)))
     cache = keep if isinstance(keep, ImageCache) else None
-    key = {}
+    key, depends = {}, {"seed": seed, "labels": labels, **told.describe(), **settings}
     if cache is not None or sharing is not None:
-        files = () if sharing is None else sharing.files
-        key = make_cache_key(network, files, seed=seed, labels=labels, **told.describe(), **settings)
+        key = make_cache_key(network, () if sharing is None else sharing.files, **depends)
     if cache is not None:
         cache.set_key(key)
     own_statistics = network.spec.statistics
@@ -122,14 +116,15 @@ def compare(
     )  # fmt: skip
     if sharing is None:
         solving = SOLVER_IMAGES if solver else 0
-        drawn = _draw_timed(drawing, law_of, n, repeats, began=began, budget=budget, solver_images=solving)
+        drawn = draw_timed(drawing, law_of, n, repeats, began=began, budget=budget, solver_images=solving, most=STEPS)
     else:
         repeats = 0
-        drawn = _draw_shared(drawing, sharing, key, cache, n or TIMED_IMAGES)
+        drawn = draw_untimed(drawing, sharing, key, cache, n or TIMED_IMAGES, STEPS)
     images, n, most = drawn.images, drawn.n, drawn.most
     law = law or _prepare_law(law_of, n, metrics)
     classes = drawing.assign_classes(range(n))
-    pictures = PlanImages(lambda i: network.to_pictures(images[i]), len(plans))
+    pictures: Sequence[NDArray[np.float32]] = PlanImages(lambda i: network.to_pictures(images[i]), len(plans))
+    pictures = list(pictures) if sharing is None else pictures
     references = _make_references(drawing, min(n, SOLVER_IMAGES), most) if solver else None
     entries, first = [], []
     for i, plan in enumerate(plans):
@@ -141,58 +136,14 @@ def compare(
     verdict = write_verdict(entries, pictures, law, classes, _make_solver_test(plans, images, references))
     runs = [drawing.draw_traced(i, min(n, traces)) for i in range(len(plans))] if traces else []
     return Comparison(
-        entries=tuple(entries), rmse=rmse(np.stack(first)),
-        n=n, seed=seed, repeats=repeats, backend=network.backend, device=network.device, shape=network.picture_shape,
+        entries=tuple(entries), rmse=rmse(np.stack(first)), n=n, seed=seed, repeats=repeats, backend=network.backend, device=network.device, shape=network.picture_shape,
         data_range=network.picture_range, verdict=verdict, solution=_find_worst(plans, references),
         why_no_solution=None if solver else "it was not asked for", data=law.data if law else None,
         metrics=law.describe_metrics() if law else (), images=np.stack(pictures if sharing is None else first),
-        ids=np.arange(n, dtype=np.uint64),
-        labels=classes, traces=tuple(run.trace for run in runs if run.trace is not None), plans=tuple(plans),
+        ids=np.arange(n, dtype=np.uint64), labels=classes, plans=tuple(plans),
+        traces=tuple(run.trace for run in runs if run.trace is not None),
         schedule=network.schedule, class_names=network.spec.class_names, told=told, codec=network.codec,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Drawn:
-    """The n images of each plan, the seconds that they took in each timed round, and the most steps of a solution."""
-
-    images: Sequence[NDArray[np.float32]]
-    n: int
-    most: int
-    seconds: Sequence[Sequence[float]]
-    splits: Sequence[TimeSplit | None]
-
-
-def _draw_timed(
-    drawing: ComparisonSampler, law_of: Callable[[int], Law | None], n: int | None, repeats: int, *, began: float,
-    budget: float | None, solver_images: int,
-) -> _Drawn:  # fmt: skip
-    """Time the plans in turns; then draw n images of each here, or as many as a budget allows."""
-    drawing.warm_up()
-    timed, most, count = min(n or TIMED_IMAGES, TIMED_IMAGES), STEPS, len(drawing.plans)
-    seconds = drawing.time_plans(timed, repeats)
-    if budget:
-        each = [median(s) / timed for s in seconds]
-        n, most = spend_budget(
-            drawing, law_of, each, began=began, budget=budget, solver_images=solver_images, most=STEPS
-        )
-    n = n or TIMED_IMAGES
-    drawing.resume(n)
-    return _Drawn(
-        images=[drawing.draw_images(i, n) for i in range(count)], n=n, most=most,
-        seconds=[[s * n / timed for s in each] for each in seconds],
-        splits=[drawing.scale_split(i, n / timed) for i in range(count)],
-    )  # fmt: skip
-
-
-def _draw_shared(
-    drawing: ComparisonSampler, sharing: WorkSharing, key: dict[str, Any], cache: ImageCache | None, n: int
-) -> _Drawn:
-    """Draw this share of n images of each plan, which are not timed: other processes run beside it."""
-    about = key | {"n": n, "recipes": [plan.recipe for plan in drawing.plans]}
-    about["plans"] = [plan.hash for plan in drawing.plans]
-    images, count = draw_shared(drawing, sharing, open_folder(sharing, about, cache), n), len(drawing.plans)
-    return _Drawn(images=images, n=n, most=STEPS, seconds=[[nan]] * count, splits=[None] * count)
 
 
 def _refuse_fixed_plan(network: Network) -> None:
@@ -286,8 +237,12 @@ def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.array([[np.sqrt(np.mean((a - b) ** 2)) for b in flat] for a in flat])
 
 
-def _check_arguments(n: int | None, repeats: int, budget: float | None, traces: int) -> None:
+def _check_arguments(
+    n: int | None, repeats: int, budget: float | None, traces: int, sharing: WorkSharing | None
+) -> None:
     """Raise UsageError for numbers out of range."""
+    if sharing is not None and budget is not None:
+        raise UsageError("a budget is of one process, and the work is shared", "say how many images: -n (n=)")
     if n is not None and n < 1:
         raise UsageError(f"n={n}: nothing would be drawn", "use 1 or more")
     if repeats < 1:
