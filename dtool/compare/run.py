@@ -18,7 +18,7 @@ from dtool.compare.drawn_images import draw_timed, draw_untimed
 from dtool.compare.kept_images import ImageCache, cache_images, make_cache_key
 from dtool.compare.law_error import Law, make_law
 from dtool.compare.paired_errors import SolverErrorEstimate, paired_p_value
-from dtool.compare.result import Comparison, ComparisonEntry
+from dtool.compare.result import Comparison, ComparisonEntry, locate_steps
 from dtool.compare.solver import ReferenceSolutions
 from dtool.compare.step_doubling import Solution
 from dtool.compare.time_shares import TimeSplit
@@ -36,7 +36,6 @@ from dtool.run.guided_plan import choose_told_scale, find_compared_rows, get_sca
 from dtool.run.repeated_conditions import repeat_conditions
 from dtool.run.sampler_file import FusedNetwork
 from dtool.run.sampling import require_room
-from dtool.schedulers.levels import compute_betas
 from dtool.util.arguments import as_integers, check_arguments
 
 # images that the solver's error is measured on: their distances to the solution are paired, so few suffice
@@ -136,7 +135,8 @@ def compare(
     verdict = write_verdict(entries, pictures, law, classes, _make_solver_test(plans, images, references))
     runs = [drawing.draw_traced(i, min(n, traces)) for i in range(len(plans))] if traces else []
     return Comparison(
-        entries=tuple(entries), rmse=rmse(np.stack(first)), n=n, seed=seed, repeats=repeats, backend=network.backend, device=network.device, shape=network.picture_shape,
+        entries=tuple(entries), rmse=rmse(np.stack(first)), n=n, seed=seed, repeats=repeats,
+        backend=network.backend, device=network.device, shape=network.picture_shape,
         data_range=network.picture_range, verdict=verdict, solution=_find_worst(plans, references),
         why_no_solution=None if solver else "it was not asked for", data=law.data if law else None,
         metrics=law.describe_metrics() if law else (), images=np.stack(pictures if sharing is None else first),
@@ -220,15 +220,6 @@ def _find_worst(plans: Sequence[Plan], references: ReferenceSolutions | None) ->
         else [references.solution(plan) for plan in plans if not references.find_obstacle(plan)]
     )
     return max(used, key=lambda solution: solution.error, default=None)
-
-
-def locate_steps(plan: Plan) -> dict[str, list[float | None]]:
-    """Where a plan's steps fall: the network's time, ᾱ and log-SNR at the start of each, and β, 1 - ᾱ over the next."""
-    starts = plan.step_starts
-    alpha_bar = plan.alpha_bar[starts]
-    betas = compute_betas(alpha_bar[::-1])[::-1]
-    columns = {"time": plan.time[starts], "alpha_bar": alpha_bar, "beta": betas, "log_snr": plan.log_snr[starts]}
-    return {name: values.tolist() for name, values in columns.items()}
 
 
 def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
