@@ -14,6 +14,7 @@ from dtool.plugins.registry import get_registry
 from dtool.schedulers.schedule import Schedule
 from dtool.util.text import replace_nonfinite
 
+MACHINE = ("processor", "cores", "system", "python", "gpus")
 POINTS = 200  # of a schedule's curve
 
 
@@ -23,7 +24,9 @@ def make_document(
     """Everything but the images, for `dtool.report.render_page` and for a file.
 
     command, model: as the user typed them. baseline: an earlier comparison's document, whose entries are included.
+    Of a comparison that was not timed, whose work was shared, neither the date nor the load of a machine is in it.
     """
+    timed = comparison.repeats > 0
     machine = detect_machine(gpu=comparison.device.startswith("cuda"))
     machine_facts = machine.to_dict()
     plugins = [
@@ -31,9 +34,9 @@ def make_document(
     ]
     document = comparison.to_dict() | {
         "command": command,
-        "made": machine.date,
+        "made": machine.date if timed else "",
         "model": model,
-        "machine": {name: machine_facts[name] for name in ("processor", "cores", "system", "python", "gpus", "load")},
+        "machine": {name: machine_facts[name] for name in (*MACHINE, *(["load"] if timed else []))},
         "versions": machine.versions,
         "plugins": plugins,
         "schedules": [_sample_curve(name, schedule) for name, schedule in _collect_schedules(comparison).items()],

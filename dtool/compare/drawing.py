@@ -97,6 +97,10 @@ class ComparisonSampler:
         self.first[i] = np.concatenate([self.first[i], *parts[1:]])
         return self.first[i][:n]
 
+    def draw_block(self, i: int, ids: range) -> NDArray[np.float32]:
+        """The images of the i-th plan with these ids: a function of them alone."""
+        return np.asarray(self._run(self.plans[i], ids, None).x0)
+
     def scale_split(self, i: int, times: float) -> TimeSplit | None:
         """Where the time of the i-th plan went in its last timed round, multiplied by `times`."""
         split = self.splits[i]

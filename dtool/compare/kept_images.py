@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
-from dtool.models.fingerprint import add_answers
+from dtool.models.fingerprint import identify
 from dtool.models.network import Network
 from dtool.util import bounded_reading
 from dtool.util.files import make_write_error, write_atomically
@@ -75,6 +75,28 @@ class ImageCache:
             done += len(part)
         return np.concatenate(images) if images else None
 
+    def has(self, plan: str, first: int) -> bool:
+        """Whether there is a file of the images from the `first`-th on, whatever is in it."""
+        return self._path(plan, first).exists()
+
+    def read_block(self, plan: str, first: int, count: int) -> NDArray[np.float32]:
+        """The `count` images of one file; raises DtoolError if it holds anything else than what was saved."""
+        images = self._read_part(plan, first)
+        if images is None or len(images) != count:
+            path = self._path(plan, first)
+            how = "is truncated, or was altered" if path.exists() else "is missing"
+            raise DtoolError(
+                f"{path} {how}", "take it away, if it is there, and run the same command again: it is drawn"
+            )
+        return images
+
+    def make(self) -> None:
+        """Make the folder; raises DtoolError if that is not possible."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise make_write_error(self.folder, error) from error
+
     def write(self, plan: str, first: int, images: NDArray[np.float32]) -> None:
         """Save the images from the `first`-th on; raises DtoolError if they cannot be written."""
         images = np.ascontiguousarray(images)
@@ -84,10 +106,7 @@ class ImageCache:
             with temporary.open("wb") as file:
                 np.savez(file, images=images, about=np.array(about))
 
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise make_write_error(self.folder, error) from error
+        self.make()
         write_atomically(self._path(plan, first), save)
 
     def clear(self) -> None:
@@ -139,14 +158,13 @@ def cache_images(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def make_cache_key(network: Network, **settings: Any) -> dict[str, Any]:
-    """What the images of a plan depend on: the network, identified by its outputs, and the settings.
+def make_cache_key(network: Network, files: Iterable[Path] = (), **settings: Any) -> dict[str, Any]:
+    """What the images of a plan depend on: the network, identified by its files or else its outputs, and the settings.
 
     Raises DtoolError for settings that JSON cannot hold.
     """
-    digest = hashlib.sha256(network.spec.model_dump_json().encode())
-    add_answers(digest, network)
-    key = {"dtool": __version__, "network": digest.hexdigest(), "backend": network.backend, "device": network.device}
+    own = identify([network], files)
+    key = {"dtool": __version__, "network": own, "backend": network.backend, "device": network.device}
     try:
         plain: dict[str, Any] = json.loads(json.dumps(key | settings))
     except TypeError as error:

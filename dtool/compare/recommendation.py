@@ -12,6 +12,7 @@ from dtool.compare.candidates import CallBudget, find_largest_plan, plan_within_
 from dtool.compare.drawing import warm_up
 from dtool.compare.law_error import SIGNIFICANCE, Law
 from dtool.compare.successive_halving import Candidate, Halving
+from dtool.compare.work_sharing import WorkSharing
 from dtool.errors import UsageError
 from dtool.guidances.guidance import Guidance
 from dtool.measure.timing import time_in_turns
@@ -70,6 +71,7 @@ def recommend(
     guidance: float | str | Guidance | None = None,
     clip: bool | None = None,
     law: Law | None = None,
+    sharing: WorkSharing | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     **told_options: Unpack[ToldOptions],
 ) -> Recommendation:
@@ -81,6 +83,7 @@ def recommend(
     recipes: the candidates, by default every sampler of the registry on four spacings, with as many steps as fit.
     labels, prompt, negative, conditions, without, clip: as for `dtool.compare`. guidance: of the recipes that name
     none. A call is one, whether guidance doubles it or not; milliseconds tell the two apart.
+    sharing: worker processes that draw each round's images; the result is the same for any number of them.
     Raises UsageError for a budget that nothing fits into, DtoolError if no solution could be found to judge by.
 
     >>> network = dtool.targets.target("gmm:d=2").network()
@@ -91,11 +94,16 @@ def recommend(
         raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 10 or --ms 50")
     if ms is not None and not 0 < ms < float("inf"):
         raise UsageError(f"ms={ms:g} is not a time", "give the milliseconds per image, e.g. 50")
+    if sharing is not None and (ms is not None or sharing.folder is not None or sharing.share.count > 1):
+        raise UsageError(
+            "the candidates of a round depend on the last round, and milliseconds are measured by one process",
+            "give calls=, and let workers of one machine share the work: WorkSharing(workers=…)",
+        )
     budget = _measure_budget(network, calls, ms, guidance)
     field = plan_within_budget(network, budget, recipes)
     asked = Request(**told_options, guidance=choose_told_scale(network, field))
     options = {"seed": seed, "clip": clip}
-    halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked))
+    halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked), sharing)
     best = halving.run()
     winner, error = halving.plans[best], halving.error(best)
     law_text = None if law is None else _check_winner(network, winner, budget, law, halving)

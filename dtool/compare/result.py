@@ -17,6 +17,7 @@ from dtool.models.codec import Codec
 from dtool.plan.compiled_plan import Plan
 from dtool.run.micro_batches import Trace
 from dtool.run.repeated_conditions import NOTHING_TOLD, RepeatedConditions
+from dtool.schedulers.levels import compute_betas
 from dtool.schedulers.schedule import Schedule
 from dtool.util.text import replace_nonfinite
 
@@ -51,6 +52,15 @@ class ComparisonEntry:
     why_no_solver: str | None = None
     figures: dict[str, Figure] = field(default_factory=dict)
     points: dict[str, list[float | None]] = field(default_factory=dict)
+
+
+def locate_steps(plan: Plan) -> dict[str, list[float | None]]:
+    """Where a plan's steps fall: the network's time, ᾱ and log-SNR at the start of each, and β, 1 - ᾱ over the next."""
+    starts = plan.step_starts
+    alpha_bar = plan.alpha_bar[starts]
+    betas = compute_betas(alpha_bar[::-1])[::-1]
+    columns = {"time": plan.time[starts], "alpha_bar": alpha_bar, "beta": betas, "log_snr": plan.log_snr[starts]}
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def format_calls(calls: int, evaluations: int) -> str:

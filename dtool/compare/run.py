@@ -12,17 +12,18 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.compare.budget import spend_budget
 from dtool.compare.contestants import list_contestants
 from dtool.compare.drawing import TIMED_IMAGES, ComparisonSampler
+from dtool.compare.drawn_images import draw_timed, draw_untimed
 from dtool.compare.kept_images import ImageCache, cache_images, make_cache_key
 from dtool.compare.law_error import Law, make_law
 from dtool.compare.paired_errors import SolverErrorEstimate, paired_p_value
-from dtool.compare.result import Comparison, ComparisonEntry
+from dtool.compare.result import Comparison, ComparisonEntry, locate_steps
 from dtool.compare.solver import ReferenceSolutions
 from dtool.compare.step_doubling import Solution
 from dtool.compare.time_shares import TimeSplit
 from dtool.compare.verdict import write_verdict
+from dtool.compare.work_sharing import HELD_PLANS, PlanImages, WorkSharing
 from dtool.errors import UsageError
 from dtool.guidances.guidance import Guidance
 from dtool.metrics import Figure
@@ -35,7 +36,6 @@ from dtool.run.guided_plan import choose_told_scale, find_compared_rows, get_sca
 from dtool.run.repeated_conditions import repeat_conditions
 from dtool.run.sampler_file import FusedNetwork
 from dtool.run.sampling import require_room
-from dtool.schedulers.levels import compute_betas
 from dtool.util.arguments import as_integers, check_arguments
 
 # images that the solver's error is measured on: their distances to the solution are paired, so few suffice
@@ -65,6 +65,7 @@ def compare(
     budget: float | None = None,
     traces: int = 0,
     keep: Path | ImageCache | None = None,
+    sharing: WorkSharing | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     **told_options: Unpack[ToldOptions],
 ) -> Comparison:
@@ -80,8 +81,10 @@ def compare(
     the statistics of `dtool.compare.statistics`; default those that the network has of its training images. metrics:
     by name, default all that can be computed. traces: of how many images the steps are kept. keep: a folder where
     images are saved as they come, so that the same comparison goes on from there; one comparison at a time.
-    progress(done, total, what): after every network call.
-    Raises UsageError for options that do not fit together or do not fit the network.
+    sharing: processes or machines that draw blocks of images: the comparison has the same bytes whoever drew which;
+    nothing is timed, and the result keeps the first few images. progress(done, total, what): after every network call.
+    Raises UsageError for options that do not fit together or do not fit the network, UnfinishedError before the last
+    part of a comparison.
 
     >>> network = dtool.targets.target("gmm:d=2").network()
     >>> comparison = dtool.compare(network, ["ddim", "heun"], steps=4, n=16)
@@ -92,14 +95,17 @@ def compare(
     began = time.monotonic()
     counts = np.atleast_1d(as_integers("steps", steps)).tolist()
     names, plans = list_contestants(network, recipes, counts, guidance)
-    _check_arguments(n, repeats, budget, traces)
-    require_room(network, len(plans) * (n or 0))
+    _check_arguments(n, repeats, budget, traces, sharing)
+    require_room(network, (len(plans) if sharing is None else HELD_PLANS) * (n or 0))
     fixed_labels = check_labels(network, labels, n)
     settings = {"clip": clip, "batch_size": batch_size}
     told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network, plans)))
     cache = keep if isinstance(keep, ImageCache) else None
+    key, depends = {}, {"seed": seed, "labels": labels, **told.describe(), **settings}
+    if cache is not None or sharing is not None:
+        key = make_cache_key(network, () if sharing is None else sharing.files, **depends)
     if cache is not None:
-        cache.set_key(make_cache_key(network, seed=seed, labels=labels, **told.describe(), **settings))
+        cache.set_key(key)
     own_statistics = network.spec.statistics
     law_of = partial(make_law, reference, names=metrics, seed=seed, name=reference_name, statistics=own_statistics)
     law = _prepare_law(law_of, n, metrics) if n else None  # before anything is drawn, since it may raise
@@ -107,39 +113,35 @@ def compare(
         network=network, plans=plans, names=names, seed=seed, labels=fixed_labels, options=settings, told=told,
         parts=cache, on_progress=progress,
     )  # fmt: skip
-    drawing.warm_up()
-    timed = min(n or TIMED_IMAGES, TIMED_IMAGES)
-    seconds = drawing.time_plans(timed, repeats)
-    each = [median(s) / timed for s in seconds]
-    most = STEPS
-    if budget:
-        solver_images = SOLVER_IMAGES if solver else 0
-        n, most = spend_budget(
-            drawing, law_of, each, began=began, budget=budget, solver_images=solver_images, most=STEPS
-        )
-    n = n or TIMED_IMAGES
+    if sharing is None:
+        solving = SOLVER_IMAGES if solver else 0
+        drawn = draw_timed(drawing, law_of, n, repeats, began=began, budget=budget, solver_images=solving, most=STEPS)
+    else:
+        repeats = 0
+        drawn = draw_untimed(drawing, sharing, key, cache, n or TIMED_IMAGES, STEPS)
+    images, n, most = drawn.images, drawn.n, drawn.most
     law = law or _prepare_law(law_of, n, metrics)
-    drawing.resume(n)
-    images = [drawing.draw_images(i, n) for i in range(len(plans))]
     classes = drawing.assign_classes(range(n))
-    pictures = [network.to_pictures(drawn) for drawn in images]
+    pictures: Sequence[NDArray[np.float32]] = PlanImages(lambda i: network.to_pictures(images[i]), len(plans))
+    pictures = list(pictures) if sharing is None else pictures
     references = _make_references(drawing, min(n, SOLVER_IMAGES), most) if solver else None
-    entries = [
-        _make_entry(
-            network, plans[i], names[i], [s * n / timed for s in seconds[i]], n, drawing.scale_split(i, n / timed),
-            _judge(references, plans[i], images[i]), {} if law is None else law.figures(pictures[i], classes),
-        )
-        for i in range(len(plans))
-    ]  # fmt: skip
+    entries, first = [], []
+    for i, plan in enumerate(plans):
+        entries.append(_make_entry(
+            network, plan, names[i], drawn.seconds[i], n, drawn.splits[i],
+            _judge(references, plan, images[i]), {} if law is None else law.figures(pictures[i], classes),
+        ))  # fmt: skip
+        first.append(pictures[i][:PAIRED_IMAGES].copy())
     verdict = write_verdict(entries, pictures, law, classes, _make_solver_test(plans, images, references))
     runs = [drawing.draw_traced(i, min(n, traces)) for i in range(len(plans))] if traces else []
     return Comparison(
-        entries=tuple(entries), rmse=rmse(np.stack([drawn[:PAIRED_IMAGES] for drawn in pictures])),
-        n=n, seed=seed, repeats=repeats, backend=network.backend, device=network.device, shape=network.picture_shape,
+        entries=tuple(entries), rmse=rmse(np.stack(first)), n=n, seed=seed, repeats=repeats,
+        backend=network.backend, device=network.device, shape=network.picture_shape,
         data_range=network.picture_range, verdict=verdict, solution=_find_worst(plans, references),
         why_no_solution=None if solver else "it was not asked for", data=law.data if law else None,
-        metrics=law.describe_metrics() if law else (), images=np.stack(pictures), ids=np.arange(n, dtype=np.uint64),
-        labels=classes, traces=tuple(run.trace for run in runs if run.trace is not None), plans=tuple(plans),
+        metrics=law.describe_metrics() if law else (), images=np.stack(pictures if sharing is None else first),
+        ids=np.arange(n, dtype=np.uint64), labels=classes, plans=tuple(plans),
+        traces=tuple(run.trace for run in runs if run.trace is not None),
         schedule=network.schedule, class_names=network.spec.class_names, told=told, codec=network.codec,
     )  # fmt: skip
 
@@ -162,7 +164,7 @@ def _make_entry(
         calls=plan.rows, evaluations=plan.rows + int(find_compared_rows(network, plan).sum()), plan=plan.hash,
         seconds=median_time,
         seconds_low=min(seconds), seconds_high=max(seconds),
-        images_per_second=n / median_time if median_time > 0 else 0.0, timing=split, solver=error,
+        images_per_second=0.0 if median_time == 0 else n / median_time, timing=split, solver=error,
         why_no_solver=why or None, figures=law_error, points=locate_steps(plan),
     )  # fmt: skip
 
@@ -220,23 +222,18 @@ def _find_worst(plans: Sequence[Plan], references: ReferenceSolutions | None) ->
     return max(used, key=lambda solution: solution.error, default=None)
 
 
-def locate_steps(plan: Plan) -> dict[str, list[float | None]]:
-    """Where a plan's steps fall: the network's time, ᾱ and log-SNR at the start of each, and β, 1 - ᾱ over the next."""
-    starts = plan.step_starts
-    alpha_bar = plan.alpha_bar[starts]
-    betas = compute_betas(alpha_bar[::-1])[::-1]
-    columns = {"time": plan.time[starts], "alpha_bar": alpha_bar, "beta": betas, "log_snr": plan.log_snr[starts]}
-    return {name: values.tolist() for name, values in columns.items()}
-
-
 def rmse(images: NDArray[np.float32]) -> NDArray[np.float64]:
     """The root mean square difference between every two rows of images (rows, …): (rows, rows)."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     return np.array([[np.sqrt(np.mean((a - b) ** 2)) for b in flat] for a in flat])
 
 
-def _check_arguments(n: int | None, repeats: int, budget: float | None, traces: int) -> None:
+def _check_arguments(
+    n: int | None, repeats: int, budget: float | None, traces: int, sharing: WorkSharing | None
+) -> None:
     """Raise UsageError for numbers out of range."""
+    if sharing is not None and budget is not None:
+        raise UsageError("a budget is of one process, and the work is shared", "say how many images: -n (n=)")
     if n is not None and n < 1:
         raise UsageError(f"n={n}: nothing would be drawn", "use 1 or more")
     if repeats < 1:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.compare.drawing import ComparisonSampler
 from dtool.compare.paired_errors import SolverErrorEstimate, squared_errors
 from dtool.compare.solver import ReferenceSolutions
+from dtool.compare.work_sharing import PlanBlock, WorkSharing, draw_parts
 from dtool.errors import DtoolError
 from dtool.measure.bootstrap import share_of_resamples_won
 from dtool.models.labels import assign_classes, take_in_turn
 from dtool.models.network import Network
+from dtool.parts.block import Block
 from dtool.plan.compiled_plan import Plan
 from dtool.run.guided_plan import find_compared_rows, uses_comparison
 from dtool.run.repeated_conditions import NOTHING_TOLD, RepeatedConditions
@@ -48,7 +51,10 @@ class Halving:
     def __init__(
         self, network: Network, plans: Sequence[Plan], options: dict[str, Any], labels: Any,
         progress: Callable[[int, int, str], None] | None, told: RepeatedConditions = NOTHING_TOLD,
+        sharing: WorkSharing | None = None,
     ) -> None:  # fmt: skip
+        """sharing: workers that draw the images of a round; a round's candidates depend on those of the last."""
+        self.sharing = sharing
         self.network, self.options, self.progress, self.told = network, options, progress, told
         self.labels = None if labels is None else np.atleast_1d(np.asarray(labels))
         self.spent = 0
@@ -71,8 +77,7 @@ class Halving:
         rounds = max(1, ceil(log2(LAST / FIRST)) + 1)
         for number in range(rounds):
             count = min(LAST, FIRST << number)
-            for i in alive:
-                self._draw(i, count)
+            self._draw_round(alive, count)
             alive.sort(key=self._error)
             last = number == rounds - 1
             kept = alive if last else alive[: max(FINALISTS, ceil(len(alive) / 2))]
@@ -119,6 +124,25 @@ class Halving:
 
     def _classes(self, ids: range) -> list[int] | None:
         return None if self.labels is None else take_in_turn(self.labels, ids).tolist()
+
+    def _draw_round(self, alive: Sequence[int], count: int) -> None:
+        """Draw the images up to `count` of those candidates, here or by workers."""
+        if self.sharing is None:
+            for i in alive:
+                self._draw(i, count)
+            return
+        if self.progress is not None:
+            self.progress(min(self.spent, self.expected), self.expected, f"{len(alive)} candidates")
+        labels = None if self.labels is None else self.labels.astype(np.int64)
+        options = {name: value for name, value in self.options.items() if name != "seed"}
+        sampler = ComparisonSampler(
+            network=self.network, plans=self.plans, names=[plan.recipe for plan in self.plans],
+            seed=self.options["seed"], labels=labels, options=options, told=self.told,
+        )  # fmt: skip
+        parts = [PlanBlock(i, Block(len(self.images[i]), count - 1)) for i in alive]
+        for i, images in zip(alive, draw_parts(sampler, self.sharing, parts), strict=True):
+            self.spent += self.plans[i].rows * len(images)
+            self.images[i] = np.concatenate([self.images[i], images])
 
     def _draw(self, i: int, count: int) -> None:
         first = len(self.images[i])

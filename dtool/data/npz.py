@@ -37,7 +37,7 @@ def read(path: Path, *, labelled: bool = True) -> Images:
     """
     try:
         with bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
-            entries = _list_arrays(archive)
+            entries = list_arrays(archive)
             image = next((name for name in IMAGES if name in entries), None)
             if image is None:
                 there = f" (but {list_examples(entries)})" if entries else ""
@@ -46,15 +46,15 @@ def read(path: Path, *, labelled: bool = True) -> Images:
                 )
             label = next((name for name in LABELS if name in entries and labelled), None)
             _warn_of_others(path, image, label, entries, labelled)
-            with _open_array(archive, entries[image]) as (data, header):
+            with open_array(archive, entries[image]) as (data, header):
                 pixels = _read_pixels(data, header, path)
             if label is None:
                 return Images(pixels)
-            with _open_array(archive, entries[label]) as (data, header):
+            with open_array(archive, entries[label]) as (data, header):
                 values = _read_labels(data, header, len(pixels), path)
             names = tuple(str(i) for i in range(int(values.max()) + 1))
             if NAMES in entries:
-                with _open_array(archive, entries[NAMES]) as (data, header):
+                with open_array(archive, entries[NAMES]) as (data, header):
                     names = _read_names(data, header, len(names), path)
     except DtoolError:
         raise
@@ -66,7 +66,7 @@ def read(path: Path, *, labelled: bool = True) -> Images:
     return Images(pixels, values, names)
 
 
-def _list_arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def list_arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The arrays by their names; raises UnreadableError if a name comes twice."""
     arrays: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
@@ -85,7 +85,7 @@ def _warn_of_others(path: Path, image: str, label: str | None, entries: dict[str
 
 
 @contextlib.contextmanager
-def _open_array(
+def open_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo
 ) -> Iterator[tuple[IO[bytes], bounded_reading.ArrayHeader]]:
     """An entry, open where its numbers begin."""
@@ -106,7 +106,7 @@ def _open_array(
 
 def _read_pixels(data: IO[bytes], header: bounded_reading.ArrayHeader, path: Path) -> NDArray[Any]:
     """The images as (N, C, H, W), uint8 or float32 in -1 … 1, converted while they are read."""
-    shape, last = _infer_layout(header.shape, path)
+    shape, last = infer_layout(header.shape, path)
     small = header.dtype == np.uint8
     if not small and header.dtype.kind != "f":
         raise DtoolError(f"{path}: images of type {header.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
@@ -114,7 +114,7 @@ def _read_pixels(data: IO[bytes], header: bounded_reading.ArrayHeader, path: Pat
     memory.require_room(needed, f"{path}, images of shape {header.shape},", "store fewer images, or uint8")
     pixels = np.empty(shape, np.uint8 if small else np.float32)
     low, high = np.inf, -np.inf
-    for place, part in _read_parts(data, header):
+    for place, part in read_parts(data, header):
         if not small:
             low, high = np.fmin(low, part.min()), np.fmax(high, part.max())
             if not (part.min() >= -1 and part.max() <= 1):  # also true of NaN
@@ -132,7 +132,7 @@ def _read_pixels(data: IO[bytes], header: bounded_reading.ArrayHeader, path: Pat
     return pixels
 
 
-def _infer_layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
+def infer_layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], bool]:
     """(N, C, H, W), and whether the channels are the last axis; warns where the shape could mean something else."""
     axes = (*shape, 1) if len(shape) == 3 else shape
     if len(axes) != 4 or 0 in axes:
@@ -150,13 +150,15 @@ def _infer_layout(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, ...], 
     return (n, end, first, middle) if last else axes, last
 
 
-def _read_parts(data: IO[bytes], header: bounded_reading.ArrayHeader) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """The array's rows some at a time; all of them where the file has them column by column."""
+def read_parts(
+    data: IO[bytes], header: bounded_reading.ArrayHeader, at_once: int = AT_ONCE
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """The array's rows, `at_once` bytes at a time; all of them where the file has them column by column."""
     count = header.shape[0]
     if header.fortran:
         yield slice(0, count), bounded_reading.read_array(data, header)
         return
-    step = max(1, AT_ONCE * count // header.nbytes)
+    step = max(1, at_once * count // header.nbytes)
     for start in range(0, count, step):
         rows = min(step, count - start)
         part = bounded_reading.ArrayHeader((rows, *header.shape[1:]), header.dtype, fortran=False)

@@ -43,7 +43,8 @@ class Bound:
 
     `per_image` `(1 + steps, n)`: every term of every image, in the order of the chain: L_T, …, L_1, L_0. `mse`
     `(steps,)`: of the predicted images. `levels` None: the images are taken as continuous, and the bits are those of a
-    density, which may be negative. `calls`: network calls per image. `seconds`: of wall time.
+    density, which may be negative. `calls`: network calls per image. `seconds`: of wall time, None
+    where several processes shared the work.
     """
 
     per_image: Array
@@ -56,7 +57,7 @@ class Bound:
     plan: Plan
     seed: int
     calls: int
-    seconds: float
+    seconds: float | None
 
     @property
     def n(self) -> int:
@@ -146,7 +147,7 @@ class Density:
     dimensions: int
     seed: int
     calls: float
-    seconds: float
+    seconds: float | None
 
     @property
     def n(self) -> int:

@@ -5,6 +5,7 @@ from dtool.metrics.definition import Metric, metric
 from dtool.metrics.difference import Difference, measure_difference
 from dtool.metrics.evaluation import Figure, Figures, evaluate, evaluate_all, list_metrics, resolve_metric
 from dtool.metrics.reference import NullDistribution, Reference
+from dtool.metrics.streaming import evaluate_stream
 
 __all__ = [
     "Classifier",
@@ -16,6 +17,7 @@ __all__ = [
     "Reference",
     "evaluate",
     "evaluate_all",
+    "evaluate_stream",
     "list_metrics",
     "measure_difference",
     "metric",

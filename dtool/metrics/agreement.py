@@ -8,6 +8,7 @@ import numpy as np
 
 from dtool.measure.share import wilson_interval
 from dtool.metrics.definition import metric
+from dtool.metrics.row_pair import RowPair, StreamedFigure
 from dtool.util.arrays import Array
 
 
@@ -21,6 +22,13 @@ def _null(reference: Array, n: int) -> tuple[float, float]:
     return p, math.sqrt(p * (1 - p) * (1 / n + 1 / m))
 
 
+def _stream(pair: RowPair) -> StreamedFigure:
+    hits = np.concatenate([pair.samples.read(i)[:, 0] for i in range(len(pair.samples))])
+    low, high = _interval(hits)
+    null = _null(np.concatenate([rows[:, 0] for _, rows in pair.reference.stripes()]), len(hits))
+    return StreamedFigure(value=float(hits.mean()), low=low, high=high, null_mean=null[0], null_sd=null[1])
+
+
 @metric(
     "agreement",
     "classifier agreement",
@@ -32,6 +40,7 @@ def _null(reference: Array, n: int) -> tuple[float, float]:
     share=True,
     null=_null,
     interval=_interval,
+    stream=_stream,
 )
 def agreement(samples: Array, reference: Array) -> float:
     """The share of the samples in which a classifier sees the class that was asked for.

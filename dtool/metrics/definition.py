@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from dtool.errors import UsageError
 from dtool.metrics.pool import Masks, Pool
+from dtool.metrics.row_pair import RowPair, StreamedFigure
 from dtool.plugins.isolation import Origin, guard_code
 from dtool.util.arrays import Array
 from dtool.util.options import build_options_model, check_options, format_token
@@ -37,7 +38,7 @@ class Metric:
     as 1/n + 1/m where the two laws are one. permutation: whether `evaluate` gives a p-value. share: whether it is a
     share, of n. rounds: the most resamples. engine, spread: see `with_engine`. null, interval: in place of resampling,
     (reference, n) → mean and standard deviation, and (samples) → low and high. extract: images to features, if none of
-    the above.
+    the above. stream: the figure of rows that do not fit into memory, see `dtool.metrics.evaluate_stream`.
 
     >>> energy = dtool.metrics.resolve_metric("energy")
     >>> energy(np.zeros((4, 2)), np.ones((4, 2))) > 0
@@ -64,6 +65,7 @@ class Metric:
     null: Callable[[Array, int], tuple[float, float]] | None = field(default=None, repr=False)
     interval: Callable[[Array], tuple[float, float]] | None = field(default=None, repr=False)
     extract: Extract | None = field(default=None, repr=False)
+    stream: Callable[..., StreamedFigure] | None = field(default=None, repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
@@ -143,6 +145,12 @@ class Metric:
                 raise UsageError(
                     f"{self.name} needs {self.minimum} {whose} or more, and has {count}", "give more, or leave it out"
                 )
+
+    def evaluate_pair(self, pair: RowPair) -> StreamedFigure:
+        """The figure of rows that are read block by block; raises UsageError for a metric that needs all at once."""
+        if self.stream is None:
+            raise UsageError(f"{self.name} needs all images at once", "leave it out, or use dtool.metrics.evaluate")
+        return self.stream(pair, **self._own_options)
 
     def with_engine(self, pool: Pool, spread: bool = False) -> Engine:
         """The metric on subsets of a pool: a function of masks (R, N) and (R, N) or (1, N), which gives (R,) values.

@@ -17,8 +17,11 @@ from dtool.errors import DtoolError, UsageError
 from dtool.metrics.classifier import apply_in_batches
 from dtool.metrics.definition import Engine, metric
 from dtool.metrics.frechet import plain_distance
-from dtool.metrics.pool import Indices, Pool
-from dtool.metrics.two_sample import PAIR_FACTS, cubic_kernel, pool_pair, u_statistic
+from dtool.metrics.pool import Pool
+from dtool.metrics.row_pair import RowPair, StreamedFigure
+from dtool.metrics.stream_frechet import stream_frechet
+from dtool.metrics.stream_pairs import stream_pairs
+from dtool.metrics.two_sample import PAIR_FACTS, cubic_kernel, cubic_products, pool_pair, u_statistic
 from dtool.util.arrays import Array
 
 BATCH = 32
@@ -107,21 +110,42 @@ def _make_extractor(network: str) -> Any:
     return extract
 
 
+def _stream_plain(pair: RowPair, **_: Any) -> StreamedFigure:
+    return stream_frechet(pair, [1], _COSTLY["rounds"])
+
+
+def _stream_kid(pair: RowPair, **_: Any) -> StreamedFigure:
+    return stream_pairs(pair, "kid", cubic_products)
+
+
+def _stream_cmmd(pair: RowPair, **_: Any) -> StreamedFigure:
+    def kernel(x: Array, y: Array) -> Array:
+        return _scaled_kernel(pair.square_distances(_normalise(x), _normalise(y)))
+
+    return stream_pairs(pair, "cmmd", kernel)
+
+
+def _normalise(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _scaled_kernel(squares: Array) -> Array:
+    return np.asarray(1000 * np.exp(squares / -200))
+
+
 def _kid(pool: Pool, **_: Any) -> Engine:
     return u_statistic(pool, cubic_kernel(pool))
 
 
 def _cmmd(pool: Pool, **_: Any) -> Engine:
-    unit = Pool(pool.points / np.linalg.norm(pool.points, axis=1, keepdims=True), 1.0)
-
-    def kernel(some: Indices) -> Array:
-        return np.asarray(1000 * np.exp(unit.squared_distances(some) / -200))
-
-    return u_statistic(unit, kernel)
+    unit = Pool(_normalise(pool.points), 1.0)
+    return u_statistic(unit, lambda some: _scaled_kernel(unit.squared_distances(some)))
 
 
 # an eigenvalue problem of 1024 or 2048 rows, each time
-_COSTLY: dict[str, Any] = {"minimum": 4, "matched": False, "rounds": 24}
+_COSTLY: dict[str, Any] = {"minimum": 4, "matched": False, "rounds": 24, "stream": _stream_plain}
+_KID_FACTS: dict[str, Any] = {**PAIR_FACTS, "stream": _stream_kid}
+_CMMD_FACTS: dict[str, Any] = {**PAIR_FACTS, "stream": _stream_cmmd}
 Device = Annotated[str, Field(description="where the network runs: cpu or cuda")]
 
 
@@ -135,7 +159,7 @@ def fid(samples: Array, reference: Array, *, weights: Weights, device: Device = 
     return plain_distance(samples, reference)
 
 
-@metric("kid", "KID", cite="Bińkowski et al. 2018", extract=_make_extractor("inception"), engine=_kid, **PAIR_FACTS)
+@metric("kid", "KID", cite="Bińkowski et al. 2018", extract=_make_extractor("inception"), engine=_kid, **_KID_FACTS)
 def kid(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Unbiased MMD² with a cubic kernel on Inception's features. `weights` as for fid."""
     del weights, device
@@ -153,7 +177,7 @@ def fd_dinov2(samples: Array, reference: Array, *, weights: Weights, device: Dev
     return plain_distance(samples, reference)
 
 
-@metric("cmmd", "CMMD", cite="Jayasumana et al. 2024", extract=_make_extractor("clip"), engine=_cmmd, **PAIR_FACTS)
+@metric("cmmd", "CMMD", cite="Jayasumana et al. 2024", extract=_make_extractor("clip"), engine=_cmmd, **_CMMD_FACTS)
 def cmmd(samples: Array, reference: Array, *, weights: Weights, device: Device = "cpu") -> float:
     """Unbiased MMD² times 1000 of CLIP's image embeddings at unit length, with a Gaussian kernel of bandwidth 10.
 

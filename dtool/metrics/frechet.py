@@ -11,6 +11,8 @@ from dtool.errors import UsageError
 from dtool.measure.frechet import fit_gaussian, frechet_distance
 from dtool.metrics.definition import Engine, make_loop_engine, metric
 from dtool.metrics.pool import Pool
+from dtool.metrics.row_pair import RowPair, StreamedFigure
+from dtool.metrics.stream_frechet import fit_to_infinity, stream_frechet
 from dtool.util.arrays import Array
 
 PARTS = (1, 2, 3, 4)  # into how many the sets are divided
@@ -28,17 +30,22 @@ def extrapolated_distance(samples: Array, reference: Array) -> float:
     Both sets are divided at random into 1, 2, 3, 4 parts, and the i-th parts compared (after Chong and Forsyth 2020).
     It may be negative. Raises UsageError for fewer than 2 · ROWS_PER_FEATURE rows per feature.
     """
-    n, d = min(len(samples), len(reference)), samples.shape[1]
+    parts = _choose_parts(min(len(samples), len(reference)), samples.shape[1])
+    random = np.random.default_rng(0)
+    x, y = samples[random.permutation(len(samples))], reference[random.permutation(len(reference))]
+    means = [np.mean([plain_distance(x[i::k], y[i::k]) for i in range(k)]) for k in parts]
+    return fit_to_infinity(parts, means)
+
+
+def _choose_parts(n: int, d: int) -> list[int]:
+    """Into how many parts n rows of d features may be divided; raises UsageError if a line has too few points."""
     parts = [k for k in PARTS if n // k >= ROWS_PER_FEATURE * d and n // k >= 2]
     if len(parts) < 2:
         raise UsageError(
             f"{n} images are too few to extrapolate the Fréchet distance of {d} features",
             f"give {max(4, 2 * ROWS_PER_FEATURE * d)} or more, or use extrapolate=false",
         )
-    random = np.random.default_rng(0)
-    x, y = samples[random.permutation(len(samples))], reference[random.permutation(len(reference))]
-    means = [np.mean([plain_distance(x[i::k], y[i::k]) for i in range(k)]) for k in parts]
-    return float(np.polynomial.Polynomial.fit(parts, means, 1).convert().coef[0])
+    return parts
 
 
 def _engine(pool: Pool, extrapolate: bool = True) -> Engine:
@@ -50,8 +57,15 @@ def _plain_engine(pool: Pool, extrapolate: bool = True) -> Engine:
     return make_loop_engine(pool, plain_distance)
 
 
+def _stream(pair: RowPair, extrapolate: bool = True) -> StreamedFigure:
+    rows = min(pair.samples.count, pair.reference.count)
+    return stream_frechet(pair, _choose_parts(rows, pair.samples.width) if extrapolate else [1])
+
+
 Extrapolate = Annotated[bool, Field(description="to infinitely many images, by fitting a + b/n")]
-_FACTS: dict[str, Any] = {"unbiased": True, "matched": False, "minimum": 4, "engine": _engine, "spread": _plain_engine}
+_FACTS: dict[str, Any] = {
+    "unbiased": True, "matched": False, "minimum": 4, "engine": _engine, "spread": _plain_engine, "stream": _stream,
+}  # fmt: skip
 _CITE = "Heusel et al. 2017, eq. 6; Chong and Forsyth 2020"
 
 

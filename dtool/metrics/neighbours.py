@@ -13,6 +13,8 @@ from pydantic import Field
 from dtool.errors import UsageError
 from dtool.metrics.definition import Engine, metric
 from dtool.metrics.pool import Indices, Masks, Pool
+from dtool.metrics.row_pair import RowPair, StreamedFigure
+from dtool.metrics.stream_neighbours import stream_neighbours
 from dtool.util.arrays import Array
 
 ROWS = 2000  # of the reference, in `evaluate`: half of them are compared at a time
@@ -77,8 +79,11 @@ def _compare_whole(samples: Array, reference: Array, engine: Callable[[Pool, int
     return float(engine(Pool(np.concatenate([samples, reference]), 0.0), k)(first, ~first)[0])
 
 
-def _make_facts(engine: Callable[[Pool, int], Engine], **more: Any) -> dict[str, Any]:
-    return {"better": "higher", "most": ROWS, "matched": True, "engine": engine, **more}
+def _make_facts(name: str, engine: Callable[[Pool, int], Engine], **more: Any) -> dict[str, Any]:
+    def stream(pair: RowPair, k: int) -> StreamedFigure:
+        return stream_neighbours(pair, name, k)
+
+    return {"better": "higher", "most": ROWS, "matched": True, "engine": engine, "stream": stream, **more}
 
 
 _PRECISION = partial(_engine, counted=_precision)
@@ -87,7 +92,7 @@ _COVERAGE = partial(_engine, counted=_coverage)
 _RECALL = partial(_engine, counted=_precision, swapped=True)
 
 
-@metric("density", "density", **_make_facts(_DENSITY), unbiased=True, cite="Naeem et al. 2020, eq. 4")
+@metric("density", "density", **_make_facts("density", _DENSITY), unbiased=True, cite="Naeem et al. 2020, eq. 4")
 def density(samples: Array, reference: Array, *, k: K = 5) -> float:
     """In how many of the reference's balls a sample lies, over k: 1 where the two laws are one.
 
@@ -97,7 +102,9 @@ def density(samples: Array, reference: Array, *, k: K = 5) -> float:
     return _compare_whole(samples, reference, _DENSITY, k)
 
 
-@metric("precision", "precision", **_make_facts(_PRECISION, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
+@metric(
+    "precision", "precision", **_make_facts("precision", _PRECISION, share=True), cite="Kynkäänniemi et al. 2019, eq. 2"
+)
 def precision(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the samples that lie in the ball of some real image: how many look real.
 
@@ -106,7 +113,7 @@ def precision(samples: Array, reference: Array, *, k: K = 5) -> float:
     return _compare_whole(samples, reference, _PRECISION, k)
 
 
-@metric("recall", "recall", **_make_facts(_RECALL, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
+@metric("recall", "recall", **_make_facts("recall", _RECALL, share=True), cite="Kynkäänniemi et al. 2019, eq. 2")
 def recall(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the real images that lie in the ball of some sample: how much of the data is drawn at all.
 
@@ -115,7 +122,7 @@ def recall(samples: Array, reference: Array, *, k: K = 5) -> float:
     return _compare_whole(samples, reference, _RECALL, k)
 
 
-@metric("coverage", "coverage", **_make_facts(_COVERAGE, share=True), cite="Naeem et al. 2020, eq. 4")
+@metric("coverage", "coverage", **_make_facts("coverage", _COVERAGE, share=True), cite="Naeem et al. 2020, eq. 4")
 def coverage(samples: Array, reference: Array, *, k: K = 5) -> float:
     """The share of the real images whose ball has a sample in it: falls where a kind of image is not drawn.
 

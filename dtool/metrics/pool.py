@@ -65,12 +65,16 @@ class Pool:
     def _compute_squared(self, some: Indices, others: Indices | None) -> Array:
         near, far = _to_index(some), slice(None) if others is None else _to_index(others)
         total = self._norms[near][:, None] + self._norms[far]
-        squares = self._centred[near] @ self._centred[far].T
-        squares *= -2
-        squares += total
-        total *= 1e-14  # rounding errors between equal points are no distance
-        squares[squares <= total] = 0
-        return np.asarray(squares)
+        return complete_squares(self._centred[near] @ self._centred[far].T, total)
+
+
+def complete_squares(products: Array, total: Array) -> Array:
+    """|x - y|² `(n, m)` of the products x·y and the sums |x|² + |y|², in the place of both."""
+    products *= -2
+    products += total
+    total *= 1e-14  # rounding errors between equal points are no distance
+    products[products <= total] = 0
+    return products
 
 
 def _to_index(indices: Indices) -> Indices | slice:

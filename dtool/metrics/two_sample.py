@@ -10,6 +10,8 @@ import numpy as np
 from dtool.errors import UsageError
 from dtool.metrics.definition import Engine, metric
 from dtool.metrics.pool import Indices, Masks, Pool, typical_distance
+from dtool.metrics.row_pair import RowPair, StreamedFigure
+from dtool.metrics.stream_pairs import stream_pairs
 from dtool.util.arrays import Array
 
 ROWS = 2000  # per side, in `evaluate`
@@ -46,27 +48,31 @@ def u_statistic(pool: Pool, kernel: Kernel) -> Engine:
 
 def gaussian_kernel(pool: Pool) -> Kernel:
     """Σ exp(-|x - y|² / 2s²) / 3 over the bandwidths s = 1/2, 1 and 2 times the reference's median distance."""
-    if pool.scale <= 0:
+    _require_scale(pool.scale)
+    return lambda some: _mix_gaussians(pool.squared_distances(some), pool.scale)
+
+
+def _require_scale(scale: float) -> None:
+    if scale <= 0:
         raise UsageError(
             "the reference's images are all the same, so that there is no scale of distance", "give different images"
         )
 
-    def kernel(some: Indices) -> Array:
-        widest = np.exp(pool.squared_distances(some) * (-0.125 / pool.scale**2))
-        middle = np.square(np.square(widest))
-        return np.asarray((widest + middle + np.square(np.square(middle))) / 3)
 
-    return kernel
+def _mix_gaussians(squares: Array, scale: float) -> Array:
+    widest = np.exp(squares * (-0.125 / scale**2))
+    middle = np.square(np.square(widest))
+    return np.asarray((widest + middle + np.square(np.square(middle))) / 3)
 
 
 def cubic_kernel(pool: Pool) -> Kernel:
     """(x·y / d + 1)³, the kernel of KID (Bińkowski et al. 2018)."""
-    points = pool.points
+    return lambda some: cubic_products(pool.points[some], pool.points)
 
-    def kernel(some: Indices) -> Array:
-        return np.asarray((points[some] @ points.T / points.shape[1] + 1) ** 3)
 
-    return kernel
+def cubic_products(x: Array, y: Array) -> Array:
+    """(x·y / d + 1)³ of rows `(n, d)` and `(m, d)`: `(n, m)`."""
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
 
 
 def pool_pair(samples: Array, reference: Array) -> tuple[Pool, Masks, Masks]:
@@ -83,7 +89,18 @@ def _energy(pool: Pool) -> Engine:
     return u_statistic(pool, lambda some: -np.sqrt(pool.squared_distances(some)))
 
 
-@metric("mmd", "MMD² (RBF)", headline=True, engine=_mmd, cite="Gretton et al. 2012, eq. 3", **PAIR_FACTS)
+def _stream_mmd(pair: RowPair) -> StreamedFigure:
+    _require_scale(pair.scale)
+    return stream_pairs(pair, "mmd", lambda x, y: _mix_gaussians(pair.square_distances(x, y), pair.scale))
+
+
+def _stream_energy(pair: RowPair) -> StreamedFigure:
+    return stream_pairs(pair, "energy", lambda x, y: -np.sqrt(pair.square_distances(x, y)))
+
+
+@metric(
+    "mmd", "MMD² (RBF)", headline=True, engine=_mmd, stream=_stream_mmd, cite="Gretton et al. 2012, eq. 3", **PAIR_FACTS
+)
 def mmd(samples: Array, reference: Array) -> float:
     """Squared maximum mean discrepancy with a Gaussian kernel, unbiased: 0 on average where the two laws are one.
 
@@ -95,7 +112,7 @@ def mmd(samples: Array, reference: Array) -> float:
     return float(_mmd(pool)(a, b)[0])
 
 
-@metric("energy", "energy distance", engine=_energy, cite="Székely and Rizzo 2004", **PAIR_FACTS)
+@metric("energy", "energy distance", engine=_energy, stream=_stream_energy, cite="Székely and Rizzo 2004", **PAIR_FACTS)
 def energy(samples: Array, reference: Array) -> float:
     """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased: 0 on average where the two laws are one, and only there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from dtool.cli.flags.fail_if import GATES, GateFlags, GateSet
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.loading import OPENING, Opening, is_model
 from dtool.cli.flags.measured_against import MEASURES, Measures, choose_reference
+from dtool.cli.flags.work_sharing import SHARING, SharedModel, SharingFlags, allow_unfinished, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Quiet, say, say_json
 
 EXAMPLES = (
@@ -29,7 +31,7 @@ TRACED_IMAGES = 8  # images whose steps a page shows
 FAILED = 3
 
 
-@with_flags(DRAWING, CONDITIONS, MEASURES, GATES, DECODER, OPENING)
+@with_flags(DRAWING, CONDITIONS, MEASURES, GATES, DECODER, OPENING, SHARING)
 def compare(
     what: Annotated[
         list[str] | None,
@@ -66,6 +68,7 @@ def compare(
     ] = None,
     decoder: DecoderWords,
     opening: Opening,
+    sharing: SharingFlags,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,7 +78,11 @@ def compare(
     from data, by metrics that are plugins; z says how many standard deviations from what real images score among
     themselves. With several --guidance each recipe that names none is compared with each of them. What is drawn is
     kept beside the output until the comparison is whole: after an interruption the same command goes on.
+    With --workers, or --part and --into on several machines, the work is shared: the result has the same bytes whoever
+    drew what. Nothing is timed then.
     """
+    if sharing.is_given:
+        sum_with_one_thread()
     from dtool.cli.flags.values import parse_classes, parse_counts, parse_duration
     from dtool.cli.show.comparison import OutputFiles, show, show_task_progress
     from dtool.compare.contestants import select_runnable
@@ -89,8 +96,10 @@ def compare(
     outputs = OutputFiles.of(output, [*inputs, *find_option_files(*(what or ()), opening.description.schedule)])
     limits, seconds, counts = GateSet.of(gates), parse_duration(budget, "--budget"), parse_counts(steps)
     model, recipes = _split_words(what or [])
-    with outputs.open_cache(quiet) as parts:
-        net = drawing.attach_weak(decoder.attach(opening.open(model), opening.runtime), opening.open)
+    shared_model = SharedModel(name=model, opening=opening, drawing=drawing, decoder=decoder)
+    shared = sharing.resolve(shared_model)
+    with outputs.open_cache(quiet) if sharing.into is None else nullcontext() as parts, allow_unfinished(shared, quiet):
+        net = shared_model()
         reference, name = choose_reference(measures.data, measures.classifier, model, net)
         recipes = recipes or select_runnable(net, USUAL, max(counts))
         limits.require(net, reference, measures.names, measures.solver)
@@ -104,7 +113,8 @@ def compare(
                 net, recipes, steps=counts, n=n, seed=drawing.seed, guidance=drawing.guidances, clip=drawing.clip,
                 labels=labels, batch_size=opening.batch_size, reference=reference, reference_name=name,
                 metrics=measures.names, solver=measures.solver, repeats=measures.repeats, budget=seconds,
-                traces=TRACED_IMAGES if outputs.page else 0, keep=parts, progress=tell, **told,
+                traces=TRACED_IMAGES if outputs.page else 0, keep=parts, sharing=shared, progress=tell,
+                **told,
             )  # fmt: skip
         document = outputs.write(comparison, drawing.name_model(model), limits.old)
         if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -13,13 +13,14 @@ from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.likelihood_images import ImageSelection
 from dtool.cli.flags.likelihood_methods import BOUND, ODE, BoundFlags, OdeFlags, require_one_method
 from dtool.cli.flags.loading import MODEL_HELP, OPENING, Opening
+from dtool.cli.flags.work_sharing import SharedModel, Workers, sum_with_one_thread
 from dtool.cli.show.likelihood import format_figure, show
 from dtool.cli.show.output import AsJson, Quiet, format_number, remark, say, say_json
 from dtool.cli.show.progress import show_progress
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from dtool.likelihood import Bound
+    from dtool.likelihood import Bound, Density
 
 EXAMPLES = (
     "dtool likelihood --data mnist/ -o terms.png",
@@ -49,6 +50,7 @@ def likelihood(
     chain: BoundFlags,
     flow: OdeFlags,
     opening: Opening,
+    workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -59,6 +61,8 @@ def likelihood(
     """
     from dtool.util.files import find_option_files, require_distinct_files, require_picture
 
+    if workers is not None:
+        sum_with_one_thread()
     require_one_method(chain, flow, opening.batch_size)
     if data is None:
         raise UsageError("there are no images", "name them: --data PATH, or --data digits")
@@ -75,16 +79,38 @@ def likelihood(
                          "use a network that samples pictures")  # fmt: skip
     told = conditions.read_options(net, None)
     selection = ImageSelection(net, data, n, seed, levels, classes)
+    share = None if workers is None else _Sharing(workers, SharedModel(name=model, opening=opening))
     if flow.ode:
         options: dict[str, Any] = {"trace": flow.trace, "probes": flow.probes or 1, "tolerance": flow.tolerance or 1e-5}
         options |= told
-        _compute_density(selection, options, as_json, quiet)
+        _compute_density(selection, options, share, as_json, quiet)
         return
     options = {
         "plan": steps, "scheduler": chain.scheduler, "spacing": chain.spacing, "clip": chain.clip,
         "batch_size": opening.batch_size, **told,
     }  # fmt: skip
-    _print(_compute_bound(selection, options, chain.variance, chain.stats, quiet), selection, chain.output, as_json)
+    bound = _compute_bound(selection, options, chain.variance, chain.stats, share, quiet)
+    _print(bound, selection, chain.output, as_json)
+
+
+class _Sharing(NamedTuple):
+    """How many processes share the work, and what opens the network in each."""
+
+    workers: int
+    model: SharedModel
+
+    def measure(
+        self, method: Literal["bound", "ode"], selection: ImageSelection, options: dict[str, Any], quiet: bool
+    ) -> Any:
+        """The likelihood of the chosen images, by all of them."""
+        from dtool.likelihood.shared import LikelihoodJob, measure_shared
+
+        ids = selection.ids
+        job = LikelihoodJob(opener=self.model, method=method, options=options)
+        with show_progress(f"{len(ids)} images", quiet) as show:
+            return measure_shared(
+                job, selection.images(ids), ids.tolist(), selection.labels(ids), workers=self.workers, progress=show
+            )
 
 
 def _print(bound: Bound, selection: ImageSelection, output: Path | None, as_json: bool) -> None:
@@ -109,8 +135,9 @@ def _print(bound: Bound, selection: ImageSelection, output: Path | None, as_json
 
 
 def _compute_bound(
-    selection: ImageSelection, options: dict[str, Any], variance: Any, stats: Path | None, quiet: bool
-) -> Bound:
+    selection: ImageSelection, options: dict[str, Any], variance: Any, stats: Path | None, share: _Sharing | None,
+    quiet: bool,
+) -> Bound:  # fmt: skip
     """The bound; the analytic variance is measured on images that are not among those it is for, if there are any."""
     from dtool.likelihood import bound
     from dtool.likelihood.variational_bound import measure_chain_variance
@@ -118,15 +145,19 @@ def _compute_bound(
     statistics: Any = stats
     if variance is None:
         variance = "learned" if selection.net.spec.learned_variance else "analytic"
-    if variance == "analytic" and stats is None and len(selection.others):
-        ids = selection.others
-        with show_progress(f"the variance, on {len(ids)} other images", quiet) as show:
+    if variance == "analytic" and stats is None and (len(selection.others) or share is not None):
+        ids, which = (selection.others, "other ") if len(selection.others) else (selection.ids, "")
+        with show_progress(f"the variance, on {len(ids)} {which}images", quiet) as show:
             statistics = measure_chain_variance(
                 selection.net, selection.images(ids), labels=selection.labels(ids), ids=ids.tolist(),
                 seed=selection.seed, progress=show, **options,
             )  # fmt: skip
-    elif variance == "analytic" and stats is None:
+    if variance == "analytic" and stats is None and not len(selection.others):
         remark("there are no other images: the variance is measured on these, and fits them a little too well", quiet)
+    if share is not None:
+        options |= {"variance": variance, "statistics": statistics, "levels": selection.levels, "seed": selection.seed}
+        measured: Bound = share.measure("bound", selection, options, quiet)
+        return measured
     with show_progress(f"{len(selection.ids)} images", quiet) as show:
         return bound(
             selection.net, selection.images(selection.ids), variance=variance, statistics=statistics,
@@ -135,15 +166,11 @@ def _compute_bound(
         )  # fmt: skip
 
 
-def _compute_density(selection: ImageSelection, options: dict[str, Any], as_json: bool, quiet: bool) -> None:
+def _compute_density(
+    selection: ImageSelection, options: dict[str, Any], share: _Sharing | None, as_json: bool, quiet: bool
+) -> None:
     """Solve the ODE, and say what came of it."""
-    from dtool.likelihood import ode
-
-    with show_progress(f"{len(selection.ids)} images", quiet) as show:
-        density = ode(
-            selection.net, selection.images(selection.ids), labels=selection.labels(selection.ids),
-            levels=selection.levels, ids=selection.ids.tolist(), seed=selection.seed, progress=show, **options,
-        )  # fmt: skip
+    density = _solve(selection, options, share, quiet)
     if as_json:
         say_json(density.to_dict() | selection.summary)
         return
@@ -152,6 +179,20 @@ def _compute_density(selection: ImageSelection, options: dict[str, Any], as_json
     remark(
         f"{how}, {density.jacobian}; {density.calls:.0f} evaluations per image; the solution is off by less than "
         f"{format_number(density.error, 2)} bits/dim ({density.checked} images, "
-        f"against a coarser one); {density.seconds:.1f} s",
+        f"against a coarser one)" + ("" if density.seconds is None else f"; {density.seconds:.1f} s"),
         quiet,
     )
+
+
+def _solve(selection: ImageSelection, options: dict[str, Any], share: _Sharing | None, quiet: bool) -> Density:
+    from dtool.likelihood import ode
+
+    if share is not None:
+        options |= {"levels": selection.levels, "seed": selection.seed}
+        measured: Density = share.measure("ode", selection, options, quiet)
+        return measured
+    with show_progress(f"{len(selection.ids)} images", quiet) as show:
+        return ode(
+            selection.net, selection.images(selection.ids), labels=selection.labels(selection.ids),
+            levels=selection.levels, ids=selection.ids.tolist(), seed=selection.seed, progress=show, **options,
+        )  # fmt: skip

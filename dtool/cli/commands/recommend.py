@@ -11,7 +11,8 @@ import typer
 from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
 from dtool.cli.flags.drawing import DRAWING, ClassifierFile, Drawing
 from dtool.cli.flags.groups import with_flags
-from dtool.cli.flags.loading import DESCRIPTION, RUNTIME, open_network
+from dtool.cli.flags.loading import DESCRIPTION, RUNTIME, Opening, open_network
+from dtool.cli.flags.work_sharing import SharedModel, Workers, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Column, Quiet, format_number, print_table, remark, say, say_json
 from dtool.errors import UsageError
 from dtool.models.description import Description
@@ -61,6 +62,7 @@ def recommend(
     conditions: ConditionWords,
     runtime: Runtime,
     description: Description,
+    workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -79,9 +81,15 @@ def recommend(
     from dtool.compare.law_error import make_law
     from dtool.compare.recommendation import CHECK_IMAGES
     from dtool.compare.recommendation import recommend as find
+    from dtool.compare.work_sharing import WorkSharing
 
+    if workers is not None:
+        sum_with_one_thread()
     guidance = drawing.guidance
     search = parse_search(guidance)
+    if workers is not None and (ms is not None or search is not None):
+        what = "milliseconds are measured by one process" if ms is not None else "an interval is found by one process"
+        raise UsageError(what, "leave out --workers")
     net = open_network(model, runtime, description)
     drawing.attach_weak(net, partial(open_network, runtime=runtime, description=description))
     reference, name = choose_reference(data, classifier, model, net)
@@ -92,10 +100,13 @@ def recommend(
         scale = search if search > 0 else None
         _find_interval(net, law, model, recipe, calls, ms, scale, drawing, labels, conditions, as_json, quiet)
         return
+    opening = Opening(runtime=runtime, description=description)
+    shared_model = SharedModel(name=model, opening=opening, drawing=drawing)
+    sharing = None if workers is None else WorkSharing(workers=workers, opener=shared_model)
     with show_task_progress(quiet) as tell:
         recommendation = find(
             net, calls=calls, ms=ms, recipes=recipe, seed=drawing.seed, labels=labels, guidance=guidance,
-            clip=drawing.clip, law=law, progress=tell, **conditions.read_options(net, None),
+            clip=drawing.clip, law=law, sharing=sharing, progress=tell, **conditions.read_options(net, None),
         )  # fmt: skip
     if as_json:
         say_json(recommendation.to_dict())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 4  # metrics in the table
 KINDS = (".png", ".html", ".json")
+WHO_AND_WHERE = ("--workers", "--part", "--parts", "--into", "-o", "--output")  # flags that change no figure
 PICTURE = Path("compare.png")  # where nothing else is said
 
 
@@ -110,7 +112,10 @@ class OutputFiles:
         from dtool.util.pictures import is_picture
 
         document = make_document(
-            comparison, command=_format_command(), model=model or "the network inside the package", baseline=old
+            comparison,
+            command=_format_command(timed=comparison.repeats > 0),
+            model=model or "the network inside the package",
+            baseline=old,
         )
         if self.document is not None:
             self._write_text(
@@ -167,7 +172,8 @@ def show(comparison: Comparison, old: dict[str, Any] | None, quiet: bool) -> Non
     for i, entry in enumerate(comparison.entries, 1):
         cells = [str(i), entry.name, *[describe_guidance(entry.guidance, entry.scale)] * guided]
         cells += [str(entry.steps), str(entry.calls), *[str(entry.evaluations)] * guided]
-        cells += [format_number(entry.seconds), format_number(entry.images_per_second), _format_solver(entry)]
+        times = (entry.seconds, entry.images_per_second)
+        cells += [*("-" if isnan(time) else format_number(time) for time in times), _format_solver(entry)]
         figures = [entry.figures.get(about.name) for about in metrics]
         cells += ["-" if f is None else _format_interval(f.value, f.low, f.high) for f in figures]
         if metrics:
@@ -239,5 +245,14 @@ def _format_interval(value: float, low: float | None, high: float | None) -> str
     return format_number(value) if not reach > 0 else f"{format_number(value)} ±{reach:.1g}"
 
 
-def _format_command() -> str:
-    return shlex.join(["dtool", *sys.argv[1:]])
+def _format_command(*, timed: bool) -> str:
+    """The command as it was typed; of shared work without what says who did it, and where the result went."""
+    if timed:
+        return shlex.join(["dtool", *sys.argv[1:]])
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word in WHO_AND_WHERE:
+            next(words, None)
+        elif word.partition("=")[0] not in WHO_AND_WHERE and word not in ("-q", "--quiet", "--json"):
+            kept.append(word)
+    return shlex.join(["dtool", *kept])
