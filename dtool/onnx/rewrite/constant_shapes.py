@@ -35,9 +35,7 @@ def _choose_shape(before: Shape | None, after: Shape | None) -> list[int] | None
     if not before or not after:
         return None
     shape: list[int] = [length if isinstance(length, int) else -1 for length in after]
-    if before[0] == after[0] and before[0] != "":
-        shape[0] = 0
-    elif shape[0] == -1 and _has_equal_rest(before, after):
+    if (before[0] == after[0] and before[0] != "") or (shape[0] == -1 and _has_equal_rest(before, after)):
         shape[0] = 0
     return shape if shape.count(-1) <= 1 else None
 

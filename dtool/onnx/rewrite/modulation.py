@@ -112,12 +112,14 @@ def _make_nodes(graph: Graph, output: str, affine: Affine, scale: _Part, shift: 
         graph.add_constant(numbers.astype(np.float32), f"{scale.layer.input[k]}/modulation")
         for k, numbers in ((1, new_weights), (2, new_bias))
     ]
-    layer, wide, factor, offset, scaled = (graph.make_name(f"{output}/{part}") for part in ("layer", "wide", "A", "B", "scaled"))
+    parts = ("layer", "wide", "A", "B", "scaled")
+    layer, wide, factor, offset, scaled = (graph.make_name(f"{output}/{part}") for part in parts)
     axes = graph.add_constant(np.array([2, 3], np.int64), "axes")
+    halves = graph.add_constant(np.full(2, len(affine.scale), np.int64), "lengths")
     return [
         graph.make_node("Gemm", [scale.layer.input[0], *names], layer, transB=1),
         graph.make_node("Unsqueeze", [layer, axes], wide),
-        graph.make_node("Split", [wide], [factor, offset], axis=1, num_outputs=2),
+        graph.make_node("Split", [wide, halves], [factor, offset], axis=1),
         graph.make_node("Mul", [affine.source, factor], scaled),
         graph.make_node("Add", [scaled, offset], output),
     ]
