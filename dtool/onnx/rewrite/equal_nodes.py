@@ -1,4 +1,4 @@
-"""Nodes that compute the same are computed once: each block of a network may apply its own SiLU to the time embedding."""
+"""What several nodes compute alike is computed once: each block may apply its own SiLU to the time embedding."""
 
 from __future__ import annotations
 

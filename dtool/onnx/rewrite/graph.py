@@ -1,4 +1,4 @@
-"""A graph as the rewritings see it: who makes and who uses a value, its shape, its numbers; and how nodes are replaced."""
+"""A graph as the rewritings see it: who makes and who uses a value, its shape, its numbers; nodes are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear layers of one input become one layer, and what each block takes of it one Split: the modulations of all blocks."""
+"""Linear layers of one input become one, and what the blocks take of it one Split: all modulations of a network."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def rewrite(graph: Graph) -> int:
         for scaled, added in (node.input, node.input[::-1]):
             found = _find_modulation(graph, scaled)
             shift = _trace_part(graph, added) if found else None
-            if found and shift and _fits(graph, found[0], found[1], shift):
+            if found and shift and _fits(*found, shift):
                 graph.replace(node, _make_nodes(graph, node.output[0], *found, shift))
                 count += 1
                 break
@@ -53,7 +53,7 @@ def _find_modulation(graph: Graph, name: str) -> tuple[Affine, _Part] | None:
     return None
 
 
-def _fits(graph: Graph, affine: Affine, scale: _Part, shift: _Part) -> bool:
+def _fits(affine: Affine, scale: _Part, shift: _Part) -> bool:
     channels = len(affine.scale)
     return scale.layer is shift.layer and scale.last - scale.first == channels == shift.last - shift.first
 
