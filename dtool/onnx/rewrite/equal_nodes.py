@@ -8,7 +8,7 @@ from dtool.onnx.rewrite.graph import Graph, is_standard
 
 
 def rewrite(graph: Graph) -> int:
-    """Let every node that has an equal one before it pass on what that one makes."""
+    """Let what the first of equal nodes makes take the place of what the others do."""
     seen: dict[bytes, onnx.NodeProto] = {}
     same: dict[str, str] = {}
     count = 0
@@ -20,7 +20,7 @@ def rewrite(graph: Graph) -> int:
         first = seen.setdefault(_make_key(node, same), node)
         if first is not node:
             same[node.output[0]] = first.output[0]
-            graph.replace(node, [graph.make_node("Identity", [first.output[0]], node.output[0])])
+            graph.bypass(node, first.output[0])
             count += 1
     return count
 

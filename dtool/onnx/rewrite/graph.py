@@ -40,6 +40,7 @@ class Graph:
                 self.users.setdefault(name, []).append(node)
         self.shapes = _infer_shapes(self.model)
         self._replacements: dict[int, list[onnx.NodeProto]] = {}
+        self._other_names: dict[str, str] = {}
 
     def find(self, kind: str) -> list[onnx.NodeProto]:
         """The standard nodes of this operator."""
@@ -113,9 +114,20 @@ class Graph:
         """Put `nodes` in the place of a node, of which they make every output that is used."""
         self._replacements[id(node)] = list(nodes)
 
+    def bypass(self, node: onnx.NodeProto, source: str) -> None:
+        """Have what a node makes be `source`, which is equal."""
+        [name] = node.output
+        if name in self.results or any(name not in user.input for user in self.users.get(name, [])):
+            self.replace(node, [self.make_node("Identity", [source], name)])  # graphs inside nodes know it by its name
+        else:
+            self.replace(node, [])
+            self._other_names[name] = source
+
     def finish(self) -> None:
         """Make the replacements, and drop the nodes and weights that nothing uses."""
         nodes = [new for node in self.proto.node for new in self._replacements.get(id(node), [node])]
+        for node in nodes if self._other_names else ():
+            node.input[:] = [self._find_source(name) for name in node.input]
         needed, kept = set(self.results), []
         for node in reversed(nodes):
             if needed.intersection(node.output):
@@ -130,6 +142,11 @@ class Graph:
                 self.constants.pop(tensor.name, None)
                 del self.proto.initializer[position]
         self.index()
+
+    def _find_source(self, name: str) -> str:
+        while name in self._other_names:
+            name = self._other_names[name]
+        return name
 
 
 def _copy(node: onnx.NodeProto) -> onnx.NodeProto:

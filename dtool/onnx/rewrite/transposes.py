@@ -17,7 +17,7 @@ def rewrite(graph: Graph) -> int:
     for node in graph.find("Transpose"):
         inner = graph.get_maker(node.input[0], "Transpose")
         if inner is not None and _swaps_last(node) and _swaps_last(inner):
-            graph.replace(node, [graph.make_node("Identity", [inner.input[0]], node.output[0])])
+            graph.bypass(node, inner.input[0])
             count += 1
             continue
         product = graph.get_only_maker(node.input[0], "MatMul")
