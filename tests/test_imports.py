@@ -55,7 +55,7 @@ HEAVY = {
     "sklearn": ["data"],
     "tokenizers": ["models/readers", "models/token_ids.py"],
     "transformers": ["models/readers", "run/sentence_module.py"],
-    "onnx": ["export"],
+    "onnx": ["export", "onnx/rewrite"],
     "onnxscript": ["export"],
     "onnxruntime": ["onnx/session.py", "onnx/parallel_session.py", "export/smaller/int8.py"],
     "altair": ["report"],

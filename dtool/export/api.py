@@ -159,6 +159,7 @@ def _export_network(source: SourceNetwork, job: ExportJob) -> ExportReport:
     from dtool.export.network.parity import check_parity
 
     assert source.module is not None
+    source = job.rewrite(source)
     module, spec = source.module, source.spec
     document = describe(source.proto, spec)
     loss = None
@@ -194,7 +195,7 @@ def _export_sampler(
         refuse_told(options)
     if options.freeze and not extra.is_told:
         require_free(job.path, format_config(job.path.stem, source.spec, form))
-    source, loss = job.shrink(source, plan)
+    source, loss = job.shrink(job.rewrite(source), plan)
     decoder = None
     if form.picture_shape is not None and source.codec is not None:
         from dtool.export.pipeline_source import export_any_decoder

@@ -46,6 +46,14 @@ class ExportJob:
             allowed=allowed,
         )
 
+    def rewrite(self, source: SourceNetwork) -> SourceNetwork:
+        """The network rewritten for the CPU; as it is, where it is to be made smaller, which has rules of its own."""
+        if self.small is not None:
+            return source
+        from dtool.export.network.rewritten import rewrite_source
+
+        return rewrite_source(source)
+
     def shrink(self, source: SourceNetwork, plan: Plan) -> tuple[SourceNetwork, Any]:
         """The network as small as was asked for, and what that loses."""
         if self.small is None:

@@ -11,6 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from dtool.models.spec import NetworkSpec
+from dtool.onnx.rewrite.mark import is_marked, mark
 from dtool.version import __version__
 
 FORMAT = 1
@@ -18,7 +19,10 @@ KEY = "dtool"
 
 
 def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
-    """Write the metadata into `proto`, replacing what was there; returns the JSON document under the key "dtool"."""
+    """Write the metadata into `proto`, replacing what was there but the mark that it was rewritten for the CPU.
+
+    Returns the JSON document under the key "dtool".
+    """
     versions = {"dtool": __version__, "torch": _find_version("torch"), "onnx": onnx.__version__}
     document = {
         "format": FORMAT,
@@ -33,8 +37,11 @@ def describe(proto: onnx.ModelProto, spec: NetworkSpec) -> dict[str, Any]:
         "shape": "x".join(str(n) for n in spec.shape),
         "classes": str(spec.classes),
     }
+    rewritten = is_marked({prop.key: prop.value for prop in proto.metadata_props})
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {KEY: json.dumps(document), **plain})
+    if rewritten:
+        mark(proto)
     return document
 
 

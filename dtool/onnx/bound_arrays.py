@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-Arrays = tuple[Any, list[NDArray[Any]], NDArray[Any]]  # the binding, the inputs, the output
+# The runs that use them, at the same time if there are several; the inputs, the output.
+Arrays = tuple[list[Callable[[], None]], list[NDArray[Any]], NDArray[Any]]
+Way = TypeVar("Way", bound=Hashable)
 SIZES = 8  # batch sizes whose arrays are kept
 
 
+def bind_arrays(
+    session: Any, inputs: Mapping[str, NDArray[Any]], name: str, output: NDArray[Any]
+) -> Callable[[], None]:
+    """A run of a session on these arrays, whose output of this `name` is written to `output`. They must stay alive."""
+    binding = session.io_binding()
+    for own, array in inputs.items():
+        binding.bind_input(own, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    binding.bind_output(name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
+    return lambda: session.run_with_iobinding(binding)
+
+
 class BufferPool:
-    """The arrays of a network that nobody uses now, by batch size. Threads may share it."""
+    """The arrays of a network that nobody uses now, by batch size, or how that is run. Threads may share it."""
 
     def __init__(self) -> None:
-        self._free: dict[int, list[Arrays]] = {}
+        self._free: dict[Hashable, list[Arrays]] = {}
 
-    def lend(self, batch: int, make: Callable[[int], Arrays]) -> BufferLease:
+    def lend(self, batch: Way, make: Callable[[Way], Arrays]) -> BufferLease:
         """Arrays for this batch: some that were used before, or new ones."""
         if batch not in self._free and len(self._free) >= SIZES:
             self._free = {}

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
-from dtool.models.conditions import LABEL, Conditions, as_conditions, take_entries
+from dtool.models.conditions import LABEL, Conditions, as_conditions, make_trial_conditions, take_entries
 from dtool.models.description import UNDESCRIBED, Description
 from dtool.models.micro_batch import choose_default_micro_batch, pad_calls, split_evenly
 from dtool.models.network import warn_of_rounding
 from dtool.models.runtime import ANYWHERE, Runtime
 from dtool.models.spec import NetworkSpec
-from dtool.onnx.bound_arrays import Arrays, BufferPool
+from dtool.onnx.bound_arrays import Arrays, BufferPool, bind_arrays
 from dtool.onnx.checked_file import CheckedFile, read_checked_file
 from dtool.onnx.interface import KINDS, identify_inputs
 from dtool.onnx.limits import CALL_SECONDS, resolve_time_limit
+from dtool.onnx.parallel_session import KEEP_BOTH
+from dtool.onnx.process_guard import run_together
+from dtool.onnx.rewrite.file import rewrite_file
 from dtool.onnx.session import (
     FailedRunError,
+    count_cores,
     failed_run_error,
     find_device,
     offers_cuda,
     open_session,
     run_session,
+    run_session_together,
 )  # fmt: skip
 from dtool.onnx.spec import KEY, determine_spec, list_known_conditions
 from dtool.run.numpy_backend import HostNetwork
+from dtool.run.rewritten_session import choose_session
+from dtool.run.side_by_side_calls import SideBySideCalls, split_batch
 
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+CPU = "CPUExecutionProvider"
 SLOW = 0.5  # seconds of a call from which on it is worth a thread that can be stopped
 CUDA_OPERATORS = frozenset({"NhwcConv", "GroupNorm", "SkipGroupNorm"})  # of com.microsoft; no CPU has them
 ROUNDED = "the network takes whole times only: those between are rounded (--spacing trailing, --steps that divide T)"
@@ -79,6 +90,25 @@ class OnnxNetwork(HostNetwork):
         self._endless = file.graph.loops
         self._stock = BufferPool()
         self._guard = True  # the next call: not that of a network without loops whose last one was fast
+        self._side_by_side: SideBySideCalls | None = None
+        if settings is None and self.session.get_providers()[0] == CPU:
+            self._make_faster(file, runtime)
+
+    def _make_faster(self, file: CheckedFile, runtime: Runtime) -> None:
+        """Use the file's graph rewritten for the CPU, and run the parts of a batch side by side, where that may be."""
+
+        def open_again(threads: int | None = None) -> ort.InferenceSession:
+            return open_session(data, file.source, runtime, weights=file.weights, threads=threads)
+
+        def use(session: ort.InferenceSession) -> None:
+            self.session = session
+
+        data = rewrite_file(file) or file.data
+        if data is not file.data and not choose_session(self, self.session, open_again, use):
+            data = file.data
+        workers = count_cores()
+        if self.bindable and workers > 1 and file.weights is None and file.size <= KEEP_BOTH:
+            self._side_by_side = SideBySideCalls(lambda: open_again(1), workers)
 
     @property
     def path(self) -> Path:
@@ -123,9 +153,12 @@ class OnnxNetwork(HostNetwork):
         feed = {interface.x.name: x.astype(KINDS[interface.x.kind], copy=False), interface.t.name: self._times(t)}
         for name, value in interface.conditions.items():
             feed[value.name] = interface.tell(name, told[name])
+        parts = self._split(len(x))
         started = time.perf_counter()
         output: NDArray[Any]
-        if self._guard:
+        if len(parts) > 1:
+            output = np.concatenate(self._run_feeds([{k: v[part] for k, v in feed.items()} for part in parts], True))
+        elif self._guard:
             output = run_session(self.session, [interface.output.name], feed, self._limit)[0]
         else:
             try:
@@ -134,6 +167,28 @@ class OnnxNetwork(HostNetwork):
                 raise failed_run_error(error) from error
         self._guard = self._endless or time.perf_counter() - started > SLOW
         return output
+
+    def _run_feeds(self, feeds: Sequence[dict[str, NDArray[Any]]], side_by_side: bool) -> list[NDArray[Any]]:
+        """The outputs of calls at the same time, of one thread each, or of one with all threads."""
+        assert self._side_by_side is not None, "only then is there anything to split"
+        session = self._side_by_side.session if side_by_side else self.session
+        return [one[0] for one in run_session_together(session, [self._interface.output.name], feeds, self._limit)]
+
+    def _split(self, batch: int) -> list[slice]:
+        """The parts of a batch that are run side by side: often the whole."""
+        if self._side_by_side is None:
+            return [slice(0, batch)]
+        self._side_by_side.note(batch)
+        return self._side_by_side.split(batch, lambda: self._make_trial_feed(batch), self._run_feeds)
+
+    def _make_trial_feed(self, batch: int) -> dict[str, NDArray[Any]]:
+        """Random inputs of the session."""
+        random, interface = np.random.default_rng(0), self._interface
+        told = make_trial_conditions(self.spec, batch, random)
+        x = random.standard_normal((batch, *self.shape)).astype(KINDS[interface.x.kind])
+        t = self._times(self.tell(random.uniform(0, self.schedule.T - 1, batch)).astype(np.float32))
+        feed = {interface.x.name: x, interface.t.name: t}
+        return feed | {value.name: interface.tell(name, told[name]) for name, value in interface.conditions.items()}
 
     def warn_of_times(self, times: NDArray[np.float64]) -> None:
         """As every network: of one whose input for them has half precision. Whole numbers are seen to at every call."""
@@ -154,8 +209,8 @@ class OnnxNetwork(HostNetwork):
         told = self._check_conditions(conditions)
         if not self.bindable:
             return super().bind(like, told)
-        loan = self._stock.lend(len(like), self._arrays)
-        binding, (own_x, own_t, *own_conditions), output = loan.arrays
+        loan = self._stock.lend((len(like), len(self._split(len(like)))), self._arrays)
+        runs, (own_x, own_t, *own_conditions), output = loan.arrays
         for own, name in zip(own_conditions, self._interface.conditions, strict=True):
             own[:] = told[name]
 
@@ -167,30 +222,35 @@ class OnnxNetwork(HostNetwork):
             np.positive(t, out=own_t, casting="same_kind")
             started = time.perf_counter()
             try:
-                self.session.run_with_iobinding(binding)
+                run_together(runs)
             except Exception:
                 return self.predict(x, t, told)  # which says what is wrong
             self._guard = time.perf_counter() - started > SLOW
+            if self._side_by_side is not None:
+                self._side_by_side.note(len(output))
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
         predict.home = own_x  # type: ignore[attr-defined] # an x that lies there already is not copied
         predict.loan = loan  # type: ignore[attr-defined] # ends with this function
         return predict
 
-    def _arrays(self, batch: int) -> Arrays:
-        """A binding, and the arrays of a batch that it knows the addresses of."""
+    def _arrays(self, way: tuple[int, int]) -> Arrays:
+        """The arrays of a batch, and the runs that know their addresses: one, or one for each of so many parts."""
+        batch, workers = way
         interface = self._interface
         arrays = [(interface.x, (batch, *self.shape)), (interface.t, interface.times(np.zeros(batch)).shape)]
         fixed = {one.name: one.shape for one in self.spec.conditions}
         arrays += [(value, (batch, *fixed.get(name, ()))) for name, value in interface.conditions.items()]
         inputs = [np.empty(shape, KINDS[value.kind]) for value, shape in arrays]
         output = np.empty((batch, *self.spec.output_shape), KINDS[interface.output.kind])
-        binding = self.session.io_binding()
-        for (value, _), array in zip(arrays, inputs, strict=True):
-            binding.bind_input(value.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        binding.bind_output(interface.output.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
+        session = self.session if workers == 1 or self._side_by_side is None else self._side_by_side.session
+        names, name = [value.name for value, _ in arrays], interface.output.name
+        runs = [
+            bind_arrays(session, {k: each[part] for k, each in zip(names, inputs, strict=True)}, name, output[part])
+            for part in split_batch(batch, workers)
+        ]
         inputs[1] = inputs[1].reshape(-1)
-        return binding, inputs, output
+        return runs, inputs, output
 
     @property
     def bindable(self) -> bool:

@@ -15,6 +15,7 @@ from dtool.models.conditions import LABEL, Conditions, make_trial_conditions
 from dtool.models.network import Network
 from dtool.models.runtime import Runtime
 from dtool.models.spec import NetworkSpec
+from dtool.onnx.rewrite.comparison import measure_difference
 from dtool.run.onnxruntime_backend import OnnxNetwork
 from dtool.run.sampling import sample
 from dtool.run.torch_backend import TorchNetwork
@@ -54,7 +55,7 @@ def _compare_calls(original: Network, exported: Network) -> list[ParityCheck]:
             x = random.standard_normal((batch, *original.shape), dtype=np.float32)
             t = original.tell(np.full(batch, time)).astype(np.float32)
             differences.append(
-                _max_difference(*(_call_network(network, x, t, told) for network in (original, exported)))
+                measure_difference(*(_call_network(network, x, t, told) for network in (original, exported)))
             )
         what = f"one call, batch {batch}, t = 0, {0.37 * last:.2f}, {last} and random"
         checks.append(ParityCheck(what, float(np.max(differences))))
@@ -66,13 +67,8 @@ def _compare_runs(original: Network, exported: Network, steps: int) -> ParityChe
     steps = min(steps, original.schedule.T)
     options = make_trial_options(original.spec, IMAGES)
     runs = [sample(network, "ddim", n=IMAGES, steps=steps, **options).x0 for network in (original, exported)]
-    return ParityCheck(f"{IMAGES} images, {steps} steps of DDIM", _max_difference(*runs))
+    return ParityCheck(f"{IMAGES} images, {steps} steps of DDIM", measure_difference(*runs))
 
 
 def _call_network(network: Network, x: NDArray[Any], t: NDArray[Any], told: Conditions) -> NDArray[Any]:
     return network.numpy(network.predict(network.array(x), network.array(t), network.arrays(told)))
-
-
-def _max_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """The largest difference; of numbers above 1, as a share of the largest."""
-    return float(np.abs(one - other).max() / max(1.0, np.abs(one).max()))

@@ -1,0 +1,1 @@
+"""A network's graph, rewritten to be faster on a CPU: one rewriting one file, and the order in which they are made."""
