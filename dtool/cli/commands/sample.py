@@ -31,7 +31,7 @@ EXAMPLES = (
     "dtool sample --sampler dpmpp-2m --spacing karras --steps 20 --class 3,1,4 -n 30",
     "dtool sample model.onnx --recipe ddim:eta=0.5 --steps 25 --ids 0-63 --npz samples.npz",
     "dtool sample foreign.onnx --schedule linear --prediction eps --shape 3,32,32",
-    "dtool sample base.pt+x2.pt+x4.pt -n 8 --steps 20",
+    "dtool sample base.pt+x2.pt+x4.pt --augment 0.1 -n 8 --steps 20",
     'dtool sample pipeline/ --prompt "a red fox" --prompt "a blue fox" --negative "blurred" --guidance 5',
     "dtool sample --sampler ddpm --steps 50 --image photo.png --mask mask.png --fit -n 4",
 )
@@ -42,6 +42,14 @@ def sample(
     model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="how many images [default: 16]")] = None,
     ids: Annotated[str | None, typer.Option(help="which images of the seed: 0-15 or 3,40", show_default=False)] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL[,LEVEL]",
+            help="of a cascade: noise on the pictures that each network is fed, one level for all or one each",
+            show_default=False,
+        ),
+    ] = None,
     *,
     drawing: Drawing,
     conditions: ConditionWords,
@@ -64,7 +72,7 @@ def sample(
     import dtool
     from dtool.cli.flags.values import parse_classes, parse_ids
     from dtool.cli.show.sample_files import check_paths, choose_files, write
-    from dtool.run.cascade import continue_cascade, split_cascade
+    from dtool.run.cascade import continue_cascade, parse_levels, split_cascade
     from dtool.run.editing import GivenImage
     from dtool.run.guided_plan import require_use, resolve_guidance
     from dtool.run.interpolation import parse_interpolation
@@ -85,6 +93,7 @@ def sample(
     net = decoder.attach(opening.open(parts[0] if parts else None), opening.runtime)
     drawing.attach_weak(net, opening.open)
     upscalers = _open_upscalers(parts, net, opening, outputs)
+    levels = None if augment is None else parse_levels(augment, parts, [net, *upscalers])
     files, pictures = choose_files(upscalers[-1] if upscalers else net, outputs), editing.read(net)
     if upscalers and (path or any(value is not None for value in vars(editing).values() if value is not False)):
         raise UsageError("--image, --mask and the like are of one network, not of a cascade", "leave them out")
@@ -113,14 +122,14 @@ def sample(
         if upscalers:
             out = continue_cascade(
                 out, [net, *upscalers], others, seed=drawing.seed, batch_size=opening.batch_size, clip=drawing.clip,
-                threshold=threshold, progress=show,
+                threshold=threshold, levels=levels, progress=show,
             )  # fmt: skip
     net = upscalers[-1] if upscalers else net
     settings = {
         "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
         "evaluations": out.evaluations, "n": count,
         "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
-        **drawing.describe(),
+        **drawing.describe(), **({} if levels is None else {"augment": levels}),
         "dtool": dtool.__version__,
     }  # fmt: skip
     writer = write(
