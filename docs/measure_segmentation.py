@@ -32,8 +32,8 @@ from dtool.training.session import Session, start
 PAGE = Path(__file__).with_name("tasks.md")
 START, END = "<!-- segmented -->", "<!-- /segmented -->"
 LEARNED = (
-    "astronaut", "camera", "coffee", "coins", "gravel", "hubble_deep_field", "immunohistochemistry", "moon", "page",
-    "text",
+    "astronaut", "camera", "cell", "clock", "coffee", "coins", "colorwheel", "gravel", "hubble_deep_field",
+    "immunohistochemistry", "microaneurysms", "moon", "page", "retina", "text",
 )  # fmt: skip
 UNSEEN = ("brick", "cat", "grass", "rocket")  # and scikit-learn's two photos
 SIZE, SAMPLES = 32, 8
@@ -56,10 +56,10 @@ def train(data: str, folder: Path, backgrounds: Path, steps: int) -> tuple[Sessi
     """Train into a file in `folder`, or go on; → the session, and what was done in words."""
     output = folder / "segment.pt"
     config = TrainConfig(
-        steps=steps, batch_size=32, lr=2e-3, ema=0.995, prediction="x0", schedule="cosine", task="segment",
-        validation=0.1, flip=True,
+        steps=steps, batch_size=32, lr=1.5e-3, ema=0.999, prediction="x0", schedule="cosine", task="segment",
+        times="logit-normal", time_mean=1.5, time_std=1.5, validation=0.1, flip=True,
     )  # fmt: skip
-    network = {"width": 32, "multipliers": (1, 2, 2), "patch": 2}
+    network = {"width": 48, "multipliers": (1, 2, 2), "patch": 2}
     session = start(
         data, output, config, network=network, size=(SIZE, SIZE), backgrounds=str(backgrounds), resume=output.exists()
     )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from dtool.errors import UsageError, did_you_mean, format_value
 
@@ -28,8 +36,9 @@ class Condition(BaseModel):
     shape: of one image's, e.g. (77, 768) for a text; None is a length that varies, () a single number.
     null: what fills the array of an image without this condition: a number, or a row of numbers as long as the last
     axis, such as the empty prompt's tokens. None: the network was not trained to do without it, and guidance needs to
-    be told what to compare with. built_in: whether a sampler's file is told it where nobody says it, which its form
-    says: it is no part of a spec's JSON.
+    be told what to compare with. noised_by: the name of a number, the level in 0 … 0.99 of the noise that a run puts on
+    this array before the network is told it (`dtool.run.condition_noise`). built_in: whether a sampler's file
+    is told it where nobody says it, which its form says: it is no part of a spec's JSON.
 
     >>> from dtool.models.conditions import Condition
     >>> Condition(name="text", shape=(None, 768)).describe()
@@ -42,7 +51,16 @@ class Condition(BaseModel):
     shape: tuple[Annotated[int, Field(ge=1)] | None, ...] = Field(default=(), max_length=8)
     dtype: Literal["float32", "int64", "int32", "bool"] = "float32"
     null: FiniteFloat | Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=MAX_ROW)] | None = None
+    noised_by: str | None = Field(default=None, max_length=100)
     built_in: bool = Field(default=False, exclude=True)
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `noised_by` where it says nothing, so that versions which do not know it can read the rest."""
+        fields: dict[str, Any] = dump(self)
+        if fields.get("noised_by") is None:
+            fields.pop("noised_by", None)
+        return fields
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -229,7 +247,9 @@ def _iterate_trial(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     if spec.classes:
         yield LABEL, random.integers(0, spec.labels, count)
+    levels = {one.noised_by for one in spec.conditions}
     for one in spec.conditions:
         shape = (count, *(length if n is None else n for n in one.shape))
         values = random.standard_normal(shape, dtype=np.float32) if one.dtype == "float32" else np.ones(shape)
+        values = np.abs(np.sin(values)) / 2 if one.name in levels else values
         yield one.name, values.astype(one.dtype)

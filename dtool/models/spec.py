@@ -147,6 +147,12 @@ class NetworkSpec(BaseModel):
         names = [one.name for one in self.conditions]
         if len({*names, *RESERVED}) != len(names) + len(RESERVED):
             raise ValueError(f"two conditions of {', '.join(names)} share a name, or one is called x, t or label")
+        levels = {one.name for one in self.conditions if one.shape == () and one.dtype == "float32"}
+        for one in self.conditions:
+            if one.noised_by is not None and (
+                one.noised_by not in levels or one.noised_by == one.name or one.dtype != "float32" or None in one.shape
+            ):
+                raise ValueError(f"the noise on {one.name} has a level, which is a condition () of type float32")
         if self.classes and self.null_class is False and self.guidance != 1 and not self.conditions:
             raise ValueError(f"guidance={self.guidance:g} needs a label that means no class, and there is none")
         return self

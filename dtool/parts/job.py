@@ -44,6 +44,7 @@ class Job:
     arguments; several networks are a cascade. plans: one for each; a recipe or a table for the only one.
     labels: classes, the image with id i gets that at i modulo their number [default: each class in turn].
     told: prompts and other conditions, repeated in the same way; given: pictures that the images begin at.
+    levels: of the noise on what each network of a cascade after the first is fed [default: 0].
     options: those of `dtool.sample` that hold for all images: guidance, clip, threshold, batch_size, strength.
     files: what the network is in, whose content identifies it. about: what else is to be seen in a manifest.
 
@@ -62,6 +63,7 @@ class Job:
     labels: Sequence[int] | None = None
     told: RepeatedConditions = NOTHING_TOLD
     given: GivenImages | None = None
+    levels: Sequence[float] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Sequence[Path] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class Job:
             "backend": [network.backend for network in self.networks],
             "device": [network.device.partition(":")[0] for network in self.networks],
             "labels": None if self.labels is None else list(self.labels),
+            **({} if self.levels is None else {"levels": list(self.levels)}),
             **self.told.describe(), **{name: _plain(value) for name, value in self.options.items()}, **self.about,
         }  # fmt: skip
 
@@ -143,7 +146,7 @@ def draw_block(job: Job, block: Block, progress: Callable[[int, int], None] | No
     )  # fmt: skip
     if len(networks) > 1:
         kept = {name: value for name, value in job.options.items() if name in ("clip", "threshold", "batch_size")}
-        out = continue_cascade(out, networks, tables[1:], seed=job.seed, progress=progress, **kept)
+        out = continue_cascade(out, networks, tables[1:], seed=job.seed, levels=job.levels, progress=progress, **kept)
     return out
 
 

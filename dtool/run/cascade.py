@@ -13,6 +13,7 @@ from dtool.errors import UsageError
 from dtool.models.conditions import Condition
 from dtool.models.network import Network
 from dtool.plan import Plan
+from dtool.run.condition_noise import require_level
 from dtool.run.sampling import Samples, sample
 
 
@@ -62,18 +63,22 @@ def continue_cascade(
     plans: Sequence[Plan],
     *,
     seed: int,
+    levels: Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
     **how: Any,
 ) -> Samples:
     """The first network's samples, drawn on by all others in turn: `networks` has the first one, too.
 
     plans: one for each of the others. seed: the noise of each of them follows from it and from its place, and is none
-    that another has. how: further options of `dtool.sample`. Calls, evaluations and seconds of the result are sums.
+    that another has. levels: the noise on the pictures that each of the others is fed, as `parse_levels` checks them;
+    none unless given. how: further options of `dtool.sample`. Calls, evaluations and seconds of the result are sums.
     """
     for place, (before, network, plan) in enumerate(zip(networks, networks[1:], plans, strict=False), start=1):
         condition = find_picture_condition(network)
         assert condition is not None, "checked by require_cascade"
         told = {condition.name: scale_pictures(samples.x0, before.spec.data_range)}
+        if levels is not None and condition.noised_by is not None:
+            told[condition.noised_by] = levels[place - 1]
         labels = samples.labels if network.classes and network.classes == before.classes else None
         ids = None if samples.ids is None else samples.ids.tolist()
         part = sample(
@@ -88,6 +93,35 @@ def continue_cascade(
             seconds=samples.seconds + part.seconds,
         )
     return samples
+
+
+def parse_levels(text: str, names: Sequence[str], networks: Sequence[Network]) -> list[float]:
+    """`0.1`, for all networks after the first of a cascade, or `0.2,0.1`, one each: the noise on what they are fed.
+
+    Raises UsageError for levels outside 0 … 0.99, another number of them, and noise for a network that was not told of
+    any while it was trained.
+    """
+    try:
+        levels = [float(word) for word in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--augment {text}: not levels of noise", "write 0.1, or 0.2,0.1: one for each") from error
+    if len(networks) < 2:
+        raise UsageError("--augment is of a cascade", "of one network, say --condition level=0.1")
+    levels *= len(networks) - 1 if len(levels) == 1 else 1
+    if len(levels) != len(networks) - 1:
+        raise UsageError(
+            f"--augment {text}: {len(levels)} levels, and {len(networks) - 1} networks are fed pictures",
+            "give one for all, or one each",
+        )
+    for level, name, network in zip(levels, names[1:], networks[1:], strict=True):
+        require_level("--augment", level)
+        condition = find_picture_condition(network)
+        if level and (condition is None or condition.noised_by is None):
+            raise UsageError(
+                f"--augment {level:g}: {name} says of no noise on its pictures",
+                "give 0 for it, or train it so: dtool train DATA --task upscale:2 --augment 0.3",
+            )
+    return levels
 
 
 def _listed(labels: Any) -> Any:

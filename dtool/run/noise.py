@@ -83,6 +83,12 @@ def counter_range(draw: int, count: int, elements: int) -> tuple[int, int]:
     return draw * width, (draw + count) * width
 
 
+def number_last_draw(shape: tuple[int, ...]) -> int:
+    """The number of the last draw of arrays of this shape that an image's counters have room for."""
+    elements = prod(shape)
+    return int(2**32 // (elements + elements % 2) - 1)
+
+
 class _Scratch(threading.local):
     """Working arrays of a thread: fresh memory would cost as much as the numbers."""
 

@@ -23,6 +23,7 @@ from dtool.plan.recipe import Recipe
 from dtool.run.assumptions import warn_of_assumptions
 from dtool.run.batch_size import choose_call_sizes
 from dtool.run.clipping import Clipping, Threshold, get_own_threshold, parse_threshold
+from dtool.run.condition_noise import add_condition_noise
 from dtool.run.editing import Edit, GivenImage, resolve_edit
 from dtool.run.given_start import is_tensor, unify_backends
 from dtool.run.guided_conditions import Request, resolve_conditions
@@ -152,6 +153,9 @@ def sample(
     if x is None:
         require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
     told, classes, scale = resolve_conditions(network, request, [path.first] * count if path else ids, count)
+    if not isinstance(network, FusedNetwork):  # such a file puts noise on its conditions itself
+        names = [path.first] * count if path else range(count) if ids is None else ids
+        told = add_condition_noise(network.spec, told, seed, check_ids(list(names)))
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
     untouched = edit is not None and edit.strength == 0

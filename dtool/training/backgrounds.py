@@ -9,20 +9,56 @@ from torch import Tensor
 from dtool.data.textures import Textures
 
 DRAWN = 0.25  # the share of backgrounds that are drawn where there are textures, too
+ZOOM, TURN, SHIFT = 1.4, 0.35, 0.2  # of what is moved: at most so many times, radians, and parts of the size
 
 
 def paste_on_background(
-    picture: Tensor, alpha: Tensor, generator: torch.Generator, textures: Textures | None = None
-) -> Tensor:
+    picture: Tensor,
+    alpha: Tensor,
+    generator: torch.Generator,
+    textures: Textures | None = None,
+    varied: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Pictures (B, C, H, W) over backgrounds, where alpha (B, 1, H, W) in 0 … 1 says how much of them is seen.
 
-    The backgrounds are drawn; with textures, three quarters are parts of those.
+    The backgrounds are drawn; with textures, three quarters are parts of those. varied: the share of pictures that are
+    moved, and those of pictures and of backgrounds whose colours change, each drawn by itself (scale jittering of what
+    is pasted: arXiv:2012.07177, section 3). → what is seen, and alpha, moved with its picture.
     """
     background = draw_backgrounds(picture.shape, generator)
     if textures is not None:
         is_drawn = torch.rand(len(picture), 1, 1, 1, generator=generator) < DRAWN
         background = torch.where(is_drawn, background, cut_from_textures(textures, picture.shape, generator))
-    return alpha * picture + (1 - alpha) * background
+    if varied:
+        picture, background = (vary_colours(one, varied, generator) for one in (picture, background))
+    seen = torch.cat([alpha * picture, alpha], dim=1)
+    if varied:
+        seen = move(seen, varied, generator)
+    return seen[:, :-1] + (1 - seen[:, -1:]) * background, seen[:, -1:]
+
+
+def vary_colours(pixels: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Pixels (B, C, H, W) in -1 … 1; of a `share`, each has channels in another order, contrast and brightness."""
+    count, channels = pixels.shape[:2]
+    order = torch.rand(count, channels, generator=generator).argsort(dim=1)[:, :, None, None]
+    contrast = 0.5 + torch.rand(count, 1, 1, 1, generator=generator)
+    brightness = 0.6 * torch.rand(count, channels, 1, 1, generator=generator) - 0.3
+    mean = pixels.mean(dim=(2, 3), keepdim=True)
+    changed = (mean + contrast * (pixels - mean) + brightness).gather(1, order.expand_as(pixels)).clamp(-1, 1)
+    return torch.where(torch.rand(count, 1, 1, 1, generator=generator) < share, changed, pixels)
+
+
+def move(pixels: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Pixels (B, C, H, W), 0 outside; of a `share`, each is scaled, turned and shifted, by as much as the constants."""
+    count, _, height, width = pixels.shape
+    chance = 2 * torch.rand(count, 4, generator=generator) - 1
+    zoom, angle = ZOOM ** chance[:, 0], TURN * chance[:, 1]
+    cos, sin, ratio = angle.cos() / zoom, angle.sin() / zoom, height / width
+    rows = [[cos, -sin * ratio, 2 * SHIFT * chance[:, 2]], [sin / ratio, cos, 2 * SHIFT * chance[:, 3]]]
+    matrix = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    moved = F.grid_sample(pixels, grid, align_corners=False)
+    return torch.where(torch.rand(count, 1, 1, 1, generator=generator) < share, moved, pixels)
 
 
 def draw_backgrounds(shape: torch.Size, generator: torch.Generator) -> Tensor:

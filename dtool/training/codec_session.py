@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from dtool.training.period import FIVE_MINUTES, Period, Repeated
 from dtool.training.preview import tile_images
 from dtool.training.progress import Progress
 from dtool.training.resume import require_same
+from dtool.training.saving import try_preview, try_save
 from dtool.training.validation import hold_out
 from dtool.util.allocator import keep_large_blocks
-from dtool.util.files import WriteError, require_distinct_files, write_atomically
+from dtool.util.files import require_distinct_files, write_atomically
 
 MOST = 1024  # pictures that the latents' mean and deviation are measured on
 SHOWN = 12  # pictures of a preview
@@ -64,11 +65,7 @@ class CodecSession:
             self.save()
 
     def _try_save(self) -> None:
-        """Save. If that fails, it is said, and training goes on: the next time there may be room."""
-        try:
-            self.save()
-        except WriteError as error:
-            warnings.warn(f"after {self.trainer.step} steps, {error}; training goes on, {error.hint}", stacklevel=2)
+        try_save(self.save, self.trainer.step)
 
     def save(self) -> None:
         """Write the state of training, the autoencoder with its averaged weights, and the preview, if that can be."""
@@ -77,10 +74,7 @@ class CodecSession:
         normalize_latents(network, self.trainer.images, MOST)
         write_autoencoder(self.output, network)
         if self.preview is not None:
-            try:
-                write_preview(self.preview, network, self.held_out or self.trainer.images)
-            except WriteError as error:  # nobody loses hours to a picture
-                warnings.warn(f"there is no preview: {error}", stacklevel=2)
+            try_preview(partial(write_preview, self.preview, network, self.held_out or self.trainer.images))
 
     def measure(self) -> tuple[float, str]:
         """The mean PSNR in dB, and of which pictures it is: those held out, or else those that were trained on."""

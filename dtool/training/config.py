@@ -45,7 +45,7 @@ class TrainConfig(BaseModel):
     replicas: int = Field(1, gt=0, le=256, description="threads that compute parts of a step's images at once")
     gradient_checkpointing: bool = False
     task: str | None = Field(None, description="what the network is told: see `dtool.training.tasks.parse_task`")
-    augment: float | None = Field(None, ge=0, lt=1, description="largest level of noise on an upscaler's `low`")
+    augment: float | None = Field(None, ge=0, lt=1, description="see `dtool.training.tasks.parse_task`")
     consistent: bool = Field(False, description="an upscaler's pictures, made small, are its `low`; unsaid, yes")
     flip: bool = Field(False, description="half of the images, mirrored")
     validation: float = Field(0.0, ge=0, le=0.5, description="share of the images that is held out")

@@ -1,16 +1,30 @@
-"""Where training runs: accelerate chooses and moves, but never silently somewhere else than was asked for."""
+"""Where training runs: accelerate chooses and moves, but never silently somewhere else than was asked for.
+
+Several processes, as `torchrun` or `accelerate launch` start them, each compute a part of every batch.
+"""
 
 from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
 from dtool.errors import DtoolError, UsageError
+from dtool.training.config import TrainConfig
+
+SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # of torchrun, and of MPI
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
-def make_accelerator(device: str, mixed_precision: str) -> Accelerator:
-    """An Accelerator on `auto`, `cpu` or `cuda`; raises `DtoolError` where that device or precision can't be had."""
+def make_accelerator(device: str, mixed_precision: str, *, several: bool = False) -> Accelerator:
+    """An Accelerator on `auto`, `cpu` or `cuda`; raises `DtoolError` where that device or precision can't be had.
+
+    several: whether the run can be one of several processes; where there are such and it cannot, it is refused.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device {device}: no such device", "one of auto, cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
@@ -21,14 +35,50 @@ def make_accelerator(device: str, mixed_precision: str) -> Accelerator:
             if built
             else "install a CUDA build: https://pytorch.org/get-started",
         )
+    started = _read_number(SIZES, 1)
+    if started > 1 and not several:
+        raise UsageError("this training runs in one process", "start it without torchrun or accelerate launch")
+    if started == 1 and several and "MASTER_ADDR" in os.environ and "ACCELERATE_USE_CPU" in os.environ:
+        warnings.warn(
+            "accelerate launch has started one process alone, as it does on a CPU without MPI: "
+            "torchrun --nproc-per-node 2 -m dtool train … starts several",
+            stacklevel=2,
+        )
     # accelerate keeps the first choice for the whole process; a second run in it may choose differently
     AcceleratorState._reset_state(reset_partial_state=True)
+    on_cpu = device == "cpu" or (started > 1 and not torch.cuda.is_available())  # each alone, unless it is told so
     try:
-        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed_precision)
+        accelerator = Accelerator(cpu=on_cpu, mixed_precision=mixed_precision)
     except ValueError as error:
         raise UsageError(f"--mixed-precision {mixed_precision}: {error}", "use --mixed-precision no") from error
-    if accelerator.num_processes > 1:
-        raise UsageError("training runs in one process", "start it without `accelerate launch`")
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed-precision fp16 needs a GPU", "use bf16 or no on the CPU")
     return accelerator
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files and speaks: the only one, or the first of several."""
+    return _read_number(RANKS, 0) == 0
+
+
+def _read_number(names: Sequence[str], default: int) -> int:
+    """The first of these variables of the environment that is set, as a number."""
+    return next((int(os.environ[name]) for name in names if name in os.environ), default)
+
+
+def require_shares(config: TrainConfig, processes: int) -> None:
+    """Raise UsageError unless each of so many processes gets images of every batch, in the parts that are asked for."""
+    if processes == 1:
+        return
+    if config.replicas > 1:
+        raise UsageError(
+            f"--replicas {config.replicas} in {processes} processes: gradients are added between processes, or between "
+            "threads of one",
+            "leave --replicas out, and start more processes",
+        )
+    if config.accumulate * processes > config.batch_size:
+        raise UsageError(
+            f"--batch-size {config.batch_size} is all {processes} processes' together, --accumulate "
+            f"{config.accumulate} parts each",
+            f"give at least {config.accumulate * processes}",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,20 +17,23 @@ class Interrupt:
 
 
 @contextmanager
-def defer_signals() -> Iterator[Interrupt]:
+def defer_signals(grace: float = 0.0) -> Iterator[Interrupt]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a flag; the second Ctrl-C interrupts at once.
 
+    grace: seconds after the first one in which another is the same one, passed on by a process that started this one.
     SIGHUP is that of a terminal that is closed; one that is ignored, as under nohup, stays so.
     """
-    interrupt = Interrupt()
+    interrupt, first = Interrupt(), 0.0
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        if interrupt.requested:
+        nonlocal first
+        if interrupt.requested and time.monotonic() - first >= grace:
             raise KeyboardInterrupt
-        interrupt.requested = True
+        if not interrupt.requested:
+            interrupt.requested, first = True, time.monotonic()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -30,7 +31,8 @@ class Trainer(StepLoop):
     """One run: the network, its average and its optimizer, after `step` steps.
 
     The state after step k is a function of (config, network config, images, k) alone, on one device: all randomness
-    is drawn from (seed, step), and nothing depends on when the run was interrupted or looked at.
+    is drawn from (seed, step), and nothing depends on when the run was interrupted or looked at. Of several processes
+    each computes its part of every batch, and all have the same state: that of one process, but for rounding.
     """
 
     def __init__(
@@ -70,20 +72,26 @@ class Trainer(StepLoop):
     def _run_step(self) -> Tensor:
         config = self.config
         batch = make_batch(config, self.images, self.task, self.step, self.times, self.text)
-        batch = batch.to(self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
-        losses = self._add_gradients(list(batch.split(config.accumulate * config.replicas)), len(batch))
+        each = config.accumulate * config.replicas
+        first = each * self.accelerator.process_index
+        parts = list(batch.split(each * self.accelerator.num_processes))[first : first + each]
+        losses = self._add_gradients([part.to(self.accelerator.device) for part in parts], len(batch), first)
         self.accelerator.clip_grad_norm_(self.network.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for ema in self.averages:
             ema.update(self.network, self.step)
         self.step += 1
-        return torch.stack(losses).sum()
+        loss: Tensor = self.accelerator.reduce(torch.stack(losses).sum(), reduction="sum")
+        return loss
 
-    def _add_gradients(self, parts: list[Batch], whole: int) -> list[Tensor]:
-        """The losses of the parts of a batch of `whole` images, in their shares of it; their gradients are added."""
+    def _add_gradients(self, parts: list[Batch], whole: int, first: int = 0) -> list[Tensor]:
+        """The losses of the parts of a batch of `whole` images, in their shares of it; their gradients are added.
+
+        first: the number of the first of these parts. The gradients of other processes are added with the last one's.
+        """
 
         def compute(part: Batch, number: int) -> Tensor:
             output = self._forward(self.loss.add_noise(part.x0, part.eps, part.t), part, number)
@@ -93,8 +101,10 @@ class Trainer(StepLoop):
             return self._replicas.add_gradients(compute, parts)
         losses = []
         for number, part in enumerate(parts):
-            loss = compute(part, number)
-            self.accelerator.backward(loss)
+            is_last = number == len(parts) - 1
+            with contextlib.nullcontext() if is_last else self.accelerator.no_sync(self._model):
+                loss = compute(part, first + number)
+                self.accelerator.backward(loss * self.accelerator.num_processes)  # their mean is taken, not their sum
             losses.append(loss.detach())
         return losses
 
@@ -103,7 +113,8 @@ class Trainer(StepLoop):
             return self._call(x, part)
         # Dropout knows only the global generator: lend it one of this step's own.
         with torch.random.fork_rng():
-            position = self.step * self.config.accumulate * self.config.replicas + index
+            parts = self.config.accumulate * self.config.replicas * self.accelerator.num_processes
+            position = self.step * parts + index
             torch.manual_seed(derive_seed(self.config.seed, Stream.DROPOUT, position))
             return self._call(x, part)
 
@@ -112,6 +123,18 @@ class Trainer(StepLoop):
         with self.accelerator.autocast():
             output: Tensor = self._model(x, part.t.float(), part.label, **part.told)
         return output
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return bool(self.accelerator.is_main_process)
+
+    def is_said(self, here: bool) -> bool:
+        """Whether something is so in any of the processes, all of which ask; they must do alike."""
+        if self.accelerator.num_processes == 1:
+            return here
+        said = torch.tensor(float(here), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(said, reduction="sum") > 0)
 
     @property
     def averages(self) -> list[EMA]:

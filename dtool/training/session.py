@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import nn
 
 from dtool.data.images import Images
-from dtool.errors import DtoolError, UsageError
+from dtool.errors import UsageError
 from dtool.models import checkpoint
 from dtool.models.autoencoder import Autoencoder
 from dtool.models.spec import NetworkSpec
-from dtool.training.captions import CaptionVectors, open_captions
+from dtool.schedulers.schedule import Schedule
 from dtool.training.config import TrainConfig
-from dtool.training.device import make_accelerator
+from dtool.training.device import make_accelerator, require_shares
 from dtool.training.event_log import EventLog
 from dtool.training.interrupt import defer_signals
-from dtool.training.latents import open_training_codec
 from dtool.training.loop import Trainer
 from dtool.training.period import FIVE_MINUTES, Period, Repeated
-from dtool.training.preparation import choose_task, configure_network, describe_network, load_data
+from dtool.training.preparation import configure_network, describe_network
 from dtool.training.preview import write as write_preview
 from dtool.training.progress import Progress
 from dtool.training.resume import continue_from
-from dtool.training.tasks import EXAMPLES, Task, make_example_conditions
-from dtool.training.validation import LevelLoss, hold_out
+from dtool.training.saving import try_preview, try_save
+from dtool.training.sources import Sources, list_files, read_training_data
+from dtool.training.validation import LevelLoss
 from dtool.util.allocator import keep_large_blocks
-from dtool.util.files import WriteError, require_distinct_files, require_writable
+from dtool.util.files import require_distinct_files, require_writable
+
+GRACE = 2.0  # seconds in which what started several processes passes on a Ctrl-C that they have had, too
 
 
 @dataclass(kw_only=True)
@@ -62,14 +64,15 @@ class Session:
         """Train to the end; yields after every step. The file is whole at all times, and up to date after the last."""
         now_and_then = [Repeated(self.save_every, self._try_save), Repeated(self.preview_every, self._try_preview)]
         now_and_then.append(Repeated(self.validate_every, self.validate))
-        with defer_signals() as interrupt, keep_large_blocks():
+        several = self.trainer.accelerator.num_processes > 1
+        with defer_signals(grace=GRACE if several else 0.0) as interrupt, keep_large_blocks():
             for progress in self.trainer.run():
                 if self.log:
                     self.log.add_progress(progress, self.trainer.config.lr_at(progress.step - 1))
                 yield progress
                 if progress.step == self.trainer.config.steps:
                     break
-                if interrupt.requested:
+                if self.trainer.is_said(interrupt.requested):
                     self.interrupted = True
                     break
                 for each in now_and_then:
@@ -83,7 +86,7 @@ class Session:
 
     def validate(self) -> None:
         """Report and log the losses on the images held out, if there are any, of each average of the weights."""
-        if self.held_out is None:
+        if self.held_out is None or not self.trainer.is_main:
             return
         for name, levels in self.trainer.validate(self.held_out).items():
             if self.report:
@@ -92,20 +95,11 @@ class Session:
                 self.log.add_validation(f"loss/{name}", levels, self.trainer.step)
 
     def _try_save(self) -> None:
-        """Write the checkpoint. If that fails, it is said, and training goes on: the next time there may be room."""
-        try:
-            self.save()
-        except WriteError as error:
-            warnings.warn(f"after {self.trainer.step} steps, {error}; training goes on, {error.hint}", stacklevel=2)
+        try_save(self.save, self.trainer.step)
 
     def _try_preview(self) -> None:
-        """Write the preview. If that fails, it is said, and the training goes on: nobody loses hours to a picture."""
-        if self.preview:
-            try:
-                self.preview(self.network())
-            except Exception as error:
-                text = str(error) if isinstance(error, DtoolError) else f"{type(error).__name__}: {error}"
-                warnings.warn(f"there is no preview: {' '.join(text.split())}", stacklevel=2)
+        if self.preview and self.trainer.is_main:
+            try_preview(partial(self.preview, self.network()))
 
     def summary(self) -> str:
         """One line for a person: what is trained, on what, where."""
@@ -125,8 +119,13 @@ class Session:
         return network.eval()
 
     def save(self) -> None:
-        """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it."""
+        """Write the checkpoint, and the second average of the weights, if there is one, as a model beside it.
+
+        Of several processes the first one does.
+        """
         trainer = self.trainer
+        if not trainer.is_main:
+            return
         about: dict[str, Any] = {
             "spec": self.spec, "config": trainer.network.config, "codec": self.autoencoder,
             "text": None if trainer.text is None else trainer.text.reference,
@@ -148,28 +147,44 @@ def start(
     config: TrainConfig,
     *,
     network: dict[str, Any] | None = None,
-    size: tuple[int, int] | None = None,
-    classes: bool | None = None,
     guidance: float = 1.0,
     device: str = "auto",
     resume: bool = False,
     save_every: Period = FIVE_MINUTES,
     preview: Path | None = None,
     preview_every: Period = FIVE_MINUTES,
-    masks: str | None = None,
-    backgrounds: str | None = None,
     validate_every: Period = FIVE_MINUTES,
     log: Path | None = None,
-    codec: Path | None = None,
-    captions: str | None = None,
-    text_encoder: str | None = None,
+    **sources: Unpack[Sources],
 ) -> Session:
     """Check everything, read the data, build the network: a run that is ready to begin, or to go on.
 
-    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. `codec`: a folder of an
-    autoencoder, on whose latents the network is trained. captions: see `read_captions`; text_encoder: the folder or the
-    installed package of a sentence encoder, which reads them. Raises `DtoolError`.
+    `network` overrides fields of `UNetConfig`, whose defaults follow the images' size. sources: what `data` is beside
+    pictures, and what is read with it. Raises `DtoolError`.
     """
+    where, schedule = _check_settings(config, device, guidance)
+    _check_files(output, config, preview, [data, *list_files(sources)])
+    own = read_training_data(data, config, str(where.device), output.parent, sources)
+    about = (config, own.images, own.task, schedule)
+    trainer = Trainer(
+        config, configure_network(*about, network or {}, own.vectors), own.images, schedule, where, own.task,
+        own.vectors,
+    )  # fmt: skip
+    spec = describe_network(*about, guidance, own.vectors)
+    if resume:
+        continue_from(output, trainer)
+    look = None if preview is None else partial(
+        write_preview, preview, spec=spec, seed=config.seed, told=own.make_examples(config.seed), codec=own.decoder
+    )  # fmt: skip
+    return Session(
+        trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
+        held_out=own.held_out, validate_every=validate_every, autoencoder=own.autoencoder,
+        log=EventLog(log, trainer.step) if log and trainer.is_main else None,
+    )  # fmt: skip
+
+
+def _check_settings(config: TrainConfig, device: str, guidance: float) -> tuple[Accelerator, Schedule]:
+    """Where the run computes, and its schedule; raises DtoolError for settings that do not go together there."""
     from dtool.schedulers import get_scheduler
 
     if guidance != 1 and config.label_dropout == 0:
@@ -178,46 +193,17 @@ def start(
             "use a share such as 0.1, or leave --guidance out",
         )
     schedule = get_scheduler(config.schedule)
-    where = make_accelerator(device, config.mixed_precision)
+    where = make_accelerator(device, config.mixed_precision, several=True)
     if config.replicas > 1 and where.device.type != "cpu":
         raise UsageError(f"--replicas {config.replicas} are for the CPU", "leave it out, or add --device cpu")
+    require_shares(config, where.num_processes)
+    return where, schedule
+
+
+def _check_files(output: Path, config: TrainConfig, preview: Path | None, inputs: list[Any]) -> None:
+    """Raise DtoolError for a file that would replace another one of the run's, or cannot be written."""
     second = None if config.second_ema is None else name_second(output)
-    require_distinct_files([output, second, preview], [data, masks, backgrounds, codec, captions])
+    require_distinct_files([output, second, preview], inputs)
     for path in (second, preview):
         if path:
             require_writable(path)
-    task = choose_task(config, masks, backgrounds, codec)
-    text = open_captions(data, captions, text_encoder, config, output.parent, classes=classes)
-    classes = classes if text is None else False
-    images, task = load_data(data, task, masks=masks, backgrounds=backgrounds, size=size, classes=classes)
-    images = images if text is None else replace(images, captions=text.captions)
-    own = None if codec is None else open_training_codec(codec, images.shape, str(where.device))
-    vectors = None if text is None else text.encode()
-    images, held_out = hold_out(images, config.validation, config.seed)
-    if own is not None:
-        images = own.encode(images, mirrored=config.flip)
-        held_out = None if held_out is None else own.encode(held_out, mirrored=False)
-    unet = configure_network(config, images, task, schedule, network or {}, vectors)
-    trainer = Trainer(config, unet, images, schedule, where, task, vectors)
-    spec = describe_network(config, images, task, schedule, guidance, vectors)
-    if resume:
-        continue_from(output, trainer)
-    decoder = None if own is None else own.codec
-    examples = _make_examples(images if held_out is None else held_out, task, vectors, config.seed)
-    look = None if preview is None else partial(
-        write_preview, preview, spec=spec, seed=config.seed, told=examples, codec=decoder
-    )  # fmt: skip
-    return Session(
-        trainer=trainer, spec=spec, output=output, save_every=save_every, preview_every=preview_every, preview=look,
-        held_out=held_out, validate_every=validate_every, log=EventLog(log, trainer.step) if log else None,
-        autoencoder=None if own is None else own.autoencoder,
-    )  # fmt: skip
-
-
-def _make_examples(
-    images: Images, task: Task | None, vectors: CaptionVectors | None, seed: int
-) -> dict[str, Any] | None:
-    """What the pictures of a preview are told, besides their classes."""
-    if vectors is not None and images.captions is not None:
-        return vectors.make_examples(images.captions, EXAMPLES)
-    return make_example_conditions(task, images, seed) if task else None

@@ -163,10 +163,12 @@ class Segment:
 
     cut_out: the mask is the pictures' alpha channel, and each is pasted on a background of its own, or else its edge
     would be seen without looking: see `dtool.training.backgrounds`. textures: of which most of these are parts.
+    augment: the share of what is pasted that is moved, and of colours that are changed.
     """
 
     cut_out: bool = True
     textures: Textures | None = None
+    augment: float = 0.5
     needs_masks: bool = field(default=True, init=False)
 
     def choose_shape(self, shape: Shape) -> Shape:
@@ -185,14 +187,17 @@ class Segment:
         """See the class."""
         picture, mask = pixels[:, :-1], pixels[:, -1:]
         if self.cut_out:
-            picture = paste_on_background(picture, (mask + 1) / 2, generator, self.textures)
+            alpha = (mask + 1) / 2
+            picture, alpha = paste_on_background(picture, alpha, generator, self.textures, self.augment)
+            mask = 2 * alpha - 1
         return mask, {"picture": picture}
 
 
 def parse_task(text: str, *, augment: float | None = None, masks: bool = False) -> Task:
     """`upscale:2`, `fill`, `colour` or `segment`; raises UsageError for another word, or for what has no meaning there.
 
-    augment: the largest level of the noise of an upscaler's `low` [0.3]. masks: whether masks have files of their own.
+    augment: the largest level of the noise of an upscaler's `low` [0.3], or the share of cut-outs, and of colours, that
+    are varied [0.5]. masks: whether masks have files of their own.
     """
     name, _, option = text.partition(":")
     names: dict[str, Callable[..., Task]] = {"upscale": Upscale, "fill": Fill, "colour": Colour, "segment": Segment}
@@ -200,22 +205,27 @@ def parse_task(text: str, *, augment: float | None = None, masks: bool = False) 
         raise UsageError(f"--task {text}: there is no such task", did_you_mean(name, names))
     if masks and name != "segment":
         raise UsageError(f"--masks are of --task segment, not of {text}", "leave --masks out")
-    if augment is not None and name != "upscale":
-        raise UsageError(f"--augment is of --task upscale, not of {text}", "leave --augment out")
+    if augment is not None and (name not in ("upscale", "segment") or masks):
+        raise UsageError(
+            f"--augment is of --task upscale and of what --task segment cuts out, not of {text}", "leave --augment out"
+        )
     if name == "upscale":
         if not option.isdecimal() or not 2 <= int(option) <= 64:
             raise UsageError(f"--task {text}: not a factor", "write upscale:2, at most 64")
         return Upscale(int(option), 0.3 if augment is None else augment)
     if option:
         raise UsageError(f"--task {text}: {name} has no options", f"write --task {name}")
-    return Segment(cut_out=not masks) if name == "segment" else names[name]()
+    if name == "segment":
+        return Segment(cut_out=not masks, augment=0.5 if augment is None else augment)
+    return names[name]()
 
 
 def describe_conditions(task: Task, shape: Shape) -> tuple[Condition, ...]:
     """The conditions of a network that is trained on pixels of `shape`, as its spec lists them."""
     height, width = shape[1:]
+    level = "level" if isinstance(task, Upscale) and task.augment else None
     pictures = [
-        Condition(name=one.name, shape=(one.channels, height // one.factor, width // one.factor))
+        Condition(name=one.name, shape=(one.channels, height // one.factor, width // one.factor), noised_by=level)
         for one in task.list_pictures(shape)
     ]
     return (*pictures, *(Condition(name=name, null=value) for name, value in task.list_numbers().items()))

@@ -76,3 +76,10 @@ def test_another_thread_changes_no_handler():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_signal_that_is_passed_on_is_the_same_one(handled):
+    with defer_signals(grace=60) as interrupt:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.requested

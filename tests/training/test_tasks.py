@@ -77,7 +77,7 @@ def test_grey_is_the_luma() -> None:
 def test_what_is_cut_out_lies_on_a_background_and_its_mask_is_drawn() -> None:
     masked = pixels(4)
     masked[:, 3] = torch.where(masked[:, 3] > 0, 1.0, -1.0)
-    mask, told = Segment().split(masked, generator())
+    mask, told = Segment(augment=0.0).split(masked, generator())
     assert torch.equal(mask, masked[:, 3:])
     inside = (mask > 0).expand(-1, 3, -1, -1)
     torch.testing.assert_close(told["picture"][inside], masked[:, :3][inside])
@@ -94,6 +94,7 @@ def test_what_is_cut_out_lies_on_a_background_and_its_mask_is_drawn() -> None:
         ("fill:2", {}, "fill has no options"),
         ("fill", {"masks": True}, "--masks are of --task segment"),
         ("colour", {"augment": 0.1}, "--augment is of --task upscale"),
+        ("segment", {"augment": 0.1, "masks": True}, "--augment is of --task upscale"),
     ],
 )
 def test_words_that_mean_no_task_are_refused(words: str, more: dict[str, Any], says: str) -> None:

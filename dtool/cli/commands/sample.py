@@ -31,7 +31,7 @@ EXAMPLES = (
     "dtool sample --sampler dpmpp-2m --spacing karras --steps 20 --class 3,1,4 -n 30",
     "dtool sample model.onnx --recipe ddim:eta=0.5 --steps 25 --ids 0-63 --npz samples.npz",
     "dtool sample foreign.onnx --schedule linear --prediction eps --shape 3,32,32",
-    "dtool sample base.pt+x2.pt+x4.pt -n 8 --steps 20",
+    "dtool sample base.pt+x2.pt+x4.pt --augment 0.1 -n 8 --steps 20",
     "dtool sample model.pt -n 50000 --into samples/ --workers 4",
     'dtool sample pipeline/ --prompt "a red fox" --prompt "a blue fox" --negative "blurred" --guidance 5',
     "dtool sample --sampler ddpm --steps 50 --image photo.png --mask mask.png --fit -n 4",
@@ -44,6 +44,14 @@ def sample(
     model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="how many images [default: 16]")] = None,
     ids: Annotated[str | None, typer.Option(help="which images of the seed: 0-15 or 3,40", show_default=False)] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL[,LEVEL]",
+            help="of a cascade: noise on the pictures that each network is fed, one level for all or one each",
+            show_default=False,
+        ),
+    ] = None,
     *,
     drawing: Drawing,
     conditions: ConditionWords,
@@ -72,7 +80,7 @@ def sample(
     from dtool.cli.show.sample_files import check_paths, choose_files, write
     from dtool.parts.block import choose_block_size
     from dtool.parts.job import Job
-    from dtool.run.cascade import continue_cascade, split_cascade
+    from dtool.run.cascade import continue_cascade, parse_levels, split_cascade
     from dtool.run.editing import GivenImage
     from dtool.run.guided_plan import require_use, resolve_guidance
     from dtool.run.interpolation import parse_interpolation
@@ -100,6 +108,7 @@ def sample(
     opener = SampleModel(names=tuple(parts), opening=opening, decoder=decoder, drawing=drawing)
     net, *upscalers = networks = opener()
     _check_cascade(parts, networks, outputs)
+    levels = None if augment is None else parse_levels(augment, parts, networks)
     files, pictures = {} if many.into else choose_files(networks[-1], outputs), editing.read(net)
     if upscalers and (path or noise or any(value not in (None, False) for value in vars(editing).values())):
         raise UsageError("--image, --mask, --noise and the like are of one network, not of a cascade", "leave them out")
@@ -125,7 +134,7 @@ def sample(
         job = Job(
             model=opener, plans=(plan, *others), count=count, size=size, seed=drawing.seed, told=told,
             labels=parse_class_words(drawing.classes, net.spec.class_names, net.classes),
-            given=pictures if len(pictures) else None, about=pictures.describe(), files=opener.list_files(),
+            levels=levels, given=pictures if len(pictures) else None, about=pictures.describe(), files=opener.list_files(),
             options={
                 "guidance": scale, "clip": drawing.clip, "threshold": threshold, "batch_size": opening.batch_size,
                 "strength": editing.strength, **({} if noise is None else {"noise": noise}),
@@ -143,14 +152,14 @@ def sample(
         if upscalers:
             out = continue_cascade(
                 out, networks, others, seed=drawing.seed, batch_size=opening.batch_size, clip=drawing.clip,
-                threshold=threshold, progress=show,
+                threshold=threshold, levels=levels, progress=show,
             )  # fmt: skip
     net = networks[-1]
     settings = {
         "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
         "evaluations": out.evaluations, "n": count,
         "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
-        **drawing.describe(),
+        **drawing.describe(), **({} if levels is None else {"augment": levels}),
         "dtool": dtool.__version__,
     }  # fmt: skip
     writer = write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.training import TRAINING, UNET, TrainingFlags, UNetFlags, require_packages
-from dtool.cli.show.training import say_aside, show_nothing, show_training
+from dtool.cli.show.training import run_shown, say_aside
 from dtool.errors import DtoolError, UsageError
 
 if TYPE_CHECKING:
@@ -51,8 +52,12 @@ def train(
     training: TrainingFlags,
     unet: UNetFlags,
 ) -> None:
-    """Train a U-Net on images, by Algorithm 1 of DDPM."""
+    """Train a U-Net on images, by Algorithm 1 of DDPM.
+
+    Started by torchrun or accelerate launch, several processes each compute a part of every batch.
+    """
     require_packages()
+    from dtool.training.device import is_first_process
     from dtool.training.period import Period
     from dtool.training.session import start
     from dtool.util.files import find_option_files
@@ -60,7 +65,8 @@ def train(
 
     _check_output(output, preview, [data, *find_option_files(training.scheduler)], resume=resume, force=force)
     config, network, size = training.to_config(), unet.to_settings(), training.parse_size()
-    with hold_lock(output, f"{output} is being trained"):
+    quiet = quiet or not is_first_process()
+    with hold_lock(output, f"{output} is being trained") if is_first_process() else nullcontext():
         _check_begun(output, resume=resume, force=force)
         if codec is not None and not quiet:
             say_aside(f"encoding the images by {codec}, once")
@@ -75,14 +81,10 @@ def train(
         if not quiet:
             say_aside(session.summary())
             session.report = lambda name, levels: say_aside(_format_levels(name, levels))
-        with show_nothing() if quiet else show_training(config.steps, session.trainer.step) as show:
-            for progress in session.run():
-                show(progress)
-    if session.interrupted:
         again = "the same command with --resume goes on" if output.suffix == ".pt" else "only a .pt can be resumed"
-        say_aside(f"interrupted after {session.trainer.step} steps; {output} is kept: {again}")
-        raise typer.Exit(130)
-    typer.echo(output)
+        run_shown(session, quiet=quiet, again=again)
+    if session.trainer.is_main:
+        typer.echo(output)
 
 
 def _check_output(output: Path, preview: Path | None, inputs: list[Any], *, resume: bool, force: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.training import CODEC, CodecFlags, require_packages
-from dtool.cli.show.training import say_aside, show_nothing, show_training
+from dtool.cli.show.training import run_shown, say_aside
 from dtool.errors import UsageError
 
 EXAMPLES = (
@@ -60,13 +60,7 @@ def train_codec(
         )
         if not quiet:
             say_aside(session.summary())
-        with show_nothing() if quiet else show_training(config.steps, session.trainer.step) as show:
-            for progress in session.run():
-                show(progress)
-    if session.interrupted:
-        again = "the same command with --resume goes on"
-        say_aside(f"interrupted after {session.trainer.step} steps; {output} is kept: {again}")
-        raise typer.Exit(130)
+        run_shown(session, quiet=quiet, again="the same command with --resume goes on")
     if not quiet:
         decibels, of_which = session.measure()
         say_aside(f"PSNR {decibels:.2f} dB, the mean of {of_which}")

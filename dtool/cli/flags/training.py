@@ -58,7 +58,11 @@ class TrainingFlags:
         _run(metavar="upscale:N|fill|colour|segment", help="train with a picture as the condition", show_default=False),
     ] = None
     augment: Annotated[
-        float | None, _run(help="of upscale: the largest level of noise on the small picture [default: 0.3]")
+        float | None,
+        _run(
+            help="of upscale: the largest level of noise on the small picture [default: 0.3]; of segment: the share of "
+            "cut-outs that are moved and scaled, and of colours that are changed [default: 0.5]"
+        ),
     ] = None
     consistent: Annotated[
         bool | None, _run(help="of upscale: pictures that are the small one when made small again [default: yes]")

@@ -11,11 +11,27 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from dtool.training.codec_session import CodecSession
     from dtool.training.progress import Progress
+    from dtool.training.session import Session
 
     Show = Callable[[Progress], None]
 
 LINE_EVERY = 30.0  # seconds between plain lines where there is no terminal
+
+
+def run_shown(session: Session | CodecSession, *, quiet: bool, again: str) -> None:
+    """Train, and show how far it is; exits with 130 if it was interrupted. again: how it goes on, in words."""
+    from dtool.training.device import is_first_process
+
+    trainer = session.trainer
+    with show_nothing() if quiet else show_training(trainer.config.steps, trainer.step) as show:
+        for progress in session.run():
+            show(progress)
+    if session.interrupted:
+        if is_first_process():
+            say_aside(f"interrupted after {trainer.step} steps; {session.output} is kept: {again}")
+        raise typer.Exit(130)
 
 
 @contextmanager

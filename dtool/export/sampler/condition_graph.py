@@ -13,9 +13,12 @@ import onnx
 from onnx import numpy_helper
 
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
+from dtool.export.sampler.noise_graph import first_counters, normals
 from dtool.models.conditions import Condition
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.sampler_inputs import name_without
+from dtool.run.condition_noise import HIGHEST
+from dtool.run.noise import number_last_draw
 from dtool.run.sampler_conditions import is_guided, list_condition_inputs
 from dtool.run.sampler_form import SamplerForm
 
@@ -55,12 +58,32 @@ def add_conditions(graph: GraphBuilder, spec: NetworkSpec, form: SamplerForm, un
         source = TOLD + one.name
         given = graph("Gather", source, spread(graph, source, index), axis=0)
         if unnamed is None or not is_guided(spec, form):
-            graph("Identity", given, name=NOW + one.name)
+            graph("Identity", _add_noise(graph, spec, one, given, index), name=NOW + one.name)
             continue
         without = _find_comparison(graph, one, given, index)
-        both = graph("Concat", given, without, axis=0)
+        noised = [_add_noise(graph, spec, one, *told) for told in ((given, index), (without, index, True))]
+        both = graph("Concat", *noised, axis=0)
         half = graph("Mul", "count", graph.cast(unnamed, np.int64))
         graph("Gather", both, graph("Add", "rows", half), axis=0, name=NOW + one.name)
+
+
+def _add_noise(
+    graph: GraphBuilder, spec: NetworkSpec, one: Condition, values: str, index: str, is_without: bool = False
+) -> str:
+    """`values` of the images at `index`, with the noise of their level: see `dtool.run.condition_noise`."""
+    if one.noised_by is None:
+        return values
+    level = next(other for other in spec.conditions if other.name == one.noised_by)
+    source = TOLD + level.name
+    share = graph("Gather", source, spread(graph, source, index), axis=0)
+    share = _find_comparison(graph, level, share, index) if is_without else share
+    share = graph("Clip", share, graph.constant(0, np.float32), graph.constant(HIGHEST, np.float32))
+    shape = tuple(n for n in one.shape if n is not None)
+    share = graph("Reshape", share, graph.ints(-1, *[1] * len(shape)))
+    kept = graph("Sqrt", graph("Sub", graph.constant(1, np.float32), graph("Mul", share, share)))
+    counters = first_counters(graph, graph("Gather", "ids_by_run", "run", axis=0), "key", shape)
+    z = normals(graph, counters, graph.constant(number_last_draw(shape), np.uint64), "key", shape)
+    return graph("Add", graph("Mul", kept, values), graph("Mul", share, z))
 
 
 def spread(graph: GraphBuilder, source: str, index: str) -> str:

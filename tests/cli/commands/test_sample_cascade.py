@@ -45,3 +45,28 @@ def test_what_does_not_fit_is_refused_before_any_work(capsys, cascade, folder):
     failed(ran(capsys, "sample", "base.pt+"), 2, "has no name", "base.pt+x2.pt")
     failed(ran(capsys, "sample", cascade, "-o", "x2.pt.png", "--npz", "x2.pt"), 2, "x2.pt")
     assert not (folder / "samples.png").exists()
+
+
+def test_each_part_of_a_cascade_has_its_noise(capsys, cascade, folder):
+    words = ("-n", "2", "--steps", "2", "--device", "cpu", "--json")
+    drawn = []
+    for number, levels in enumerate((None, "0.2", "0.2,0", "0,0")):
+        more = () if levels is None else ("--augment", levels)
+        result = ran(
+            capsys, "sample", f"{cascade}+x4.pt", *words, *more, "--npz", f"{number}.npz", "-o", f"{number}.png"
+        )
+        assert result.code == 0, result.err
+        assert json.loads(result.out).get("augment") == {"0.2": [0.2, 0.2], "0.2,0": [0.2, 0], "0,0": [0, 0]}.get(
+            levels
+        )
+        drawn.append(np.load(f"{number}.npz")["x0"])
+    np.testing.assert_array_equal(drawn[0], drawn[3])
+    assert all(np.abs(drawn[0] - drawn[number]).max() > 1e-3 for number in (1, 2))
+    assert not np.array_equal(drawn[1], drawn[2])
+    failed(ran(capsys, "sample", f"{cascade}+x4.pt", "--augment", "0.1,0.2,0.3"), 2, "3 levels, and 2 networks are fed")
+    failed(
+        ran(capsys, "sample", cascade, "--augment", "1.5"), 2, "--augment is 1.5, and it is a level of noise", "0.99"
+    )
+    failed(
+        ran(capsys, "sample", "base.pt", "--augment", "0.1"), 2, "--augment is of a cascade", "--condition level=0.1"
+    )
