@@ -45,6 +45,9 @@ def common_options(
     network_time: Annotated[
         Literal["exact", "round", "floor"], Field(description="make the time that the network is told a whole number")
     ] = "exact",
+    start: Annotated[
+        int | None, Field(ge=0, description="a late start: the schedule is taken up to this time, in place of T-1")
+    ] = None,
 ) -> None:
     """What can be asked of any spacing.
 
@@ -53,6 +56,8 @@ def common_options(
     t = 0: it comes after the n levels, and where the n-th is t = 0 already, n + 1 are placed.
     network_time: the levels stay as they are; only what the network hears is rounded to the nearest whole time, halves
     to even, or down.
+    start: the steps are placed as on a schedule whose noisiest time this is. Noise without a trace of an image is then
+    told to the network as if it were at that level, which is an error of its own, and with few steps worth its price.
     """
 
 
@@ -81,6 +86,8 @@ class Spacing(BoundFunction):
         """The times, and with them what the network is told and where the last step ends; errors as when called."""
         chosen = dict(self.options)
         end, network_time = chosen.get("end", "zero"), chosen.get("network_time", "exact")
+        start = chosen.get("start")
+        schedule = schedule if start is None else schedule.cut(start)
         self._check_count(schedule, n, n)
         if end == "sigma_min":
             times, last = self._with_last(schedule, n)
