@@ -1,4 +1,4 @@
-"""The path of the probability-flow ODE that a plan follows: its end, its limit, and a grid to solve it on."""
+"""The path of the probability-flow ODE that a plan is judged by: its ends, its limit, and a grid to solve it on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dtool.run.loop import run
 from dtool.schedulers.levels import alpha_sigma_from_lam, lam_from_v
 
 RHO = 7.0  # of the grid, as of `karras`
+ROUNDING = 1e-9  # of λ: levels of one schedule in other coordinates
 
 
 def find_other_limit(plan: Plan, clipped: bool = False) -> str:
@@ -50,6 +51,17 @@ def make_solving_grid(network: Network, start: Point, end: Point, steps: int) ->
     first = [start] if silent else []
     inner = inner if silent else [start, *inner[1:]]
     return [*first, *(inner if clean else inner[:-1]), end]
+
+
+def find_start(network: Network, plan: Plan) -> Point:
+    """The level at which the path begins that a plan is judged by: the network's noisiest.
+
+    Its own first level only where that is noisier still. A plan that begins late takes pure noise for a state of its
+    first level, and what that costs belongs to its error.
+    """
+    own = Point(float(plan.alpha[0]), float(plan.sigma[0]))
+    noisiest = Point(float(network.schedule.alpha[-1]), float(network.schedule.sigma[-1]))
+    return own if own.lam < noisiest.lam - ROUNDING else noisiest
 
 
 def find_end(plan: Plan) -> Point | None:

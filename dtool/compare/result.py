@@ -132,6 +132,7 @@ class Comparison:
         reference: dict[str, Any] | None = None
         if self.solution is not None:
             reference = {name: getattr(self.solution, name) for name in ("recipe", "steps", "error", "ok", "reason")}
+            reference["start"] = self.find_solution_start()
         content = {
             "format": FORMAT,
             "verdict": self.verdict,
@@ -156,6 +157,12 @@ class Comparison:
         }
         plain: dict[str, Any] = replace_nonfinite(content)
         return plain
+
+    def find_solution_start(self) -> float | None:
+        """The time on the network's schedule at which the solution begins, None where that is not known."""
+        if self.solution is None or self.schedule is None:
+            return None
+        return float(self.schedule.time(self.solution.start.lam))
 
     def to_json(self) -> str:
         """`to_dict` as text."""

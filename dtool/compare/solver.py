@@ -6,9 +6,10 @@ is therefore measured, never inferred). As a function of x/√(α² + σ²) and 
 every spacing, because a network always gets the time of the noise level (`dtool.plan.prediction.adapt_to_network`).
 Recipes may differ in where they begin and end, so a solution belongs to a pair of levels, and to a guidance:
 
-- It begins at the recipe's own first level, with the same noise, scaled as the recipe scales it. Recipes with other
-  first levels (spacing `leading`, another schedule) have their own solution: a path that begins lower is another path,
-  which is not an error of the solver.
+- It begins at the noisiest level that the network was trained on, with the same noise, scaled as a state of that level
+  is. A recipe that begins late (`trailing:start=743`, spacing `leading`, a smaller sigma_max) is judged by the same
+  solution: it takes pure noise for a state of its first level, and that is an error like any other. One that begins
+  noisier, on another schedule, where the network is told its noisiest level, has a solution from there.
 - It ends where the recipe ends. It reaches the clean image as all recipes do: down to the network's cleanest level,
   t = 0, and from there in one step to the predicted image. A recipe that jumps to the image from a noisier level has
   that as an error.
@@ -25,7 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 from dtool.compare.guided_path import find_obstacle_of_guidance, guide_alike, identify_guidance
-from dtool.compare.ode_path import find_end
+from dtool.compare.ode_path import find_end, find_start
 from dtool.compare.paired_errors import SolverErrorEstimate, measure_error
 from dtool.compare.step_doubling import LEAST, Solution, StepDoubling, to_float64
 from dtool.errors import UsageError
@@ -82,11 +83,11 @@ class ReferenceSolutions:
         return find_obstacle_of_guidance(self._resolve(plan)[0])
 
     def solution(self, plan: Plan) -> Solution:
-        """The solution between the levels at which `plan` begins and ends; raises UsageError if there is none."""
+        """The solution that `plan` is judged by, down to where it ends; raises UsageError if there is none."""
         return self._find_doubling(plan).converge()
 
     def follow_one_path(self, one: Plan, other: Plan) -> bool:
-        """Whether both plans follow one path of one ODE: they begin at one level, with one guidance."""
+        """Whether both plans are judged by one path of one ODE: from one level, with one guidance."""
         return self._identify_path(one) == self._identify_path(other)
 
     def judge(self, plan: Plan, images: Any) -> tuple[SolverErrorEstimate | None, str]:
@@ -110,10 +111,9 @@ class ReferenceSolutions:
         end = find_end(plan)
         if (reason := self.find_obstacle(plan)) or end is None:
             raise UsageError(f"{plan.recipe} has no solver error: {reason}", "use a deterministic sampler")
-        start = Point(float(plan.alpha[0]), float(plan.sigma[0]))
         key = (*self._identify_path(plan), end.alpha, end.sigma)
         if key not in self._doublings:
-            self._doublings[key] = self.make_doubling(start, end, plan)
+            self._doublings[key] = self.make_doubling(find_start(self.network, plan), end, plan)
         return self._doublings[key]
 
     def make_doubling(self, start: Point, end: Point, like: Plan | None = None) -> StepDoubling:
@@ -142,7 +142,7 @@ class ReferenceSolutions:
 
     def _identify_path(self, plan: Plan) -> tuple[object, ...]:
         judged, scale = self._resolve(plan)
-        start = Point(float(plan.alpha[0]), float(plan.sigma[0]))
+        start = find_start(self.network, plan)
         return (start.lam, identify_guidance(judged), scale)
 
 

@@ -137,6 +137,16 @@ class Schedule:
         angle = np.arctan2(*alpha_sigma_from_lam(target)[::-1])
         return np.where(target < self.lam[-2], np.interp(angle, self._angle[-2:], times[-2:]), by_lam)
 
+    def cut(self, last: int) -> Schedule:
+        """The levels 0 … last alone, without a name; raises UsageError for a time that it does not have.
+
+        >>> dtool.get_scheduler("linear").cut(743).T
+        744
+        """
+        if not 0 <= last < self.T:
+            raise UsageError(f"time {last} is outside this schedule's 0 … {self.T - 1}", "a start is one of its times")
+        return Schedule(self.alpha[: last + 1], self.sigma[: last + 1], coordinates=self.coordinates)
+
     @cached_property
     def _angle(self) -> Array:
         return np.asarray(np.arctan2(self.sigma, self.alpha))

@@ -51,6 +51,9 @@ def common_options(
     first: Annotated[
         Literal["call", "analytic"], Field(description="whether the network is called at the first level")
     ] = "call",
+    start: Annotated[
+        int | None, Field(ge=0, description="a late start: the schedule is taken up to this time, in place of T-1")
+    ] = None,
 ) -> None:
     """What can be asked of any spacing.
 
@@ -61,6 +64,8 @@ def common_options(
     network_time: the levels stay as they are; only what the network hears is rounded to the nearest whole time, halves
     to even, or down.
     first: "analytic" saves a call: at the first level, where noise is all, ε is taken for x/√(α²+σ²).
+    start: the steps are placed as on a schedule whose noisiest time this is. Noise without a trace of an image is then
+    told to the network as if it were at that level, which is an error of its own, and with few steps worth its price.
     """
 
 
@@ -93,7 +98,8 @@ class Spacing(BoundFunction):
     def place_times(self, schedule: Schedule, n: int) -> Timesteps:
         """The times, and with them what the network is told and where the last step ends; errors as when called."""
         chosen = dict(self.options)
-        end = chosen.get("end", "zero")
+        end, start = chosen.get("end", "zero"), chosen.get("start")
+        schedule = schedule if start is None else schedule.cut(start)
         self._check_count(schedule, n, n)
         if end == "sigma_min":
             times, last = self._with_last(schedule, n)

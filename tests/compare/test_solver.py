@@ -128,38 +128,61 @@ def test_who_has_a_solver_error():
     assert not find_other_limit(unclipped)
 
 
-@pytest.mark.parametrize("recipe", ["ddim/leading", "ddim/trailing", "ddim@linear", "ddim@flow/logsnr:sigma_max=20"])
-def test_each_recipe_is_judged_from_its_own_first_level(recipe):
+LATE = ["ddim/leading", "ddim@linear", "ddim@flow/logsnr:sigma_max=20", "dpmpp-2m/trailing:start=743"]
+
+
+@pytest.mark.parametrize("recipe", ["ddim/trailing", "ddim@cosine:shift=2", *LATE])
+def test_each_recipe_is_judged_from_the_noisiest_level_wherever_it_begins(recipe):
+    """The error of a late start against the exact map from the schedule's first level, and never from its own."""
     law = target("gaussian:d=2,condition=3")
     net = law.network("cosine")
     z = np.random.default_rng(3).standard_normal((16, 2))
     references = ReferenceSolutions(net, x=z, tolerance=1e-5, most=1024)
-    plan = dtool.plan(recipe, steps=40, network=net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan = dtool.plan(recipe, steps=40, network=net)
     solution = references.solution(plan)
-    assert (solution.start.alpha, solution.start.sigma) == (plan.alpha[0], plan.sigma[0])
-    assert rms(solution.images - exact(law, net, z, solution.start)) <= solution.error + 1e-9
+    noisier = recipe.endswith("shift=2")
+    first = Point(plan.alpha[0], plan.sigma[0]) if noisier else levels_of(net)[0]
+    assert solution.start == first
+    assert rms(solution.images - exact(law, net, z, first)) <= solution.error + 1e-9
     judged = references.judge(plan, references.draw(plan))[0]
-    truth = rms(references.draw(plan) - exact(law, net, z, solution.start))
+    truth = rms(references.draw(plan) - exact(law, net, z, first))
     assert judged.rmse == pytest.approx(truth, rel=0.05)
 
 
-def test_recipes_of_one_start_share_a_solution():
+@pytest.mark.parametrize("levels", ["linear", "edm", "flow", "linear:zero_snr=true"])
+def test_what_a_late_start_costs_is_the_distance_between_two_exact_paths(levels):
+    """With many steps nothing is left but the start: pure noise, as a state of the level at which the plan begins."""
+    law = target("gaussian:d=2,condition=4,var=4")
+    net = law.network(levels)
+    z = np.random.default_rng(4).standard_normal((64, 2))
+    references = ReferenceSolutions(net, x=z, tolerance=1e-4, most=1024)
+    late = dtool.plan("unipc/karras:start=600", steps=200, network=net)
+    own = Point(*(float(level) for level in net.schedule.level(600.0)))
+    assert (late.alpha[0], late.sigma[0]) == (own.alpha, own.sigma)
+    cost = rms(exact(law, net, z, own) - exact(law, net, z))
+    assert cost > 0.01
+    assert references.judge(late, references.draw(late))[0].rmse == pytest.approx(cost, rel=0.03)
+
+
+def test_recipes_share_a_solution_wherever_they_begin():
     net = target("gaussian").network()
     references = ReferenceSolutions(net, n=4)
     solutions = [
         references.solution(dtool.plan(recipe, steps=10, network=net))
-        for recipe in ("ddim", "dpmpp-2m/karras", "heun/logsnr")
+        for recipe in ("ddim", "dpmpp-2m/karras", "heun/logsnr", "ddim/leading", "ddim/trailing:start=500", "ddim@ve")
     ]
     assert all(found.images is solutions[0].images for found in solutions)
 
 
-def test_recipes_of_other_starts_have_a_solution_each():
+def test_plans_of_other_starts_follow_one_path():
     net = target("gaussian").network()
     references = ReferenceSolutions(net, n=4)
-    plans = [dtool.plan(recipe, steps=10, network=net) for recipe in ("ddim/trailing", "ddim/leading")]
-    solutions = [references.solution(plan) for plan in plans]
-    assert plans[0].alpha[0] != plans[1].alpha[0]
-    assert [solution.start.alpha for solution in solutions] == [plan.alpha[0] for plan in plans]
+    first, late = (dtool.plan(recipe, steps=10, network=net) for recipe in ("ddim", "ddim/trailing:start=743"))
+    assert first.alpha[0] != late.alpha[0]
+    assert references.follow_one_path(first, late)
+    assert references.solution(late).start == levels_of(net)[0]
 
 
 def test_guidance_and_clipping_are_part_of_the_field():

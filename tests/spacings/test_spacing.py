@@ -12,7 +12,7 @@ from dtool.errors import UsageError
 from dtool.plan import CLEAN, grid
 from dtool.plugins.registry import get_registry
 from dtool.schedulers import get_scheduler
-from dtool.schedulers.schedule import from_lam
+from dtool.schedulers.schedule import Schedule, from_lam
 from dtool.spacings import get_spacing
 from dtool.spacings.spacing import WrongTimesError
 from dtool.spacings.spacing import spacing as make_spacing
@@ -152,6 +152,36 @@ def test_the_end_is_in_the_recipe_and_in_the_plan():
     assert plan("ddim/karras", steps=5).recipe != made.recipe
 
 
+@pytest.mark.parametrize("levels", ["linear", "cosine:zero_snr=true", "edm", "flow", "sub-vp"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_late_start_is_the_spacing_on_the_schedule_up_to_there(name, levels):
+    table = get_scheduler(levels)
+    late = get_spacing(f"{name}:start=743")
+    if name in BOTH_ENDS and name not in ("leading", "flow-sigmas"):
+        assert late(table, 7)[0] == pytest.approx(743, abs=1e-9)
+    for n in (1, 2, 7, 50):
+        times = late(table, n)
+        assert is_falling(times, n, 743)
+        shorter = Schedule(table.alpha[:744], table.sigma[:744], coordinates=table.coordinates)
+        assert times.tolist() == get_spacing(name)(shorter, n).tolist()
+    assert get_spacing(f"{name}:start=999")(table, 7).tolist() == get_spacing(name)(table, 7).tolist()
+
+
+def test_a_late_start_has_ends_times_and_a_name_as_any_other():
+    place = get_spacing("karras:start=743,end=sigma_min,network_time=round")
+    first, *_, last = grid(LINEAR, place, 6)
+    assert (first.t, last.t) == (743, 0)
+    assert (first.alpha, first.sigma) == (LINEAR.alpha[743], LINEAR.sigma[743])
+    made = plan("ddim/trailing:start=743", steps=4)
+    assert made.recipe == "ddim/trailing:start=743"
+    assert plan(made.recipe, steps=4) == made
+    assert made.hash != plan("ddim", steps=4).hash
+    assert made.time.tolist() == [743, 557, 371, 185]
+    assert made.init == np.hypot(made.alpha[0], made.sigma[0])
+    assert get_spacing('karras:over="trailing:start=743"')(LINEAR, 5)[0] == 743
+    assert get_spacing("restart:start=743")(LINEAR, 18)[0] == 743
+
+
 def test_network_time():
     """The level stays, what the network is told is whole."""
     plain = grid(LATENT, get_spacing("karras"), 9)
@@ -182,6 +212,10 @@ def test_plans_that_go_up_again(token):
         ("karras:over=restart", 40, "restart goes up again"),
         ("karras:over=nonsense", 4, "there is no spacing 'nonsense'"),
         ("karras:end=clean", 4, "end='clean' is refused"),
+        ("trailing:start=1000", 4, "time 1000 is outside this schedule's 0 … 999"),
+        ("trailing:start=-1", 4, "start='-1' is refused"),
+        ("trailing:start=2", 4, "4 steps cannot be had from a schedule of 3"),
+        ("list:times=800;400,start=743", 2, "times must lie in 0 … 743"),
         ("ays:table=svd", 10, "σ/α=700 is not on the schedule"),
         ("lcm", 51, "51 of the 50 times are not to be had"),
         ("ddim-uniform", 30, "there are 31 times, not 30, at every 33th of 1000"),

@@ -219,7 +219,9 @@ def _collect_remarks(comparison: Comparison, old: dict[str, Any] | None) -> Iter
         yield "law error: there is nothing to measure against (give --data)"
     if comparison.solution is not None:
         solution = comparison.solution
-        yield f"ODE: {solution.recipe}, {solution.steps} steps, itself off by {solution.error:.1e}"
+        start = comparison.find_solution_start()
+        where = "" if start is None else f" from t = {start:g}"
+        yield f"ODE: {solution.recipe}, {solution.steps} steps{where}, itself off by {solution.error:.1e}"
     elif comparison.why_no_solution:
         yield f"solver error: {comparison.why_no_solution}"
     reasons = {entry.why_no_solver for entry in comparison.entries if entry.why_no_solver}
