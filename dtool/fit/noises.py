@@ -1,0 +1,67 @@
+"""The images that a fit is made on, stopped by and judged on: three sets of noises that have nothing in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dtool.models.conditions import ConditionPair
+from dtool.models.network import Network
+from dtool.run.guided_conditions import Request, resolve_conditions
+from dtool.run.repeated_conditions import NOTHING_TOLD, RepeatedConditions
+from dtool.util.arrays import Array
+
+# Seeds of fits begin where nobody's pictures do: those that a user draws are then never what a table was fitted on.
+FIRST_SEED = 1 << 40
+SETS = {"training": 0, "validation": 1 << 20, "judging": 1 << 21}  # the first image of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noises:
+    """Some images of a seed: their starts, and what the network is told of each.
+
+    z: `(n, *shape)` float64, standard normal: a run begins at it times the plan's initial scale. options: those of
+    `dtool.sample` for the same images.
+    """
+
+    seed: int
+    ids: tuple[int, ...]
+    z: Array
+    conditions: ConditionPair | None
+    options: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def draw_noises(
+    network: Network,
+    kind: str,
+    n: int,
+    *,
+    seed: int,
+    scale: float,
+    labels: Sequence[int] | None = None,
+    told: RepeatedConditions = NOTHING_TOLD,
+) -> Noises:
+    """The first n images of a set, "training", "validation" or "judging".
+
+    seed: of the fit. scale: of the guidance, 1 for none. labels: the classes that the images have in turn, by default
+    all of the network's; told: the same of other conditions.
+    """
+    ids = tuple(range(SETS[kind], SETS[kind] + n))
+    options: dict[str, Any] = dict(told.take(np.array(ids), compared=scale != 1 and not network.is_autoguided))
+    if labels is not None:
+        options["labels"] = [labels[i % len(labels)] for i in ids]
+    request = Request(
+        labels=options.get("labels"), conditions=options.get("conditions"), without=options.get("without"),
+        guidance=scale, weak=network.is_autoguided,
+    )  # fmt: skip
+    conditions, _, _ = resolve_conditions(network, request, ids, n)
+    names: NDArray[np.uint64] = np.array(ids, np.uint64)
+    z = network.numpy(network.noise(FIRST_SEED + seed, names, 1)(0)[0]).astype(np.float64)
+    return Noises(seed=FIRST_SEED + seed, ids=ids, z=z, conditions=conditions, options=options)
