@@ -41,6 +41,7 @@ class Field:
         self.network, self.guidance, self.clip, self.basis = network, guidance, clip, basis
         self.on_call, self.calls = on_call, 0
         self.size = _choose_size(network)
+        self.dtype = choose_dtype(network)
 
     def locate(self, lam: float) -> tuple[float, float, float]:
         """(time, α, σ) of a level on the network's schedule."""
@@ -83,8 +84,8 @@ class Field:
         told = float(network.tell(np.array([time]))[0])
         parts = []
         for index, kept in pad_calls(len(x), self._split(len(x))):
-            batch = network.array(x[index].astype(np.float32))
-            times = network.array(np.full(len(index), told, np.float32))
+            batch = network.array(x[index].astype(self.dtype))
+            times = network.array(np.full(len(index), told, self.dtype))
             given = None if pair is None else network.arrays({k: v[index] for k, v in pair.given.items()})
             output = network.numpy(network.predict(batch, times, given)).astype(np.float64)
             if weight != 1 and not silent:
@@ -113,6 +114,11 @@ def _choose_size(network: Network) -> int:
         return network.fixed_batch or network.micro_batch
     large = network.device != "cpu" or network.backend == "numpy"
     return choose_micro_batch(network.shape, LARGE_NUMBERS if large else CPU_NUMBERS)
+
+
+def choose_dtype(network: Network) -> Any:
+    """What the network is run in: float64 a function on arrays, which then has no rounding to speak of."""
+    return np.float64 if network.backend == "numpy" else np.float32
 
 
 def flatten(values: Any) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dtool.compare.ode_path import make_solving_grid
 from dtool.errors import DtoolError
+from dtool.fit.field import choose_dtype
 from dtool.fit.noises import Noises
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
@@ -21,9 +22,11 @@ from dtool.run.sampling import sample
 from dtool.util.arrays import Array
 
 RULE = "unipc"
-STEPS = (32, 48, 64, 96, 128, 192, 256)  # what is tried, until the images hardly change
+STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # what is tried, until the images hardly change
+MAX_LEVELS = 160  # of a path that are kept
 TRIED_IMAGES = 16  # that the number of steps is chosen on
-TOLERANCE = 2.5e-3  # the error at which a solution is converged, as a share of the data's range
+# The error at which a solution is converged, as a share of the data's range: of a network, and of a function on arrays.
+TOLERANCE, FINE = 1.5e-3, 1e-6
 BLOCK = 32  # images at a time
 
 
@@ -61,8 +64,9 @@ class Solver:
     few images; calls: images times calls so far.
     """
 
-    def __init__(self, network: Network, options: dict[str, Any], tolerance: float = TOLERANCE) -> None:
-        self.network, self.options, self.tolerance = network, options, tolerance
+    def __init__(self, network: Network, options: dict[str, Any], tolerance: float | None = None) -> None:
+        usual = FINE if network.backend == "numpy" else TOLERANCE
+        self.network, self.options, self.tolerance = network, options, tolerance or usual
         self.start = Point(float(network.schedule.alpha[-1]), float(network.schedule.sigma[-1]))
         self.steps, self.error, self.calls = 0, float("nan"), 0
 
@@ -72,7 +76,7 @@ class Solver:
         low, high = self.network.spec.data_range
         solves: list[tuple[int, Array]] = []
         for steps in STEPS:
-            solves.append((steps, self._draw(noises, slice(0, few), steps)[0]))
+            solves.append((steps, self._draw(noises.take(slice(0, few)), steps, trace=False)[0]))
             if len(solves) < 3:
                 continue
             # Each solve's error is at most what it changes by until the last one, and that one's own.
@@ -84,7 +88,7 @@ class Solver:
                     return
         self.steps = STEPS[-1]
         self.error = last
-        if self.error > 10 * self.tolerance * (high - low):
+        if self.error > 10 * TOLERANCE * (high - low):
             raise DtoolError(
                 f"the solution that the table is to be fitted to does not converge: off by {self.error:.2g} after "
                 f"{self.steps} steps",
@@ -95,7 +99,7 @@ class Solver:
         """The solution from these noises, path included."""
         parts = []
         for first in range(0, len(noises), BLOCK):
-            parts.append(self._draw(noises, slice(first, min(first + BLOCK, len(noises))), self.steps))
+            parts.append(self._draw(noises.take(slice(first, first + BLOCK)), self.steps, trace=True))
             if progress is not None:
                 progress(self.steps * len(parts[-1][0]))
         images = np.concatenate([part[0] for part in parts])
@@ -113,31 +117,19 @@ class Solver:
             warnings.simplefilter("ignore", ClampWarning)
             return make_plan(RULE, points=points[:-1], end=points[-1], network=self.network)
 
-    def _draw(self, noises: Noises, part: slice, steps: int) -> tuple[Array, Array, Any, Any]:
-        """(images, angles, path, slope) of some of the noises."""
+    def _draw(self, noises: Noises, steps: int, *, trace: bool) -> tuple[Array, Array, Any, Any]:
+        """(images, angles, path, slope) of some noises; nothing but the images without a trace."""
         plan = self.make_plan(steps)
-        ids = noises.ids[part]
-        own = {name: _take(values, part) for name, values in noises.options.items()}
-        out = sample(
-            self.network, plan, seed=noises.seed, ids=ids, trace=True, batch_size=len(ids), **own, **self.options
-        )
-        self.calls += len(ids) * out.evaluations
-        assert out.trace is not None, "it was asked for"
-        alpha, sigma = plan.alpha, plan.sigma
+        x = (plan.init * noises.z).astype(choose_dtype(self.network))
+        out = sample(self.network, plan, x=x, trace=trace, batch_size=len(noises), **noises.options, **self.options)
+        self.calls += len(noises) * out.evaluations
+        images = np.asarray(out.x0, np.float64)
+        if out.trace is None:
+            return images, images, None, None
+        kept = np.unique(np.linspace(0, plan.rows - 1, min(plan.rows, MAX_LEVELS)).round().astype(int))[::-1]
         width = [-1] + [1] * (out.trace.x0.ndim - 1)
-        scale = np.hypot(alpha, sigma).reshape(width)
-        cos, sin = (level.reshape(width) / scale for level in (alpha, sigma))
-        x, x0 = np.asarray(out.trace.x[:-1], np.float64) / scale, np.asarray(out.trace.x0, np.float64)
-        noise = (x - cos * x0) / sin
-        order = np.argsort(np.arctan2(sigma, alpha))
-        return (
-            np.asarray(out.x0, np.float64), np.arctan2(sigma, alpha)[order], x[order].astype(np.float32),
-            (cos * noise - sin * x0)[order].astype(np.float32),
-        )  # fmt: skip
-
-
-def _take(values: Any, part: slice) -> Any:
-    """The part of an option of `dtool.sample` that has an entry for each image."""
-    if isinstance(values, dict):
-        return {name: array[part] for name, array in values.items()}
-    return values[part]
+        scale = np.hypot(plan.alpha, plan.sigma)[kept].reshape(width)
+        cos, sin = (level[kept].reshape(width) / scale for level in (plan.alpha, plan.sigma))
+        state, image = np.asarray(out.trace.x)[kept] / scale, np.asarray(out.trace.x0)[kept]
+        slope = cos * (state - cos * image) / sin - sin * image
+        return images, np.arctan2(plan.sigma, plan.alpha)[kept], *(v.astype(x.dtype) for v in (state, slope))
