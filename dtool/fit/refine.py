@@ -46,7 +46,8 @@ class Judged:
 class Refinement:
     """The noises and solutions that a table is refined on, and those that stop it.
 
-    should_stop(): asked before every step. on_step(best, steps): told the best table so far.
+    kinds: of numbers that are refined, times and the weights of rows. should_stop(): asked before every step.
+    on_step(best): told the best table so far.
     """
 
     network_field: Field
@@ -55,7 +56,8 @@ class Refinement:
     validation: Noises
     judge: Teacher
     should_stop: Callable[[], bool] = lambda: False
-    on_step: Callable[[Judged], None] = lambda _: None
+    on_step: Callable[[Judged], object] = lambda _: None
+    kinds: tuple[str, ...] = ("lam", "a", "b")
     _scale: float = field(default=float("inf"), init=False, repr=False)
 
     def refine(self, table: FitTable, jacobians: int) -> Judged:
@@ -79,7 +81,7 @@ class Refinement:
 
     def _iterate_steps(self, found: Step, damping: Damping) -> Iterator[Step]:
         """The better tables that one Jacobian leads to."""
-        places = list_places(found.table)
+        places = [place for place in list_places(found.table) if place[0] in self.kinds]
         jacobian = np.stack([self._differentiate(found, place) for place in places])
         target = flatten(self.teacher.images)
         for _ in range(1 + REUSES):
