@@ -49,6 +49,11 @@ class Field:
         alpha, sigma = self.network.schedule.level(time)
         return time, float(alpha), float(sigma)
 
+    @property
+    def fineness(self) -> float:
+        """How much smaller than in float32 a difference may be before rounding shows."""
+        return 1e-3 if self.dtype is np.float64 else 1.0
+
     def bound(self) -> tuple[float, float]:
         """The λ of the noisiest level that an entry can be had at, and of the cleanest."""
         lam = self.network.schedule.lam

@@ -123,7 +123,7 @@ class Refinement:
     def _differentiate(self, found: Step, place: tuple[str, int, int]) -> Array:
         """The derivative of the images with respect to one number of the table."""
         kind, i, back = place
-        step = STEP if kind == "lam" else SHARE
+        step = (STEP if kind == "lam" else SHARE) * self.network_field.fineness
         moved = move(found.table, [place], np.array([step]))
         kept = found.walk.keep(i if kind == "lam" else i + 1)
         if kind == "lam":

@@ -85,7 +85,8 @@ class TimeSearch:
         low, high = self.network_field.bound()
         lam = found.table.lam
         for i in range(len(lam)):
-            step = STEP if lam[i] + STEP <= high else -STEP
+            step = STEP * self.network_field.fineness
+            step = step if lam[i] + step <= high else -step
             moved = lam.copy()
             moved[i] += step
             trial = self.try_times(moved, found.walk.keep(i))

@@ -22,11 +22,10 @@ def require_fitted_for(
     """
     if plan.fit is None:
         return
-    require_fitted_settings(plan, scale, limit, autoguided=autoguided)
-    if isinstance(network, FusedNetwork):
-        return
-    if not are_same_outputs(plan.fit.outputs, measure_outputs(network)):
+    own = isinstance(network, FusedNetwork)
+    if not own and not are_same_outputs(plan.fit.outputs, measure_outputs(network)):
         raise UsageError(f"{plan.recipe} was fitted for another network, {plan.fit.network}", FORCE)
+    require_fitted_settings(plan, scale, limit, autoguided=autoguided)
 
 
 def require_fitted_settings(plan: Plan, scale: float, limit: Clipping | None, *, autoguided: bool = False) -> None:

@@ -11,10 +11,8 @@ SCHEDULE = get_scheduler("linear")
 
 def target_gains(variances):
     """What the ODE makes of each axis: x scales with its standard deviation down to the cleanest level, then x0."""
-    (first, last), (cleanest, noise) = (SCHEDULE.alpha[[0, -1]], SCHEDULE.sigma[[0, -1]])[0], (0, 0)
     alpha, sigma = SCHEDULE.alpha[0], SCHEDULE.sigma[0]
     alpha_t, sigma_t = SCHEDULE.alpha[-1], SCHEDULE.sigma[-1]
-    del first, last, cleanest, noise
     carried = np.sqrt((alpha**2 * variances + sigma**2) / (alpha_t**2 * variances + sigma_t**2))
     return carried * alpha * variances / (alpha**2 * variances + sigma**2)
 
