@@ -32,6 +32,7 @@ LAYERS = [
     {"training"},
     {"certify"},
     {"compare"},
+    {"fit"},
     {"report"},
     {"export"},
     {"bench"},

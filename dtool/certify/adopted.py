@@ -50,7 +50,6 @@ def adopt(recipe: Recipe, steps: int, exact: bool = True) -> Adopted:
     """The recipe's plan for so many steps, with what is known of its making."""
     rule = recipe.rule
     assert isinstance(rule, ForeignRule), "only those are adopted"
-    steps = steps if rule.saved is None else rule.saved.steps
     levels = recipe.scheduler
     points = None
     if not rule.own_grid:
@@ -255,5 +254,4 @@ CERTIFICATES: dict[str, Callable[[str, Recipe], CheckResult]] = {
     "backends": RULE_CERTIFICATES["backends"],
     "batch": RULE_CERTIFICATES["batch"],
 }
-OF_SAVED = ("marginals", "same", "backends", "batch")  # which need the one plan alone
 OF_INVERSIONS = ("adopted", "ends", "backends")  # which begin at an image

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dtool.certify import adopted, guided, inversion, levels
+from dtool.certify import adopted, fitted, guided, inversion, levels
 from dtool.certify.certificates import CERTIFICATES
 from dtool.certify.guided_certificates import GUIDED_CERTIFICATES
 from dtool.certify.result import CheckResult
@@ -32,6 +32,8 @@ def check(target: str | Recipe | Rule) -> list[CheckResult]:
 
     A rule that no installed package registers may be passed itself, or as "package.module:name".
 
+    Of a saved plan ("five.json") the table itself is examined, and of a fitted one what its fit found out:
+    `dtool.certify.fitted`.
     Of a sampler of another library ("diffusers:DDIMScheduler") the plans that it becomes are examined, with its
     constants in float64: `dtool.certify.adopted`.
     A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
@@ -65,10 +67,12 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
         return
     if recipe.rule.inverse and recipe.guidance is not None:
         raise UsageError(f"{recipe} leads from an image to its noise, without guidance", "leave out ~…")
+    if isinstance(recipe.rule, ForeignRule) and recipe.rule.saved is not None:
+        names = fitted.OF_PLANS if recipe.rule.saved.fit is None else tuple(fitted.CERTIFICATES)
+        yield from (_make_check(name, fitted.CERTIFICATES[name], recipe) for name in names)
+        return
     if isinstance(recipe.rule, ForeignRule):
         names = adopted.OF_INVERSIONS if recipe.rule.inverse else tuple(adopted.CERTIFICATES)
-        if recipe.rule.saved is not None:
-            names = tuple(name for name in names if name in adopted.OF_SAVED)
         yield from (_make_check(name, adopted.CERTIFICATES[name], recipe) for name in names)
         return
     for name, function in (inversion.CERTIFICATES if recipe.rule.inverse else CERTIFICATES).items():

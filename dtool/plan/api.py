@@ -13,7 +13,7 @@ from dtool.plan.compiled_plan import Plan
 from dtool.plan.compiler import compile as compile_
 from dtool.plan.foreign import AdoptionRequest, ForeignRule
 from dtool.plan.guiding import guide
-from dtool.plan.late_start import cut_grid, cut_plan, find_steps
+from dtool.plan.late_start import cut_grid, find_steps, take_late_part
 from dtool.plan.point import Point, grid, points_on
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
@@ -138,12 +138,7 @@ def _adopt_grid(
     wanted = network.prediction if network else prediction
     request = AdoptionRequest(steps=steps, schedule=levels, prediction=wanted)
     adopted = replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=str(replace(recipe, guidance=None)))
-    late = adopted if strength == 1 else cut_plan(adopted, strength)
-    if late is None:
-        raise UsageError(
-            f"the rows of {adopted.recipe} use those before them: it cannot begin late", "use a sampler of one step"
-        )
-    return late
+    return take_late_part(adopted, strength)
 
 
 def _to_list(points: Any) -> list[float | Point]:

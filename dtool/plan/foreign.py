@@ -37,7 +37,7 @@ EXAMPLES = {
     "diffusers": "DPMSolverMultistepScheduler", "k-diffusion": "sample_dpmpp_2m", "azula": "DDIMSampler",
     "function": "PACKAGE.MODULE:NAME", "plan": "FILE.json",
 }  # fmt: skip
-_SAVED = re.compile(r'[^:@,=~"]+\.json')
+_SAVED = re.compile(r'[^:@,=~"]+\.json(:.*)?')
 
 
 class Adopted(Protocol):
@@ -95,7 +95,7 @@ def find_library(token: str) -> str | None:
     """The library that a recipe's sampler is of, None if it is one of dtool's or of its plugins; "plan" of a file.
 
     >>> from dtool.plan.foreign import find_library
-    >>> find_library("diffusers:DDIMScheduler"), find_library("ddim:eta=0.5"), find_library("mine.json")
+    >>> find_library("diffusers:DDIMScheduler"), find_library("ddim:eta=0.5"), find_library("mine.json:force=true")
     ('diffusers', None, 'plan')
     """
     if _SAVED.fullmatch(token.partition("~")[0]):

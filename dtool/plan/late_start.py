@@ -49,6 +49,16 @@ def find_steps(points: Sequence[Point]) -> list[int]:
     return [i for i, (now, to) in enumerate(pairwise(points)) if to.lam >= now.lam]
 
 
+def take_late_part(plan: Plan, strength: float) -> Plan:
+    """The last part of a plan that no rule makes again; raises UsageError if its rows use those before them."""
+    late = plan if strength == 1 else cut_plan(plan, strength)
+    if late is None:
+        raise UsageError(
+            f"the rows of {plan.recipe} use those before them: it cannot begin late", "use a sampler of one step"
+        )
+    return late
+
+
 def find_first_row(plan: Plan, strength: float) -> int:
     """The row of a plan at which a run of this strength begins."""
     return int(plan.step_starts[plan.steps - count_late_steps(plan.steps, strength)])

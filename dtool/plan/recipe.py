@@ -10,7 +10,7 @@ from typing import Any
 from dtool.errors import DtoolError, PluginError, UsageError, format_value
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance
-from dtool.plan.foreign import find_library, read_foreign_rule
+from dtool.plan.foreign import ForeignRule, find_library, read_foreign_rule
 from dtool.plugins.known_recipes import CLASSES
 from dtool.plugins.registry import get_registry
 from dtool.samplers import get_sampler
@@ -90,6 +90,12 @@ class Recipe:
         if self.guidance is not None:
             raise UsageError(f"{self} names its guidance already", "leave out ~… or guidance=")
         return replace(self, guidance=get_guidance(guidance) if isinstance(guidance, str) else guidance)
+
+    @property
+    def own_steps(self) -> int | None:
+        """The number of steps that a saved plan has; None of a rule, which has as many as are asked for."""
+        saved = self.rule.saved if isinstance(self.rule, ForeignRule) else None
+        return None if saved is None else saved.steps
 
     def __str__(self) -> str:
         at = f"@{self.scheduler.token or UNNAMED}" if self.scheduler else ""

@@ -1,21 +1,26 @@
-"""A plan that was saved as JSON, in the place of a recipe: FILE.json. It runs as it is, without what it was made by."""
+"""A plan that was saved as JSON, in the place of a recipe: FILE.json. It runs as it is, without what it was made by.
+
+One that was fitted is of one network, guidance and clipping; FILE.json:force=true runs it for others.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import Field
 
 from dtool.errors import DtoolError, UsageError
 from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
-from dtool.plan.late_start import cut_plan
+from dtool.plan.late_start import take_late_part
 from dtool.util.bounded_reading import MAX_JSON_BYTES, explain_read_error, open_file
 from dtool.util.file_references import OWN_FILES_HINT, get_containing_file
+from dtool.util.options import build_options_model, parse_token
 
-_NO_OPTIONS: type[BaseModel] = create_model("saved", __config__=ConfigDict(extra="forbid", frozen=True))
+SUFFIX = ".json"
+Force = Annotated[bool, Field(description="run a fitted plan for another network, guidance or clipping than its own")]
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,32 @@ class SavedPlan:
 
 
 def read_rule(word: str) -> ForeignRule:
-    """The plan in a file, as a rule that gives it; raises UsageError for a file that holds none."""
+    """The plan in a file, as a rule that gives it: "five.json", "five.json:force=true".
+
+    Raises UsageError for a file that holds none.
+    """
+    name, options = _split_options(word)
     if source := get_containing_file():
-        raise UsageError(f"{source} names another file, {word}", OWN_FILES_HINT)
-    plan = read_plan_file(Path(word))
-    return ForeignRule(
-        name=word, step=refuse_interval, order=1, startup_order=1, calls=1, basis=plan.basis, cite=plan.cite,
-        stochastic=plan.stochastic, model=_NO_OPTIONS, family="saved", inverse=plan.inverse, saved=plan,
-        adopt=lambda _, request: _give(word, plan, request),
+        raise UsageError(f"{source} names another file, {name}", OWN_FILES_HINT)
+    plan = read_plan_file(Path(name))
+    rule = ForeignRule(
+        name=name, step=refuse_interval, order=1, startup_order=1, calls=1, basis=plan.basis, cite=plan.cite,
+        stochastic=plan.stochastic, model=build_options_model(_take_options), family="saved",
+        options=(("force", False),), inverse=plan.inverse, saved=plan, adopt=_adopt,
     )  # fmt: skip
+    bound = rule.bind(**options)
+    assert isinstance(bound, ForeignRule), "it is still one"
+    return bound
+
+
+def _split_options(word: str) -> tuple[str, dict[str, Any]]:
+    """A file's name, and what is said of it."""
+    name, suffix, options = word.partition(SUFFIX + ":")
+    return (name + SUFFIX, parse_token(f"plan:{options}")[1]) if suffix else (word, {})
+
+
+def _take_options(*, force: Force = False) -> None:
+    """What can be said of a saved plan."""
 
 
 def read_plan_file(path: Path) -> Plan:
@@ -59,22 +81,22 @@ def take_saved(rule: ForeignRule, *, steps: int | None, strength: float, **other
 
     others: what would change its levels; each None where nothing is said.
     """
-    assert rule.saved is not None, "who asks has looked"
     if said := [name for name, value in others.items() if value is not None]:
         raise UsageError(f"{rule.name} holds a plan, whose levels are its own", f"leave out {' and '.join(said)}")
-    plan = _give(rule.name, rule.saved, AdoptionRequest(steps=steps or rule.saved.steps)).plan
-    late = plan if strength == 1 else cut_plan(plan, strength)
-    if late is None:
-        raise UsageError(
-            f"the rows of {rule.name} use those before them: it cannot begin late", "use a sampler of one step"
-        )
-    return late
+    return take_late_part(_give(rule, steps), strength)
 
 
-def _give(name: str, plan: Plan, request: AdoptionRequest) -> SavedPlan:
-    if request.steps != plan.steps:
-        hint = f"leave the steps out, or ask for {plan.steps}"
-        raise UsageError(f"{name} holds a plan of {plan.steps} steps, not of {request.steps}", hint)
+def _give(rule: ForeignRule, steps: int | None) -> Plan:
+    """The plan; raises UsageError for another number of steps."""
+    assert rule.saved is not None, "who asks has looked"
+    if steps is not None and steps != rule.saved.steps:
+        hint = f"leave the steps out, or ask for {rule.saved.steps}"
+        raise UsageError(f"{rule.name} holds a plan of {rule.saved.steps} steps, not of {steps}", hint)
+    return replace(rule.saved, fit=None) if dict(rule.options)["force"] else rule.saved
+
+
+def _adopt(rule: ForeignRule, request: AdoptionRequest) -> SavedPlan:
     import numpy as np
 
+    plan = _give(rule, request.steps)
     return SavedPlan(plan, np.eye(plan.draws))

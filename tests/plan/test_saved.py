@@ -80,6 +80,6 @@ def test_a_file_names_no_plan(saved):
 
 def test_it_is_examined(saved):
     results = {one.__name__: one for one in checks(saved("heun"))}
-    assert list(results) == ["marginals", "same", "backends", "batch"]
+    assert list(results) == ["table", "marginals", "order", "backends", "batch"]
     assert results["marginals"]().status == "pass"
-    assert "heun" in results["same"]().detail
+    assert "heun" in results["order"]().detail
