@@ -19,7 +19,8 @@ def cluster():
     utils = pytest.importorskip("ray.cluster_utils")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        patch.setenv("RAY_raylet_start_wait_time_s", "300")  # of a machine that is busy
+        for name in ("RAY_raylet_start_wait_time_s", "RAY_agent_register_timeout_ms"):  # of a machine that is busy
+            patch.setenv(name, "300000")
         made = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         made.second = made.add_node(num_cpus=1)
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
