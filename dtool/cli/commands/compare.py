@@ -98,6 +98,8 @@ def compare(
     model, recipes = _split_words(what or [])
     shared_model = SharedModel(name=model, opening=opening, drawing=drawing, decoder=decoder)
     shared = sharing.resolve(shared_model)
+    if shared is not None:
+        limits.refuse(("seconds", "images_per_second"), "nothing is timed where the work is shared")
     with outputs.open_cache(quiet) if sharing.into is None else nullcontext() as parts, allow_unfinished(shared, quiet):
         net = shared_model()
         reference, name = choose_reference(measures.data, measures.classifier, model, net)
