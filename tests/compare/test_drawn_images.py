@@ -13,7 +13,7 @@ from dtool.compare.work_sharing import WorkSharing
 @pytest.fixture
 def drawing():
     network = dtool.targets.target("gmm:d=2").network()
-    plans = [dtool.plan(recipe, steps=3, model=network) for recipe in ("ddim", "ddpm")]
+    plans = [dtool.plan(recipe, steps=3, network=network) for recipe in ("ddim", "ddpm")]
     return ComparisonSampler(
         network=network, plans=plans, names=["ddim", "ddpm"], seed=0, labels=None,
         options={"clip": None, "batch_size": None},
