@@ -83,3 +83,13 @@ def test_evaluations_and_guidance_are_told(capsys):
     assert (found["guidance"], found["scale"]) == ("cfg:low=-2.0,high=0.0,scale=3.0", 3.0)
     assert 6 < found["evaluations"] < 12
     assert all(one["calls"] < one["evaluations"] < 12 for one in found["candidates"])
+
+
+def test_work_that_is_shared_gives_the_same_recommendation(capsys):
+    words = ("recommend", "gmm:d=2", "--calls", 3, "--recipe", "ddim", "--recipe", "heun", "--json", "-q")
+    usual, shared = (ran(capsys, *words, *more) for more in ((), ("--workers", 1)))
+    assert shared.code == 0, shared.err
+    assert json.loads(shared.out) == json.loads(usual.out)
+    refused = ran(capsys, "recommend", "gmm:d=2", "--ms", 3, "--workers", 2)
+    assert refused.code == 2
+    assert "milliseconds are measured by one process" in refused.err
