@@ -132,6 +132,12 @@ def draw_block(job: Job, block: Block, progress: Callable[[int, int], None] | No
     """The images of one block: a pure function, in whatever process, order or machine it is called.
 
     progress(done, total): after every network call. Raises what `dtool.sample` raises.
+
+    >>> network = dtool.targets.target("gmm:d=2").network()
+    >>> job = dtool.parts.Job(model=network, plans="heun", steps=5, count=10**6, seed=3, size=100)
+    >>> out = dtool.parts.draw_block(job, job.blocks[-1])
+    >>> out.x0.shape, int(out.ids[0])
+    ((100, 2), 999900)
     """
     ids = block.ids
     networks, tables = job.networks, job.tables

@@ -90,7 +90,9 @@ def merge(folder: Path, target: Path, *, exact: bool = False, on_done: Callable[
     no picture. Equal folders give equal bytes. on_done(images): after each block. Nothing is removed.
     Raises DtoolError for blocks that are missing or damaged, UsageError for a target that cannot be.
 
-    >>> dtool.parts.merge(Path("samples"), Path("all.npz"))  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> dtool.parts.merge(Path("samples"), Path("all.npz")).images  # doctest: +SKIP
+    50000
     """
     manifest = open_folder(folder)
     own = Merge(folder=folder, manifest=manifest, exact=exact, on_done=None)

@@ -28,13 +28,14 @@ PAGES = [
 BLOCK = re.compile(
     r"(?:<!-- (?P<said>[^\n]*?) -->\n)?^(?P<indent> *)```python\n(?P<code>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
 )
-ROOMS = ("bench", "certify", "compare", "export", "likelihood", "metrics", "plan", "report", "targets")
+ROOMS = ("bench", "certify", "compare", "export", "likelihood", "metrics", "parts", "plan", "report", "targets")
 # Why a public function has no example of its own.
 WITHOUT = {
     "bench": "it measures for seconds",
     "export": "it needs PyTorch, and writes a file; README and docs/file.md show it",
     "render_page": "it needs the packages of the extra `report`, and a comparison's document",
     "require_packages": "it only raises where they are missing",
+    "for_each_block_on_ray": "it needs a cluster of Ray",
     "checks": "its docstring shows a test, in pytest's words",
 }
 

@@ -17,18 +17,16 @@ def cluster():
     """A cluster of two nodes on this machine; yields it, so that a test can take a node away."""
     ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dtool-diffusion[ray]'")
     utils = pytest.importorskip("ray.cluster_utils")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [before])])
-    made = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    made.second = made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
-    yield made
-    ray.shutdown()
-    made.shutdown()
-    if before is None:
-        os.environ.pop("PYTHONPATH")
-    else:
-        os.environ["PYTHONPATH"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        for name in ("RAY_raylet_start_wait_time_s", "RAY_agent_register_timeout_ms"):  # of a machine that is busy
+            patch.setenv(name, "300000")
+        made = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        made.second = made.add_node(num_cpus=1)
+        ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+        yield made
+        ray.shutdown()
+        made.shutdown()
 
 
 def test_a_task_whose_worker_is_killed_is_tried_again(cluster, tmp_path):

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import dtool
+from dtool.parts.filling import Filling
+from dtool.parts.job import Job
+from dtool.parts.manifest import Manifest, claim_folder
+from tests.support.commandline import network
 
 
 def count_ids(job: Any, block: Any) -> tuple[int, int]:
@@ -60,3 +64,31 @@ def open_gaussians() -> dtool.Network:
 
 def draw(job: Any, block: Any) -> Any:
     return dtool.parts.draw_block(job, block).x0
+
+
+class DyingOpener:
+    """Opens a network of pictures; the first process that does so, if no file `flag` is there yet, dies of it."""
+
+    def __init__(self, flag: Path) -> None:
+        self.flag = flag
+
+    def __call__(self) -> dtool.Network:
+        try:
+            self.flag.touch(exist_ok=False)
+        except FileExistsError:
+            return network()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it is dead")
+
+
+def make_filling(folder: Path, kind: Any = "npz", model: Any = None, **options: Any) -> Filling:
+    """A folder of blocks of small pictures, claimed: of 11 images, 3 in a block."""
+    net = network()
+    usual = {"plans": dtool.plan("ddpm", steps=2, network=net), "count": 11, "size": 3, "seed": 5}
+    job = Job(model=net if model is None else model, **usual | options).attach([net])
+    return Filling(job=job, folder=folder, manifest=claim_folder(folder, Manifest.of(job, kind)))
+
+
+def list_files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
