@@ -85,9 +85,7 @@ class ImageCache:
         if images is None or len(images) != count:
             path = self._path(plan, first)
             how = "is truncated, or was altered" if path.exists() else "is missing"
-            raise DtoolError(
-                f"{path} {how}", "take it away, if it is there, and run the same command again: it is drawn"
-            )
+            raise DtoolError(f"{path} {how}", "take it away if it is there; the same command then draws it again")
         return images
 
     def make(self) -> None:

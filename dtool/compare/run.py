@@ -101,7 +101,8 @@ def compare(
     settings = {"clip": clip, "batch_size": batch_size}
     told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network, plans)))
     cache = keep if isinstance(keep, ImageCache) else None
-    key, depends = {}, {"seed": seed, "labels": labels, **told.describe(), **settings}
+    key: dict[str, Any] = {}
+    depends = {"seed": seed, "labels": labels, **told.describe(), **settings}
     if cache is not None or sharing is not None:
         key = make_cache_key(network, () if sharing is None else sharing.files, **depends)
     if cache is not None:
@@ -125,7 +126,8 @@ def compare(
     pictures: Sequence[NDArray[np.float32]] = PlanImages(lambda i: network.to_pictures(images[i]), len(plans))
     pictures = list(pictures) if sharing is None else pictures
     references = _make_references(drawing, min(n, SOLVER_IMAGES), most) if solver else None
-    entries, first = [], []
+    entries: list[ComparisonEntry] = []
+    first: list[NDArray[np.float32]] = []
     for i, plan in enumerate(plans):
         entries.append(_make_entry(
             network, plan, names[i], drawn.seconds[i], n, drawn.splits[i],

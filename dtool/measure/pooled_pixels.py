@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 
 from dtool.errors import UsageError
 from dtool.measure.frechet import fit_gaussian, frechet_distance, square_root
+from dtool.measure.moments import Moments, merge_moments
 from dtool.models.spec import PixelStatistics
 from dtool.util.arrays import Array
 
+BLOCK = 1024  # images whose features are in memory at a time
 SIDES = {1: 8}  # pooled side for images of one channel; 4 for others: 64 and 48 features
 
 
@@ -41,7 +43,7 @@ def statistics(samples: ArrayLike, grid: tuple[int, int] | None = None) -> Pixel
     """
     values = np.asarray(samples)
     place = grid or choose_grid(values.shape[1:])
-    return merge_statistics(place, [pool_pixels(values[i : i + 1024], place) for i in range(0, len(values), 1024)])
+    return merge_statistics(place, [pool_pixels(values[i : i + BLOCK], place) for i in range(0, len(values), BLOCK)])
 
 
 def merge_statistics(grid: tuple[int, int], parts: Sequence[Array]) -> PixelStatistics:
@@ -61,13 +63,10 @@ def distance(samples: ArrayLike, reference: PixelStatistics) -> float:
     >>> dtool.compare.distance(real, dtool.compare.statistics(real)) < 1e-9
     True
     """
-    features = pool_pixels(samples, reference.grid)
-    if features.shape[1] != len(reference.mean):
-        raise UsageError(
-            f"the samples have {features.shape[1]} features, the reference {len(reference.mean)}",
-            "compare with images of the same shape",
-        )
-    return frechet_distance(*fit_gaussian(features), np.array(reference.mean), np.array(reference.covariance))
+    values, width = np.asarray(samples), len(reference.mean)
+    blocks = (pool_pixels(values[i : i + BLOCK], reference.grid) for i in range(0, len(values), BLOCK))
+    moments = merge_moments(Moments.of(_require_width(features, width)) for features in blocks)
+    return frechet_distance(*moments.fit_gaussian(), np.array(reference.mean), np.array(reference.covariance))
 
 
 def floors(reference: PixelStatistics, n: int, repeats: int = 16) -> Array:
@@ -75,8 +74,22 @@ def floors(reference: PixelStatistics, n: int, repeats: int = 16) -> Array:
     mean, covariance = np.array(reference.mean), np.array(reference.covariance)
     random = np.random.default_rng(0)
     root = square_root(covariance)
-    draws = (mean + random.standard_normal((n, mean.size)) @ root for _ in range(repeats))
-    return np.array([frechet_distance(*fit_gaussian(draw), mean, covariance) for draw in draws])
+    sizes = [min(BLOCK, n - first) for first in range(0, n, BLOCK)]
+    draws = (
+        merge_moments(Moments.of(mean + random.standard_normal((size, mean.size)) @ root) for size in sizes)
+        for _ in range(repeats)
+    )
+    return np.array([frechet_distance(*draw.fit_gaussian(), mean, covariance) for draw in draws])
+
+
+def _require_width(features: Array, width: int) -> Array:
+    """The features `(n, d)`; raises UsageError unless d is that of the reference."""
+    if features.shape[1] != width:
+        raise UsageError(
+            f"the samples have {features.shape[1]} features, the reference {width}",
+            "compare with images of the same shape",
+        )
+    return features
 
 
 def _averaging_matrix(size: int, cells: int) -> Array:

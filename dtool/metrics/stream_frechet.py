@@ -23,7 +23,8 @@ def stream_frechet(pair: RowPair, parts: Sequence[int], rounds: int = RESAMPLES)
 
     Moments are made of blocks and merged in id order, so that the bits do not depend on who made which.
     """
-    mine, theirs = (pair.recall(("groups", i), lambda r=r: measure_groups(r)) for i, r in _both(pair))
+    mine = pair.recall("groups of samples", lambda: measure_groups(pair.samples))
+    theirs = pair.recall("groups of the reference", lambda: measure_groups(pair.reference))
     if len(parts) == 1:
         value = compute_distance(merge_moments(mine), merge_moments(theirs))
     else:
@@ -56,7 +57,9 @@ def fit_to_infinity(parts: Sequence[int], distances: Sequence[float]) -> float:
 def _extrapolate(pair: RowPair, parts: Sequence[int]) -> float:
     """As `extrapolated_distance` of the same rows: every row is, for all numbers of parts at once, in one of lcm."""
     random, least = np.random.default_rng(0), int(np.lcm.reduce(list(parts)))
-    mine, theirs = (_measure_classes(rows, random.permutation(rows.count), least) for _, rows in _both(pair))
+    mine, theirs = (
+        _measure_classes(rows, random.permutation(rows.count), least) for rows in (pair.samples, pair.reference)
+    )
     means = []
     for k in parts:
         distances = [compute_distance(merge_moments(mine[i::k]), merge_moments(theirs[i::k])) for i in range(k)]
@@ -81,7 +84,3 @@ def _measure_classes(rows: RowBlocks, order: Any, classes: int) -> list[Moments]
 
 def _merge_some(groups: Sequence[Moments], chosen: Masks) -> Moments:
     return merge_moments(group for group, use in zip(groups, chosen, strict=True) if use)
-
-
-def _both(pair: RowPair) -> tuple[tuple[int, RowBlocks], tuple[int, RowBlocks]]:
-    return (0, pair.samples), (1, pair.reference)

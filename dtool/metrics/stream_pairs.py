@@ -46,7 +46,8 @@ def sum_block_row(pair: RowPair, kernel: RowKernel, row: int) -> Array:
     first = len(pair.samples)
     in_samples = row < first
     own, place = (pair.samples, row) if in_samples else (pair.reference, row - first)
-    x, sums = own.read(place), []
+    x = own.read(place)
+    sums: list[Array] = []
     for start, y in own.stripes(place):
         values = kernel(x, y)
         if start == place:

@@ -173,7 +173,7 @@ def test_a_job_is_pickled_without_its_network():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sampler = work_sharing.ComparisonSampler(
-            network=open_mixture(), plans=[dtool.plan("ddim", steps=3, model=open_mixture())], names=["ddim"], seed=0,
+            network=open_mixture(), plans=[dtool.plan("ddim", steps=3, network=open_mixture())], names=["ddim"], seed=0,
             labels=None, options={},
         )  # fmt: skip
         job = work_sharing.DrawingJob(opener=open_mixture, sampler=sampler)

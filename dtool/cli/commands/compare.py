@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from dtool.cli.flags.loading import OPENING, Opening, is_model
 from dtool.cli.flags.measured_against import MEASURES, Measures, choose_reference
 from dtool.cli.flags.work_sharing import SHARING, SharedModel, SharingFlags, allow_unfinished, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Quiet, say, say_json
+
+if TYPE_CHECKING:
+    from dtool.compare.kept_images import ImageCache
 
 EXAMPLES = (
     "dtool compare ddpm:sigma=beta ddpm:sigma=tilde ddpm:sigma=none --steps 10,50",
@@ -98,7 +101,12 @@ def compare(
     model, recipes = _split_words(what or [])
     shared_model = SharedModel(name=model, opening=opening, drawing=drawing, decoder=decoder)
     shared = sharing.resolve(shared_model)
-    with outputs.open_cache(quiet) if sharing.into is None else nullcontext() as parts, allow_unfinished(shared, quiet):
+    if shared is not None:
+        limits.refuse(("seconds", "images_per_second"), "nothing is timed where the work is shared")
+    beside: AbstractContextManager[ImageCache | None] = nullcontext()
+    if sharing.into is None:
+        beside = outputs.open_cache(quiet)
+    with beside as parts, allow_unfinished(shared, quiet):
         net = shared_model()
         reference, name = choose_reference(measures.data, measures.classifier, model, net)
         recipes = recipes or select_runnable(net, USUAL, max(counts))

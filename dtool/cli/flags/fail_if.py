@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,6 +75,12 @@ class GateSet:
         could |= {} if solver else dict.fromkeys(("rmse", "psnr"), "leave out --no-solver")
         for gate in self.gates:
             gate.require(self.old, self.figures, could)
+
+    def refuse(self, figures: Collection[str], why: str) -> None:
+        """Raise UsageError for a limit on a figure that is not measured here."""
+        for gate in self.gates:
+            if gate.figure in figures:
+                raise UsageError(f"--fail-if {gate.text!r}: {why}", "limit another figure")
 
     def require_baseline(
         self, net: Network, recipes: Sequence[str], steps: Sequence[int], guidances: Sequence[str] | None, n: int | None

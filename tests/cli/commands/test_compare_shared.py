@@ -38,6 +38,12 @@ def test_the_folder_of_another_comparison_is_refused(capsys):
     assert "--into" in result.err
 
 
+def test_a_limit_on_what_is_not_timed_is_refused(capsys):
+    result = ran(capsys, *WORDS, "--workers", 1, "--fail-if", "seconds>1", "-o", "a.json")
+    assert result.code == 2
+    assert "nothing is timed where the work is shared" in result.err
+
+
 def test_the_table_has_no_times(capsys):
     result = ran(capsys, *WORDS, "--workers", 1, "-o", "a.json", "-q")
     assert "nan" not in result.out

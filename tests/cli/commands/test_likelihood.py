@@ -164,3 +164,12 @@ def test_digits_have_seventeen_levels(capsys, monkeypatch):
     document = json.loads(ran(capsys, "likelihood", "--data", "digits", "-n", 4, "--steps", 3, "--json").out)
     assert document["levels"] == 17
     assert document["conditional"] is False
+
+
+@pytest.mark.parametrize("method", [("--steps", "4"), ("--ode", "--tolerance", "1e-3")])
+def test_work_that_is_shared_has_the_same_figures_and_no_time(capsys, method):
+    words = ("likelihood", "--data", "images.npz", "-n", 20, *method, "--json", "-q")
+    usual, shared = (json.loads(ran(capsys, *words, *more).out) for more in ((), ("--workers", 1)))
+    assert shared["seconds"] is None
+    np.testing.assert_allclose(shared["images"], usual["images"], rtol=1e-12)
+    assert shared["ids"] == usual["ids"]

@@ -14,7 +14,7 @@ from dtool.compare import guidance_interval
 from dtool.compare.guidance_interval import find_guidance_interval
 from dtool.compare.recommendation import recommend
 from dtool.targets import target
-from tests.support.commandline import failed, network, ran
+from tests.support.commandline import failed, network, ran, use_network
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,14 @@ def test_evaluations_and_guidance_are_told(capsys):
     assert (found["guidance"], found["scale"]) == ("cfg:low=-2.0,high=0.0,scale=3.0", 3.0)
     assert 6 < found["evaluations"] < 12
     assert all(one["calls"] < one["evaluations"] < 12 for one in found["candidates"])
+
+
+def test_work_that_is_shared_gives_the_same_recommendation(capsys, monkeypatch, tmp_path):
+    use_network(monkeypatch, tmp_path, network())
+    words = ("recommend", "--calls", 3, "--recipe", "ddim", "--recipe", "heun", "--json", "-q")
+    usual, shared = (ran(capsys, *words, *more) for more in ((), ("--workers", 1)))
+    assert shared.code == 0, shared.err
+    assert json.loads(shared.out) == json.loads(usual.out)
+    refused = ran(capsys, "recommend", "--ms", 3, "--workers", 2)
+    assert refused.code == 2
+    assert "milliseconds are measured by one process" in refused.err

@@ -54,7 +54,7 @@ FAULTS = (
     ),
     Fault(
         "parts-of-any-weights",
-        "dtool/compare/kept_images.py",
+        "dtool/models/fingerprint.py",
         "digest.update(np.ascontiguousarray(each.run_trial(2, 1, time, False)).tobytes())",
         "digest.update(str(time).encode())",
         "images of another network of the same description are taken up",
