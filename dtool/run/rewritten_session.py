@@ -1,4 +1,4 @@
-"""Somebody else's network in a faster form (`dtool.onnx.rewrite`), from the moment it is opened, if that is the same."""
+"""Somebody else's network in a faster form (`dtool.onnx.rewrite`) from the start, if that computes the same."""
 
 from __future__ import annotations
 
