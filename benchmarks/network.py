@@ -57,7 +57,7 @@ def prepare_own(path: Path, batch: int) -> Callable[[], Any]:
     assert isinstance(network, OnnxNetwork)
     feed = make_feed(network.session, batch)
     x, t, *conditions = feed.values()
-    while batch > 1 and network._side_by_side and network._side_by_side._evaluations < MIN_EVALUATIONS:
+    for _ in range(MIN_EVALUATIONS // batch if batch > 1 else 0):
         network.predict(x, t, *conditions)
     call = network.bind(x, *conditions)
     call(x, t)

@@ -18,12 +18,11 @@ def test_parts_are_nearly_equal_or_the_whole(batch, workers, sizes):
 
 def make_calls(monkeypatch, changes):
     monkeypatch.setattr(side_by_side_calls, "MIN_EVALUATIONS", 0)
-    calls = SideBySideCalls(lambda: None, 2)
 
     def run(feeds, alone):
         return [2 * feed["x"] + (changes if alone else 0) for feed in feeds]
 
-    return calls.split(4, lambda: {"x": np.arange(4.0)}, run)
+    return SideBySideCalls(lambda: "alone", run, lambda batch: {"x": np.arange(float(batch))}, 2).split(4)
 
 
 def test_they_are_run_side_by_side_only_if_no_bit_changes(monkeypatch):
@@ -32,8 +31,8 @@ def test_they_are_run_side_by_side_only_if_no_bit_changes(monkeypatch):
 
 
 def test_nothing_is_tried_before_it_pays():
-    calls = SideBySideCalls(lambda: pytest.fail("opened"), 2)
-    assert len(calls.split(4, dict, lambda *_: pytest.fail("tried"))) == 1
+    calls = SideBySideCalls(lambda: pytest.fail("opened"), lambda *_: pytest.fail("tried"), dict, 2)
+    assert len(calls.split(4)) == 1
 
 
 def test_a_network_runs_parts_with_the_same_bits(monkeypatch):
