@@ -83,7 +83,7 @@ def prepare_own(path: Path, batch: int) -> Callable[[], Any]:
 
 
 def measure(calls: list[Callable[[], Any]], seconds: float) -> np.ndarray[Any, Any]:
-    """(seconds, processor seconds) of each call in each round `(2, calls, rounds)`; every other round goes backwards."""
+    """(seconds, processor seconds) of each call in each round `(2, calls, rounds)`; every other round backwards."""
     taken: list[list[tuple[float, float]]] = [[] for _ in calls]
     until = time.perf_counter() + seconds
     order = [*range(len(calls))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,11 @@ def choose_session(
         return file.data
     images, time = network.fixed_batch or 1, network.schedule.T // 2
     try:
-        before = network.run_trial(images, images, time, False)
-        network.session = open_again(data)
-        after = network.run_trial(images, images, time, False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a run says what it has to say of its own times
+            before = network.run_trial(images, images, time, False)
+            network.session = open_again(data)
+            after = network.run_trial(images, images, time, False)
         equal = are_equal([before], [after])
     except DtoolError:  # it cannot be called with random conditions, say; what is wrong with it, the run will tell
         equal = False
