@@ -20,17 +20,16 @@ from dtool.models.runtime import ANYWHERE, Runtime
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.bound_arrays import Arrays, BufferPool, bind_arrays
 from dtool.onnx.checked_file import CheckedFile, read_checked_file
+from dtool.onnx.fused_for_cuda import require_cuda
 from dtool.onnx.interface import KINDS, identify_inputs
 from dtool.onnx.limits import CALL_SECONDS, resolve_time_limit
 from dtool.onnx.parallel_session import KEEP_BOTH
 from dtool.onnx.process_guard import run_together
-from dtool.onnx.rewrite.file import rewrite_file
 from dtool.onnx.session import (
     FailedRunError,
     count_cores,
     failed_run_error,
     find_device,
-    offers_cuda,
     open_session,
     run_session,
     run_session_together,
@@ -38,26 +37,14 @@ from dtool.onnx.session import (
 from dtool.onnx.spec import KEY, determine_spec, list_known_conditions
 from dtool.run.numpy_backend import HostNetwork
 from dtool.run.rewritten_session import choose_session
-from dtool.run.side_by_side_calls import SideBySideCalls, split_batch
+from dtool.run.side_by_side_calls import Feed, SideBySideCalls, split_batch
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 CPU = "CPUExecutionProvider"
 SLOW = 0.5  # seconds of a call from which on it is worth a thread that can be stopped
-CUDA_OPERATORS = frozenset({"NhwcConv", "GroupNorm", "SkipGroupNorm"})  # of com.microsoft; no CPU has them
 ROUNDED = "the network takes whole times only: those between are rounded (--spacing trailing, --steps that divide T)"
-
-
-def _require_cuda(file: CheckedFile, runtime: Runtime) -> None:
-    """Refuse a file that was fused for CUDA where there is none."""
-    fused = sorted(name for domain, name in file.graph.operators if domain and name in CUDA_OPERATORS)
-    on_cpu = runtime.device == "cpu" or (runtime.device == "auto" and not offers_cuda())
-    if fused and runtime.provider is None and on_cpu:
-        raise DtoolError(
-            f"{file.source} was fused for CUDA ({', '.join(fused)}): it runs on no CPU",
-            "load the network that it was made of, or use --device cuda",
-        )
 
 
 class OnnxNetwork(HostNetwork):
@@ -82,7 +69,7 @@ class OnnxNetwork(HostNetwork):
         super().__init__(determine_spec(file.graph, self._interface, description, file.source))
         self.has_known_prediction = KEY in file.graph.metadata  # it says itself what it was trained for
         self._limit, self._source = resolve_time_limit(runtime.time_limit, CALL_SECONDS), file.source
-        _require_cuda(file, runtime)
+        require_cuda(file, runtime)
         self.session = open_session(file.data, file.source, runtime, settings, weights=file.weights)
         self.device = find_device(self.session)
         self.fixed_batch = self._interface.batch
@@ -90,25 +77,16 @@ class OnnxNetwork(HostNetwork):
         self._endless = file.graph.loops
         self._stock = BufferPool()
         self._guard = True  # the next call: not that of a network without loops whose last one was fast
-        self._side_by_side: SideBySideCalls | None = None
-        if settings is None and self.session.get_providers()[0] == CPU:
-            self._make_faster(file, runtime)
+        data = file.data
 
-    def _make_faster(self, file: CheckedFile, runtime: Runtime) -> None:
-        """Use the file's graph rewritten for the CPU, and run the parts of a batch side by side, where that may be."""
-
-        def open_again(threads: int | None = None) -> ort.InferenceSession:
+        def open_again(data: bytes, threads: int | None = None) -> ort.InferenceSession:
             return open_session(data, file.source, runtime, weights=file.weights, threads=threads)
 
-        def use(session: ort.InferenceSession) -> None:
-            self.session = session
-
-        data = rewrite_file(file) or file.data
-        if data is not file.data and not choose_session(self, self.session, open_again, use):
-            data = file.data
-        workers = count_cores()
-        if self.bindable and workers > 1 and file.weights is None and file.size <= KEEP_BOTH:
-            self._side_by_side = SideBySideCalls(lambda: open_again(1), workers)
+        self._side_by_side = SideBySideCalls(lambda: open_again(data, 1), self._run_feeds, self._make_trial_feed)
+        if settings is None and self.session.get_providers()[0] == CPU:
+            data = choose_session(self, file, open_again)
+            if self.bindable and file.weights is None and file.size <= KEEP_BOTH:
+                self._side_by_side.workers = count_cores()
 
     @property
     def path(self) -> Path:
@@ -153,11 +131,11 @@ class OnnxNetwork(HostNetwork):
         feed = {interface.x.name: x.astype(KINDS[interface.x.kind], copy=False), interface.t.name: self._times(t)}
         for name, value in interface.conditions.items():
             feed[value.name] = interface.tell(name, told[name])
-        parts = self._split(len(x))
+        parts = self._side_by_side.split(len(x))
         started = time.perf_counter()
         output: NDArray[Any]
         if len(parts) > 1:
-            output = np.concatenate(self._run_feeds([{k: v[part] for k, v in feed.items()} for part in parts], True))
+            output = self._side_by_side.run(feed, parts)
         elif self._guard:
             output = run_session(self.session, [interface.output.name], feed, self._limit)[0]
         else:
@@ -166,22 +144,15 @@ class OnnxNetwork(HostNetwork):
             except Exception as error:
                 raise failed_run_error(error) from error
         self._guard = self._endless or time.perf_counter() - started > SLOW
+        self._side_by_side.note(len(x))
         return output
 
-    def _run_feeds(self, feeds: Sequence[dict[str, NDArray[Any]]], side_by_side: bool) -> list[NDArray[Any]]:
-        """The outputs of calls at the same time, of one thread each, or of one with all threads."""
-        assert self._side_by_side is not None, "only then is there anything to split"
-        session = self._side_by_side.session if side_by_side else self.session
+    def _run_feeds(self, feeds: Sequence[Feed], alone: ort.InferenceSession | None) -> list[NDArray[Any]]:
+        """The outputs of calls at the same time, of one thread each; without its session, of one with all threads."""
+        session = alone or self.session
         return [one[0] for one in run_session_together(session, [self._interface.output.name], feeds, self._limit)]
 
-    def _split(self, batch: int) -> list[slice]:
-        """The parts of a batch that are run side by side: often the whole."""
-        if self._side_by_side is None:
-            return [slice(0, batch)]
-        self._side_by_side.note(batch)
-        return self._side_by_side.split(batch, lambda: self._make_trial_feed(batch), self._run_feeds)
-
-    def _make_trial_feed(self, batch: int) -> dict[str, NDArray[Any]]:
+    def _make_trial_feed(self, batch: int) -> Feed:
         """Random inputs of the session."""
         random, interface = np.random.default_rng(0), self._interface
         told = make_trial_conditions(self.spec, batch, random)
@@ -209,7 +180,7 @@ class OnnxNetwork(HostNetwork):
         told = self._check_conditions(conditions)
         if not self.bindable:
             return super().bind(like, told)
-        loan = self._stock.lend((len(like), len(self._split(len(like)))), self._arrays)
+        loan = self._stock.lend((len(like), len(self._side_by_side.split(len(like)))), self._arrays)
         runs, (own_x, own_t, *own_conditions), output = loan.arrays
         for own, name in zip(own_conditions, self._interface.conditions, strict=True):
             own[:] = told[name]
@@ -226,8 +197,7 @@ class OnnxNetwork(HostNetwork):
             except Exception:
                 return self.predict(x, t, told)  # which says what is wrong
             self._guard = time.perf_counter() - started > SLOW
-            if self._side_by_side is not None:
-                self._side_by_side.note(len(output))
+            self._side_by_side.note(len(output))
             return output if output.dtype == x.dtype else output.astype(x.dtype)
 
         predict.home = own_x  # type: ignore[attr-defined] # an x that lies there already is not copied
@@ -243,7 +213,7 @@ class OnnxNetwork(HostNetwork):
         arrays += [(value, (batch, *fixed.get(name, ()))) for name, value in interface.conditions.items()]
         inputs = [np.empty(shape, KINDS[value.kind]) for value, shape in arrays]
         output = np.empty((batch, *self.spec.output_shape), KINDS[interface.output.kind])
-        session = self.session if workers == 1 or self._side_by_side is None else self._side_by_side.session
+        session = self.session if workers == 1 else self._side_by_side.session
         names, name = [value.name for value, _ in arrays], interface.output.name
         runs = [
             bind_arrays(session, {k: each[part] for k, each in zip(names, inputs, strict=True)}, name, output[part])

@@ -20,15 +20,25 @@ if TYPE_CHECKING:
 MIN_EVALUATIONS = 256  # of a network, after which it pays to open a second session and to try it out
 BUSY = 0.9  # of the workers' time: if more of it is lost, one call with all threads is as fast
 Feed = dict[str, NDArray[Any]]
-Run = Callable[[Sequence[Feed], bool], list[NDArray[Any]]]  # (feeds, one thread each or all for one) ↦ outputs
+Run = Callable[[Sequence[Feed], Any], list[NDArray[Any]]]
 
 
 class SideBySideCalls:
     """Which batches of a network are run in parts, and the session that runs these: opened when it is first needed."""
 
-    def __init__(self, open_alone: Callable[[], ort.InferenceSession], workers: int) -> None:
-        """open_alone: opens a session whose runs take one thread; workers: how many of these run at the same time."""
-        self._open_alone, self.workers = open_alone, workers
+    def __init__(
+        self,
+        open_alone: Callable[[], ort.InferenceSession],
+        run: Run,
+        make_feed: Callable[[int], Feed],
+        workers: int = 1,
+    ) -> None:
+        """open_alone: opens a session whose runs take one thread. make_feed: what a trial of a batch is fed.
+
+        run: runs the network at the same time on each of some feeds, in that session, or with None in the usual one.
+        workers: how many parts a batch has.
+        """
+        self._open_alone, self._run, self._make_feed, self.workers = open_alone, run, make_feed, workers
         self._session: ort.InferenceSession | None = None
         self._evaluations = 0
         self._same_bits: dict[int, bool] = {}
@@ -44,26 +54,27 @@ class SideBySideCalls:
         """So many images were evaluated."""
         self._evaluations += images
 
-    def split(self, batch: int, feed: Callable[[], Feed], run: Run) -> list[slice]:
-        """The parts of a batch that are run side by side; the whole where that does not pay, or would change a bit.
-
-        feed, run: what a trial is fed, and how it is run.
-        """
+    def split(self, batch: int) -> list[slice]:
+        """The parts of a batch that are run side by side; the whole where that does not pay, or would change a bit."""
         parts = split_batch(batch, self.workers)
         if len(parts) == 1 or self._evaluations < MIN_EVALUATIONS:
             return [slice(0, batch)]
         if batch not in self._same_bits:
-            self._same_bits[batch] = self._has_same_bits(parts, feed, run)
+            self._same_bits[batch] = self._has_same_bits(batch, parts)
         return parts if self._same_bits[batch] else [slice(0, batch)]
 
-    def _has_same_bits(self, parts: Sequence[slice], feed: Callable[[], Feed], run: Run) -> bool:
+    def run(self, feed: Feed, parts: Sequence[slice]) -> NDArray[Any]:
+        """The output of a batch that is run in these parts; raises what the network raises."""
+        feeds = [{name: array[part] for name, array in feed.items()} for part in parts]
+        return np.concatenate(self._run(feeds, self.session))
+
+    def _has_same_bits(self, batch: int, parts: Sequence[slice]) -> bool:
+        feed = self._make_feed(batch)
         try:
-            whole = feed()
-            [together] = run([whole], False)
-            alone = run([{name: array[part] for name, array in whole.items()} for part in parts], True)
+            [whole] = self._run([feed], None)
+            return np.array_equal(whole, self.run(feed, parts))
         except DtoolError:
             return False
-        return np.array_equal(together, np.concatenate(alone))
 
 
 def split_batch(batch: int, workers: int) -> list[slice]:

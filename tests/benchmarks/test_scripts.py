@@ -12,6 +12,8 @@ from tests.support.benchmarking import INSTALLED
 from tests.support.commandline import plain_environment
 from tests.support.places import ROOT
 
+NETWORK = ROOT / "dtool" / "models" / "digits.onnx"
+
 
 @pytest.fixture(autouse=True)
 def unsettled(monkeypatch):
@@ -25,6 +27,7 @@ def unsettled(monkeypatch):
     ("script", "args", "wanted"),
     [
         ("overhead.py", ["--rounds", "1", "--steps", "2"], r"side by side \d"),
+        ("network.py", [str(NETWORK), "--seconds", "0"], r"batch 64, \d+ rounds"),
         ("cold_start.py", ["--rounds", "1", "--diffusers-python", "/bin/false"], r"dtool sample +\d"),
     ],
 )

@@ -117,10 +117,16 @@ class GraphWriter:
         self.shapes[total] = self.shapes[x]
         return total
 
+    def embed(self) -> str:
+        """An embedding of times t `(batch,)`, which are then an input in the place of e."""
+        waves = self.node("Mul", self.node("Unsqueeze", "t", [1]), np.linspace(0.001, 0.002, WIDTH)[None])
+        return str(self.node("Sin", waves))
+
     def model(self, *outputs: str, opset: int = 20) -> onnx.ModelProto:
         """The graph that makes these, checked."""
+        timed = any("t" in node.input for node in self.nodes)
         floats = TensorProto.FLOAT
-        inputs = [("x", ["batch", self.channels, SIZE, SIZE]), ("e", ["batch", WIDTH])]
+        inputs = [("x", ["batch", self.channels, SIZE, SIZE]), ("t", ["batch"]) if timed else ("e", ["batch", WIDTH])]
         graph = helper.make_graph(
             self.nodes,
             "small",

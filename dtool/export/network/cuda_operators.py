@@ -31,7 +31,7 @@ from dtool.export.network.sources import require_packages, resolve_source
 from dtool.export.report import TOLERANCE, ExportReport, ParityCheck
 from dtool.export.sampler.graph_builder import GraphBuilder
 from dtool.models.spec import NetworkSpec
-from dtool.run.onnxruntime_backend import CUDA_OPERATORS
+from dtool.onnx.fused_for_cuda import CUDA_OPERATORS
 from dtool.util.files import require_distinct_files, require_writable, write_atomically, write_scratch_file
 from dtool.util.text import get_first_line
 

@@ -32,7 +32,7 @@ def rewrite(graph: Graph) -> int:
 
 def _choose_shape(before: Shape | None, after: Shape | None) -> list[int] | None:
     """The constant that Reshape takes for this: 0 where a length stays, -1 at most once."""
-    if not before or not after:
+    if not before or not after or 0 in after:
         return None
     shape: list[int] = [length if isinstance(length, int) else -1 for length in after]
     if (before[0] == after[0] and before[0] != "") or (shape[0] == -1 and _has_equal_rest(before, after)):

@@ -7,7 +7,7 @@ import importlib.util
 from dtool.onnx.checked_file import CheckedFile
 from dtool.onnx.rewrite.mark import is_marked
 
-MOST_BYTES = 1 << 28  # of a file: a larger one takes longer to open twice than most runs gain
+MOST_BYTES = 1 << 26  # of a file: while both are compared it lies in memory twice
 
 
 def rewrite_file(file: CheckedFile) -> bytes | None:

@@ -29,18 +29,22 @@ class Graph:
             self.constants.pop(value.name, None)
         self._taken = {name for node in self.proto.node for name in node.output} | self.constants.keys()
         self._taken |= {value.name for value in self.proto.input}
-        self.index()
+        self.infer_shapes()
+        self._index()
 
-    def index(self) -> None:
+    def _index(self) -> None:
         """Look at all nodes, after any were replaced."""
         self.makers = {name: node for node in self.proto.node for name in node.output if name}
         self.users: dict[str, list[onnx.NodeProto]] = {}
         for node in self.proto.node:
             for name in list_inputs(node):
                 self.users.setdefault(name, []).append(node)
-        self.shapes = _infer_shapes(self.model)
         self._replacements: dict[int, list[onnx.NodeProto]] = {}
         self._other_names: dict[str, str] = {}
+
+    def infer_shapes(self) -> None:
+        """Find out anew what shapes follow; what was known of a value before its node was replaced is still true."""
+        self._shapes, self._is_fresh = _infer_shapes(self.model), True
 
     def find(self, kind: str) -> list[onnx.NodeProto]:
         """The standard nodes of this operator."""
@@ -68,7 +72,9 @@ class Graph:
 
     def get_shape(self, name: str) -> Shape | None:
         """A value's shape; None if even its rank is not known."""
-        return self.shapes.get(name)
+        if name not in self._shapes and not self._is_fresh:
+            self.infer_shapes()
+        return self._shapes.get(name)
 
     def get_array(self, name: str) -> NDArray[Any] | None:
         """The values of a constant; None of what is none, or is kept in another file."""
@@ -141,7 +147,8 @@ class Graph:
             if tensor.name not in needed:
                 self.constants.pop(tensor.name, None)
                 del self.proto.initializer[position]
-        self.index()
+        self._is_fresh = False
+        self._index()
 
     def _find_source(self, name: str) -> str:
         while name in self._other_names:

@@ -66,6 +66,8 @@ def apply_rewritings(graph: Graph, rewritings: Mapping[str, Rewriting]) -> dict[
     counts: dict[str, int] = {}
     for _ in range(MOST_ROUNDS):
         before = sum(counts.values())
+        if before:
+            graph.infer_shapes()  # more may follow from what was rewritten
         for name, rewrite in rewritings.items():
             made = rewrite(graph)
             if made:
