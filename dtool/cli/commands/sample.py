@@ -122,8 +122,7 @@ def sample(
         "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
         "evaluations": out.evaluations, "n": count,
         "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
-        **drawing.describe(),
-        "dtool": dtool.__version__,
+        **drawing.describe(), "dtool": dtool.__version__,
     }  # fmt: skip
     writer = write(
         files, net, out, settings, extra=outputs.has_extra_picture, latents=outputs.latents,
