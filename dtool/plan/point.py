@@ -203,5 +203,5 @@ def iterate_intervals(points: Sequence[Point], *, inverse: bool, skipped: int = 
     place, left = skipped, upward.count(False)
     for (now, to), up in zip(pairwise(points), upward, strict=True):
         left -= not up
-        yield Interval(now, to, place, left, up)
+        yield Interval(now=now, to=to, place=place, left=left, upward=up)
         place = 0 if up else place + 1
