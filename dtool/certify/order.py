@@ -110,14 +110,14 @@ def exact_node(rule: Rule, points: Sequence[Point], i: int, depth: int, x: Array
     before: Node | None = None
     for j in range(i - depth, i):
         node = _call_network(points[j], law.transport(x, points[i], points[j]), law, rule)
-        node.before, before, node.index = before, node, j
+        node.before, before, node.index = before, node, j - (i - depth)
         _finish(
             rule,
             rule(node, points[j + 1], 0.0),
             lambda _, at: _call_network(at, law.transport(x, points[i], at), law, rule),
         )
     last = _call_network(points[i], x, law, rule)
-    last.before, last.index = before, i
+    last.before, last.index = before, depth
     return last
 
 

@@ -52,7 +52,7 @@ def _answer(rule: Rule, interval: Interval, x: Any, z: Any) -> tuple[Node, Any, 
     eps = 1 / hypot(now.alpha, now.sigma) * x
     x0 = 1 / now.alpha * (x - now.sigma * eps) if now.alpha else 0.0 * x
     node = Node(now, x, x0=x0, eps=eps, z=z)
-    node.index, node.left = interval.index, interval.left
+    node.index, node.left = interval.place, interval.left
     result = rule(node, to, z)
     if not inspect.isgenerator(result):
         return node, result, to, None

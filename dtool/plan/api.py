@@ -117,10 +117,12 @@ def _compile_grid(
 ) -> Plan:  # fmt: skip
     """The rule's plan on these points, without guidance: `guide` adds what it writes into the rows."""
     unguided = str(replace(recipe, guidance=None))
+    analytic = recipe.spacing is not None and recipe.spacing.is_analytic and skipped == 0
     if isinstance(recipe.rule, ForeignRule):
+        if analytic:
+            raise UsageError(f"{recipe.rule.token} makes its own first call", "leave out first=analytic")
         request = AdoptionRequest(steps=len(points) - 1, points=points, schedule=levels)
         return replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=unguided)
-    analytic = recipe.spacing is not None and recipe.spacing.is_analytic and skipped == 0
     own_prediction = prediction or "eps"
     # x0 is finite wherever there is noise; what this network predicts is filled in for it.
     if network is not None:

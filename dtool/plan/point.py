@@ -49,11 +49,11 @@ MANY = 10**9  # steps: of a node that is in no grid
 
 
 class Interval(NamedTuple):
-    """An interval of a grid, `index` steps after the grid's beginning, with `left` more to come; upward: no step."""
+    """An interval of a grid, `place` steps after its beginning or a jump, with `left` more to come; upward: a jump."""
 
     now: Point
     to: Point
-    index: int
+    place: int
     left: int
     upward: bool
 
@@ -63,7 +63,7 @@ class Node:
 
     `x`, `x0`, `eps`, `z` are symbols while a plan is compiled, and arrays `(B, *)` when the rule is run step by step.
     At least one of `x0` and `eps` is given; the other follows from x = α·x0 + σ·ε. `index` and `left`: how many steps
-    of the grid come before the one that begins here, and how many after it.
+    come before the one that begins here, since the grid began or last went up, and how many after it.
 
     >>> now = dtool.plan.Node(dtool.Point(0.6, 0.8), x=1.0, eps=0.5)
     >>> round(now.x0, 3)
@@ -200,7 +200,8 @@ def order_points(points: Sequence[Point], *, inverse: bool) -> tuple[Point, ...]
 def iterate_intervals(points: Sequence[Point], *, inverse: bool, skipped: int = 0) -> Iterator[Interval]:
     """The intervals of a grid in the order in which it is walked; `skipped` of its steps are not in `points`."""
     upward = [to.lam < now.lam and not inverse for now, to in pairwise(points)]
-    index, last = skipped, skipped + upward.count(False) - 1
+    place, left = skipped, upward.count(False)
     for (now, to), up in zip(pairwise(points), upward, strict=True):
-        yield Interval(now, to, index, last - index, up)
-        index += not up
+        left -= not up
+        yield Interval(now=now, to=to, place=place, left=left, upward=up)
+        place = 0 if up else place + 1

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from dtool.samplers.claims import Same
 from dtool.samplers.engines.one_step import one_step, posterior_noise
+from dtool.samplers.engines.options import UseClipped
 from dtool.samplers.rule import sampler
 
 FreshPart = Annotated[float, Field(ge=0, le=1, description="0: deterministic, 1: DDPM")]
-UseClipped = Annotated[bool, Field(description="with clipping, whether ε too follows from the clipped image")]
 
 
 @sampler(

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dtool.samplers.ddim import UseClipped
 from dtool.samplers.engines.adams import constant_eps_weight, lam_weights, noise_step, select_nodes
+from dtool.samplers.engines.options import UseClipped
 from dtool.samplers.rule import sampler
 
 Told = Annotated[

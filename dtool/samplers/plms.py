@@ -11,6 +11,7 @@ from dtool.samplers.rule import sampler
 MAX_V_RATIO = (
     1000  # Heun's correction is a difference of ε times v; past this factor between the v, float32 has lost it
 )
+MAX_STAGED_V_RATIO = 100  # four stages that build on each other lose more
 
 
 @sampler(
@@ -29,7 +30,7 @@ def plms(now, to):
     is graded smoothly, as all usual spacings are, the order is 2, and on an irregular one 1. A first step from α = 0,
     to σ = 0, or over more than a thousandfold of v, is Euler's.
     """
-    if now.before is not None or _is_long(now, to):
+    if now.before is not None or _is_long(now, to, MAX_V_RATIO):
         return equal_spacing_step(now, to, 4)
     guess = to.alpha / now.alpha * now.x + constant_eps_weight(now, to) * now.eps
     mid = yield guess, to
@@ -50,17 +51,17 @@ def pndm(now, to):
 
     One network call per step, and four in each of the first three. Order 4 where the steps are equal in v = σ/α and the
     middle of a step is its middle in v; else 2. That middle is half-way in the schedule's time, in λ where there is
-    none. A first step from α = 0, to σ = 0, or over more than a thousandfold of v, is Euler's.
+    none. A first step from α = 0, to σ = 0, or over more than a hundredfold of v, is Euler's.
     """
     started = now.before is not None and now.before.before is not None and now.before.before.before is not None
-    if started or _is_long(now, to):
+    if started or _is_long(now, to, MAX_STAGED_V_RATIO):
         return equal_spacing_step(now, to, 4)
     return (yield from _start(now, to, _find_middle(now, to)))
 
 
-def _is_long(now: Any, to: Any) -> bool:
-    """Whether a step of several calls would lose its digits, or have no meaning."""
-    return is_end_step(now, to) or bool(now.v > MAX_V_RATIO * to.v)
+def _is_long(now: Any, to: Any, ratio: float) -> bool:
+    """Whether a step of several calls would lose its digits, being of more than this ratio in v, or have no meaning."""
+    return is_end_step(now, to) or bool(now.v > ratio * to.v)
 
 
 def _find_middle(now: Any, to: Any) -> Any:

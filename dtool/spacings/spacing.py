@@ -117,7 +117,7 @@ class Spacing(BoundFunction):
 
     def _tell(self, times: Array) -> Array:
         """What the network hears at these times."""
-        rounding = {"exact": np.array, "round": np.round, "floor": np.floor}
+        rounding: dict[object, Callable[[Array], Array]] = {"exact": np.array, "round": np.round, "floor": np.floor}
         return np.asarray(rounding[dict(self.options).get("network_time", "exact")](times))
 
     def _with_last(self, schedule: Schedule, n: int) -> tuple[Array, float]:

@@ -5,9 +5,11 @@ import math
 import pytest
 
 import dtool
+from dtool.certify.grids import two_pass_grid
 from dtool.errors import CompileError, UsageError
 from dtool.plan import CLEAN, Node, Point
 from dtool.plan import compile as compile_plan
+from dtool.plan.point import iterate_intervals
 from dtool.samplers import get_sampler
 from dtool.schedulers import get_scheduler
 from tests.support.small_functions import grid_of, toy
@@ -50,3 +52,14 @@ def test_a_point_knows_its_schedule():
     assert point.schedule.hash == levels.hash
     assert point == Point(point.alpha, point.sigma, point.t)
     assert CLEAN.schedule is None
+
+
+def test_intervals_say_how_many_steps_are_before_and_after_them():
+    """An upward interval is no step, and after it they are counted anew."""
+    points = two_pass_grid(4)
+    intervals = list(iterate_intervals(points, inverse=False, skipped=3))
+    assert [one.place for one in intervals if not one.upward] == [3, 4, 0, 1, 2]
+    assert [one.left for one in intervals if not one.upward] == [4, 3, 2, 1, 0]
+    assert [one.upward for one in intervals].count(True) == 1
+    backwards = list(iterate_intervals(points[3:], inverse=True))
+    assert [(one.place, one.left) for one in backwards] == [(0, 2), (1, 1), (2, 0)]

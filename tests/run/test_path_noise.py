@@ -10,7 +10,7 @@ import pytest
 
 import dtool
 from dtool.errors import UsageError
-from dtool.run.path_noise import CELLS, _make_clock, place_rows, weigh_increment, weigh_rows
+from dtool.run.path_noise import CELLS, _make_clock, place_rows, require_path_noise, weigh_increment, weigh_rows
 from dtool.targets import target
 
 BOUNDS = [0, 1, 7, 1000, 1001, 1700, 2048, 2050, 3333, CELLS]
@@ -92,6 +92,12 @@ def test_at_an_image_the_path_is_the_same():
     """An image at a strength of one half: the steps that are taken get the noise that they have in a whole run."""
     plan = dtool.plan(SDE, steps=8)
     assert weigh_rows(dtool.plan(SDE, steps=8, strength=0.5)) == weigh_rows(plan)[-3:]
+
+
+def test_a_samplers_file_has_no_room_for_a_path():
+    with pytest.raises(UsageError, match="one noise a row"):
+        require_path_noise("path", None, of_file=True)
+    assert not require_path_noise("rows", None, of_file=True)
 
 
 @pytest.mark.parametrize(

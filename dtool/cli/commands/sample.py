@@ -134,7 +134,8 @@ def sample(
         job = Job(
             model=opener, plans=(plan, *others), count=count, size=size, seed=drawing.seed, told=told,
             labels=parse_class_words(drawing.classes, net.spec.class_names, net.classes),
-            levels=levels, given=pictures if len(pictures) else None, about=pictures.describe(), files=opener.list_files(),
+            levels=levels, given=pictures if len(pictures) else None, about=pictures.describe(),
+            files=opener.list_files(),
             options={
                 "guidance": scale, "clip": drawing.clip, "threshold": threshold, "batch_size": opening.batch_size,
                 "strength": editing.strength, **({} if noise is None else {"noise": noise}),
@@ -159,8 +160,7 @@ def sample(
         "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
         "evaluations": out.evaluations, "n": count,
         "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
-        **drawing.describe(), **({} if levels is None else {"augment": levels}),
-        "dtool": dtool.__version__,
+        **drawing.describe(), **({} if levels is None else {"augment": levels}), "dtool": dtool.__version__,
     }  # fmt: skip
     writer = write(
         files, net, out, settings, extra=outputs.has_extra_picture, latents=outputs.latents,

@@ -45,6 +45,7 @@ _EDM = {
 DEFAULTS: dict[str, dict[str, Any]] = {
     "DDIMScheduler": _DDIM,
     "DDIMParallelScheduler": _DDIM,
+    "DDIMInverseScheduler": {key: value for key, value in _DDIM.items() if key not in _THRESHOLD},
     "DDPMScheduler": _DDPM,
     "DDPMParallelScheduler": _DDPM,
     "PNDMScheduler": _BETAS | {"timestep_spacing": "leading", "skip_prk_steps": False, "set_alpha_to_one": False},

@@ -41,6 +41,20 @@ def _ddim(task: Task) -> str:
     return f"{sampler}/{spacing}"
 
 
+def _ddim_inverse(task: Task) -> str:
+    values = task.values
+    clips = values.flag("clip_sample")
+    sampler = format_sampler("ddim-inversion", told="next", use_clipped=False if clips else None)
+    kind, spacing = place_whole(task, None)
+    if clips:
+        task.differ("diffusers clips; an inversion of dtool's does if it is asked to, by clip=True")
+    if not values.flag("set_alpha_to_one"):
+        task.differ("diffusers begins at the level of t = 0, the recipe at the image")
+    if kind == "trailing":
+        task.differ(_unequal(values, "diffusers steps ⌊T/n⌋ from each time, which is then not the next one"))
+    return f"{sampler}/{spacing}"
+
+
 def _unequal(values: SchedulerConfig, what: str) -> str:
     return f"where the number of steps n does not divide T = {values['num_train_timesteps']}, {what}"
 
@@ -103,6 +117,7 @@ def _consistency(task: Task) -> str:
 _FAMILIES: dict[str, Callable[[Task], str]] = {
     "DDIMScheduler": _ddim,
     "DDIMParallelScheduler": _ddim,
+    "DDIMInverseScheduler": _ddim_inverse,
     "DDPMScheduler": _ddpm,
     "DDPMParallelScheduler": _ddpm,
     "PNDMScheduler": _pndm,

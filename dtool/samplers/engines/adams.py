@@ -45,7 +45,7 @@ def select_eps_nodes(now: Any, order: int) -> list[Any]:
 
 
 def limit_order(now: Any, order: int, lower_order_final: str) -> int:
-    """The order of this step: `order`, or less where it is one of the last and `LastOrders` says so."""
+    """The order of this step: `order`, or less where it is one of the last and those are to be lower."""
     few = lower_order_final == "always" or (lower_order_final == "under-15" and now.index + now.left + 1 < 15)
     if few or (lower_order_final == "last" and now.left == 0):
         return min(order, int(now.left) + 1)

@@ -26,6 +26,7 @@ LastOrders = Annotated[
         "runs of fewer than 15 steps or in all"
     ),
 ]
+UseClipped = Annotated[bool, Field(description="with clipping, whether ε too follows from the clipped image")]
 SdeStrength = Annotated[float, Field(ge=0, le=1, description="0: the ODE, 1: the reverse SDE of DDPM")]
 
 FULL = {"lower_order_final": "never"}  # the condition under which methods of two names are the same to the end

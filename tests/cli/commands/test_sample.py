@@ -89,6 +89,14 @@ def test_ids_name_images_of_a_seed(capsys):
         np.testing.assert_array_equal(some["x0"], every["x0"][[1, 3, 4, 5]])
 
 
+def test_noise_of_one_path(capsys, stub):
+    assert ran(capsys, "sample", "--steps", 3, "-n", 2, "--npz", "x.npz", "--noise", "path").code == 0
+    with np.load("x.npz") as saved:
+        np.testing.assert_array_equal(saved["x0"], dtool.sample(stub, "ddpm", steps=3, n=2, noise="path").x0)
+        assert json.loads(str(saved["settings"]))["noise"] == "path"
+    failed(ran(capsys, "sample", "--steps", 3, "--noise", "brownian"), 2, "neither path nor rows")
+
+
 def test_help_shows_the_options_of_the_sampler_that_is_named(capsys):
     assert "--sigma" in ran(capsys, "sample", "--help").out
     shown = ran(capsys, "sample", "--sampler", "ddim", "--help").out

@@ -48,6 +48,7 @@ EXACT = [
     ("UniPCMultistep", {}), ("UniPCMultistep", KARRAS), ("UniPCMultistep", FLOW | {"flow_shift": 5.0}),
     ("UniPCMultistep", SIGMA_MIN | FULL | {"solver_type": "bh1"}), ("UniPCMultistep", BOUNDED),
     ("DEISMultistep", FULL), ("LCM", {}), ("LCM", {"clip_sample": True}), ("TCD", {}),
+    *(("DDIMInverse", PLAIN | V | options) for options in ({}, LEADING, TRAILING)),
     ("EDMEuler", {}), ("EDMEuler", V | {"sigma_data": 1.0}), ("EDMDPMSolverMultistep", {}),
     ("FlowMatchEulerDiscrete", {}), ("FlowMatchEulerDiscrete", {"shift": 3.0}),
     ("FlowMatchEulerDiscrete", {"shift": 3.0, "stochastic_sampling": True}),
@@ -59,6 +60,7 @@ EXACT = [
 STATED = [
     ("DDIM", PLAIN | {"timestep_spacing": "linspace"}, "not the next one"),
     ("DDPM", {"variance_type": "fixed_large"} | TRAILING, "adds noise in the last step"),
+    ("DDIMInverse", {}, "clip=True"),
     ("EulerDiscrete", {"interpolation_type": "log_linear"}, "other times"),
     ("DPMSolverMultistep", {"solver_order": 3}, "second step as solver_type midpoint"),
     ("DPMSolverSinglestep", {"solver_type": "heun"}, "solver_type heun"),

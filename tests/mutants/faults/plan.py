@@ -34,8 +34,8 @@ FAULTS = (
     Fault(
         "compiler-start-of-noise-alone",
         "dtool/plan/compiler.py",
-        "init=float(hypot(alpha[0], sigma[0]))",
-        "init=float(sigma[0])",
+        "init=draft.init or float(hypot(alpha[0], sigma[0]))",
+        "init=draft.init or float(sigma[0])",
         "x starts with the variance of the noise, without that of the image",
     ),
     Fault(

@@ -76,8 +76,8 @@ FAULTS = (
     Fault(
         "network-time-swapped",
         "dtool/spacings/spacing.py",
-        'np.round(times) if network_time == "round" else np.floor(times)',
-        'np.round(times) if network_time == "floor" else np.floor(times)',
+        '"round": np.round, "floor": np.floor}',
+        '"round": np.floor, "floor": np.round}',
         "network_time=round rounds down, and floor to the nearest",
     ),
     Fault(
