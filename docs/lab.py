@@ -217,7 +217,7 @@ def read_page() -> dict[str, str]:
 
 
 def write_page(only: str) -> None:
-    """Measure the configurations in which the pattern is found, and write the page; the other rows are those that it has."""
+    """Measure the configurations that have the pattern, and write the page; the other rows are those that it has."""
     known = read_page() if only else {}
     lines: dict[str, str] = {}
     for word in list_words():
