@@ -1,7 +1,11 @@
-"""`python docs/lab.py` writes docs/lab.md: every sampler of diffusers and k-diffusion that dtool adopts, measured."""
+"""`python docs/lab.py` writes docs/lab.md: samplers of diffusers, k-diffusion and azula that dtool adopts, measured.
+
+`python docs/lab.py --only PATTERN` measures the configurations in which the pattern is found, and keeps the other rows.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import re
 import sys
@@ -10,21 +14,26 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dtool.certify.adopted import SAME, adopt, find_end, find_same, measure_marginals, measure_order
+from dtool.certify.adopted import FLOOR, SAME, adopt, find_end, find_same, measure_marginals, measure_order
 from dtool.errors import DtoolError
-from dtool.plan import Recipe
+from dtool.plan import Point, Recipe
 
-PINNED = {"diffusers": "0.42.1", "k-diffusion": "0.1.1.post1", "torch": "2.13.0"}
+PINNED = {"diffusers": "0.42.1", "k-diffusion": "0.1.1.post1", "azula": "0.11.1", "torch": "2.13.0"}
 PAGE = Path(__file__).parent / "lab.md"
-STEPS, FEW, SLOPES = 16, (1, 7), (16, 32)
+STEPS, FEW, SLOPES = 16, (1, 2, 7, 31, 61), (16, 32, 64)
+CLEAN_ENOUGH = 1e-6  # σ/α of an end
 WRONG = 1e-5  # of a mean or a variance, relative to the level
 DISTILLED = ("CMStochastic", "LCMScheduler", "TCDScheduler")  # whose networks are no denoisers
 CLAIMS = {
     "HeunDiscreteScheduler": 2, "KDPM2DiscreteScheduler": 2, "FlowMatchHeunDiscreteScheduler": 2,
     "LMSDiscreteScheduler": 4, "PNDMScheduler": 4, "IPNDMScheduler": 4, "sample_heun": 2, "sample_dpm_2": 2,
     "sample_lms": 4, "sample_dpm_fast": 3, "sample_dpmpp_2m": 2, "sample_dpmpp_2m_sde": 2, "sample_dpmpp_3m_sde": 3,
+    "HeunSampler": 2, "zABSampler": 2, "vABSampler": 2, "zEABSampler": 2, "xEABSampler": 2, "REABSampler": 2,
     "CosineDPMSolverMultistepScheduler": 2, "CogVideoXDPMScheduler": 2, "DPMSolverSDEScheduler": 2,
 }  # fmt: skip
+AZULA = (
+    "DDPM", "DDIM", "Euler", "Heun", "Ito", "zAB", "vAB", "zEAB", "xEAB", "REAB", "PC",
+)  # fmt: skip
 SPACINGS = {"timestep_spacing": ("linspace", "leading", "trailing")}
 SIGMAS = ("", "use_karras_sigmas=true", "use_exponential_sigmas=true", "use_beta_sigmas=true")
 MULTI, SINGLE, UNIPC = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler"
@@ -34,16 +43,24 @@ HEAD = """<!-- Written by docs/lab.py -->
 
 # Other libraries' samplers, measured
 
-{adopted} configurations that dtool adopts, {refused} that it refuses, with {versions} and constants in float64. Made by
-`python docs/lab.py`, with {steps} steps; {few} were made too.
+{adopted} configurations that dtool adopts, {refused} that it refuses, with {versions}
+and constants in float64. Made by `python docs/lab.py`, with {steps} steps; {few} steps were made too.
 
 - *Marginals*: how far the network's inputs are from the mean and the variance of their level, for a constant image.
 - *Order*: the slope of the error where the last step begins, against the exact solution of the ODE, or in law, from
-  {slopes} steps: of equal length in λ where the sampler can be given such levels, and on its own grid elsewhere, where
-  one long step may hide the method. Two coarse grids are compared, where the leading term may not rule yet: `dtool
-  check` goes further. In brackets the order that its name or its options state.
+  {slopes} steps, to the finest whose error is above rounding: of equal length in λ where the sampler can be given such
+  levels, and on its own grid elsewhere, where one long step may hide the method. In brackets the order that its name or
+  its options state, then the finest grid; a row that names none was measured at 16 and 32 steps, and made with 1 and 7.
 - *Ends*: the level of the last x.
-- *Same as*: the sampler of dtool whose coefficients these are on this grid, to {same}.
+- *Same as*: the sampler of dtool whose coefficients these are on this grid, to {same}; where there is none, the largest
+  difference of a coefficient from the nearest one that makes the same calls.
+
+Defects that several have, in the remarks by these words:
+
+- *third-order term*: DPM-Solver++(3M) as published lacks a factor of 2 there, and is of order 2.
+- *61 steps*: `trailing` counts with rounded fractions, and for 62 numbers of steps up to 1,000 lists one too many.
+- *previous time*: DDIM steps back by ⌊T/n⌋ from each time, whatever the next one of its list is.
+- *noisy end*: its last x keeps the noise of a level above the image.
 """
 
 
@@ -120,13 +137,15 @@ def list_words() -> list[str]:
         "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2m_sde:solver_type=heun", "dpmpp_3m_sde", "dpm_adaptive",
     ]  # fmt: skip
     words += [f"k-diffusion:sample_{one}/karras" for one in functions]
+    words += [f"azula:{one}Sampler" for one in AZULA]
     return list(dict.fromkeys(words))
 
 
 def measure(word: str) -> Row:
     """One configuration; raises DtoolError for one that is refused."""
     recipe = Recipe.parse(word)
-    plan = adopt(recipe, STEPS).plan
+    made = adopt(recipe, STEPS)
+    plan = made.plan
     noise = f", noise in {plan.draws}" if plan.stochastic else ""
     table = f"{plan.rows} calls, history {plan.history}{', a saved x' if plan.save.any() else ''}{noise}"
     counts = [(n, count_steps(recipe, n)) for n in FEW]
@@ -137,20 +156,35 @@ def measure(word: str) -> Row:
     if max(mean, variance) > WRONG:
         remarks.append(f"at call {row + 1} the network is told another level than that of x")
     end = find_end(plan)
-    same, apart = find_same(plan)
-    own = f"`{same}`" if apart <= SAME else "-"
+    same, apart = find_same(plan, made.schedule)
+    own = f"`{same}`" if apart <= SAME else f"{apart:.0e} from `{same}`" if same else "-"
+    remarks += name_defects(word, same if apart <= SAME else "", end, max(mean, variance) > WRONG)
     where = "the image" if end.sigma == 0 else f"σ/α = {end.v:.2g}"
     cells = (table, f"{max(mean, variance):.0e}", format_order(word, recipe), where, own)
     return Row(word, cells, tuple(remarks))
+
+
+def name_defects(word: str, same: str, end: Point, is_elsewhere: bool) -> list[str]:
+    """Defects that several have, by the words that the page explains."""
+    named = []
+    if "3m" in same and "published" in same:
+        named.append("third-order term")
+    if is_elsewhere and "DDIM" in word:
+        named.append("previous time")
+    if end.v > CLEAN_ENOUGH:
+        named.append("noisy end")
+    return named
 
 
 def format_order(word: str, recipe: Recipe) -> str:
     """The measured order, with that of the name or the options behind it; "-" where there is no solution to come to."""
     if any(name in word for name in DISTILLED):
         return "-"
-    order, claim = measure_order(recipe, SLOPES).slope, find_claim(word)
-    measured = "-" if order != order else f"{order:.1f}"
-    return f"{measured} ({claim})" if claim else measured
+    order, claim = measure_order(recipe, SLOPES), find_claim(word)
+    if order.slope != order.slope:
+        return f"- ({claim})" if claim else "-"
+    finest = max(n for n, error in order.errors if error > FLOOR)
+    return f"{order.slope:.1f}{f' ({claim})' if claim else ''} to {finest}"
 
 
 def count_steps(recipe: Recipe, n: int) -> str:
@@ -176,46 +210,62 @@ def shorten(error: DtoolError) -> str:
     return re.sub(r"^\S+?(: | (?=is |gives |fails |does |at ))", "", str(error)).replace("|", "/")
 
 
-def write_page() -> None:
-    """Measure everything and write the page."""
-    rows: list[Row] = []
-    refused: list[tuple[str, str]] = []
+def read_page() -> dict[str, str]:
+    """The page's rows, each by its configuration."""
+    rows = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
+    return {line.split("`")[1]: line for line in rows}
+
+
+def write_page(only: str) -> None:
+    """Measure the configurations that have the pattern, and write the page; the other rows are those that it has."""
+    known = read_page() if only else {}
+    lines: dict[str, str] = {}
     for word in list_words():
+        if only and word in known and not re.search(only, word):
+            lines[word] = known[word]
+            continue
         try:
-            rows.append(measure(word))
+            row = measure(word)
+            lines[word] = f"| `{row.word}` | {' | '.join(row.cells)} | {'; '.join(row.remarks)} |"
         except DtoolError as error:
-            refused.append((word, shorten(error)))
-        sys.stderr.write(f"{len(rows) + len(refused)} {word}\n")
+            lines[word] = f"| `{word}` | {shorten(error)} |"
+        sys.stderr.write(f"{len(lines)} {word}\n")
+    is_refused = {word: line.count(" | ") < 2 for word, line in lines.items()}
+    refused = [line for word, line in lines.items() if is_refused[word]]
+    adopted = [line for word, line in lines.items() if not is_refused[word]]
     versions = ", ".join(f"{name} {version}" for name, version in PINNED.items())
     counts = {
-        "adopted": len(rows),
+        "adopted": len(adopted),
         "refused": len(refused),
         "versions": versions,
         "steps": STEPS,
         "same": f"{SAME:.0e}",
     }
-    counts |= {"slopes": " to ".join(map(str, SLOPES)), "few": ", ".join(map(str, FEW))}
-    lines = [
+    counts |= {"slopes": ", ".join(map(str, SLOPES)), "few": ", ".join(map(str, FEW))}
+    page = [
         HEAD.format(**counts),
         "| configuration | table | marginals | order | ends | same as | remarks |",
         "|---|---|---|---|---|---|---|",
-        *(f"| `{row.word}` | {' | '.join(row.cells)} | {'; '.join(row.remarks)} |" for row in rows),
+        *adopted,
         "\n## Refused\n\n| configuration | why |\n|---|---|",
-        *(f"| `{word}` | {why} |" for word, why in refused),
+        *refused,
         "",
     ]
-    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    PAGE.write_text("\n".join(page), encoding="utf-8")
 
 
 def main() -> int:
     """Write the page with the pinned versions alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="measure these alone, and keep the other rows")
+    only = parser.parse_args().only
     for name, version in PINNED.items():
         found = importlib.metadata.version(name).partition("+")[0]
         if found != version:
             sys.stderr.write(f"docs/lab.md is made with {name} {version}, and {found} is installed\n")
             return 1
     warnings.simplefilter("ignore")
-    write_page()
+    write_page(only)
     return 0
 
 

@@ -16,6 +16,7 @@ from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.prediction import history_map, locate_levels, output_map, scale_input
 from dtool.plan.reference import Answer, iterate_states
 from dtool.samplers.rule import Basis
+from dtool.schedulers.schedule import Schedule
 
 # What rounding may do to a coefficient: that of float64, and where its history is in terms of float32 constants.
 EXACT, SHIPPED, LOOSE = 1e-9, 1e-7, 4e-6
@@ -29,7 +30,8 @@ class Adoption:
     error: the largest difference of a coefficient of x, at any call or at the end, between the plan and the foreign
     code, relative to the largest one there. linearity: that of random runs from the foreign code's table. noises
     `(plan.draws, draws)`: the plan's noises in terms of those that the foreign code draws. bounds: what the
-    foreign code clips predicted images to, None if it does not; a run of the plan clips if it is told to.
+    foreign code clips predicted images to, None if it does not; a run of the plan clips if it is told to. schedule:
+    the one that its times count on.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class Adoption:
     linearity: float
     noises: Column
     bounds: tuple[float, float] | None
+    schedule: Schedule | None
 
 
 def adopt_sampler(sampler: ForeignSampler) -> Adoption:
@@ -56,7 +59,10 @@ def adopt_sampler(sampler: ForeignSampler) -> Adoption:
             "its coefficients are too large for float64, or its rows use each other's saved x",
         )
     noises = _map_noises(unrolled, rows, plan)
-    return Adoption(plan=plan, error=deviation, linearity=unrolled.error, noises=noises, bounds=unrolled.bounds)
+    return Adoption(
+        plan=plan, error=deviation, linearity=unrolled.error, noises=noises, bounds=unrolled.bounds,
+        schedule=sampler.schedule,
+    )  # fmt: skip
 
 
 def _choose_rows(

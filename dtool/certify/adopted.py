@@ -26,7 +26,7 @@ from dtool.plan.reference import Answer, iterate_states
 from dtool.plugins.registry import get_registry
 from dtool.samplers import get_sampler
 from dtool.schedulers import get_scheduler
-from dtool.schedulers.schedule import from_lam
+from dtool.schedulers.schedule import Schedule, from_lam
 from dtool.spacings import get_spacing
 from dtool.util.arrays import Array
 
@@ -35,6 +35,7 @@ SLOPES = (16, 32, 64)
 TABLE, MARGINALS, SAME = 1e-9, 1e-7, 1e-8
 EVEN = (3.9, -3.0)  # λ of the cleanest level and of the noisiest, where the order is measured
 FLOOR = 1e-10  # an error below it is rounding
+ELSEWHERE = ("lcm:scaling=10",)  # what options are set to elsewhere, where a range says nothing of it
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _measure_weak_error(plan: Plan, mean: float = 0.2, std: float = 0.15) -> flo
 
 def list_own_samplers() -> list[str]:
     """dtool's samplers and each notable value of their options, but for inversions and such as need an option."""
-    tokens = []
+    tokens = [*ELSEWHERE]
     for entry, rule in get_registry().samplers.iterate_loaded():
         if not rule.inverse and set(rule.model.model_fields) <= set(dict(rule.options)):
             tokens += [entry.spelling, *list_variants(entry.spelling)]
@@ -158,14 +159,17 @@ def _compile_own(points: tuple[Point, ...]) -> list[tuple[str, Plan]]:
     return plans
 
 
-def find_same(plan: Plan) -> tuple[str, float]:
+def find_same(plan: Plan, schedule: Schedule | None = None) -> tuple[str, float]:
     """(the sampler of dtool that comes nearest to the plan on its own grid, how far it is), ("", ∞) if none does.
 
     How far: the largest difference of a coefficient of x at any call, noise being compared by its covariance, in units
-    of x there.
+    of x there. schedule: the one that the plan's times count on, for samplers that look up another time.
     """
     end = find_end(plan)
-    points = (*(Point(float(plan.alpha[i]), float(plan.sigma[i])) for i in plan.step_starts), end)
+    if schedule is not None and abs(end.v - schedule.sigma[0] / schedule.alpha[0]) < BAR:
+        end = Point(end.alpha, end.sigma, 0.0, schedule)
+    levels = [(float(plan.alpha[i]), float(plan.sigma[i]), float(plan.t[i])) for i in plan.step_starts]
+    points = (*(Point(alpha, sigma, t, schedule) for alpha, sigma, t in levels), end)
     nearest, least = "", float("inf")
     for token, own in _compile_own(points):
         apart = _measure_distance(own, plan, end)
@@ -175,22 +179,25 @@ def find_same(plan: Plan) -> tuple[str, float]:
 
 
 def _measure_distance(own: Plan, plan: Plan, end: Point) -> float:
-    """How far two plans on the same points are from being one method; ∞ if they call the network elsewhere."""
-    size = np.hypot(np.append(plan.alpha, end.alpha), np.append(plan.sigma, end.sigma))[:, None]
-    if (
-        own.rows != plan.rows
-        or max(
-            np.abs((one - other) / size[:-1, 0]).max()
-            for one, other in ((own.alpha, plan.alpha), (own.sigma, plan.sigma))
-        )
-        > BAR
-    ):
+    """How far two plans on the same points are from being one method; ∞ if they call the network elsewhere.
+
+    A stage may be in other coordinates here than there: each x is compared in units of √(α² + σ²) at its call.
+    """
+    if own.rows != plan.rows:
         return float("inf")
-    (signal, noise), (other_signal, other_noise) = unroll(own), unroll(plan)
-    difference = np.abs(signal - other_signal) / size
-    difference[:, 0] *= size[0, 0]
-    covariance = np.abs(noise @ noise.T - other_noise @ other_noise.T) / (size * size.T)
-    return largest([float(difference.max()), float(covariance.max())])
+    (alpha, sigma, signal, noise), others = (_unroll_by_size(one, end) for one in (own, plan))
+    if max(np.abs(alpha - others[0]).max(), np.abs(sigma - others[1]).max()) > BAR:
+        return float("inf")
+    covariance = np.abs(noise @ noise.T - others[3] @ others[3].T)
+    return largest([float(np.abs(signal - others[2]).max()), float(covariance.max())])
+
+
+def _unroll_by_size(plan: Plan, end: Point) -> tuple[Array, Array, Array, Array]:
+    """(α, σ, coefficients of the start and the images, those of the noises) of each x in units of √(α² + σ²)."""
+    size = np.hypot(np.append(plan.alpha, end.alpha), np.append(plan.sigma, end.sigma))
+    signal, noise = unroll(plan)
+    signal[:, 0] *= size[0]
+    return plan.alpha / size[:-1], plan.sigma / size[:-1], signal / size[:, None], noise / size[:, None]
 
 
 def _check_adopted(name: str, recipe: Recipe) -> CheckResult:
@@ -214,7 +221,8 @@ def _check_marginals(name: str, recipe: Recipe) -> CheckResult:
 
 def _check_same(name: str, recipe: Recipe) -> CheckResult:
     """Which of dtool's samplers it is."""
-    token, apart = find_same(adopt(recipe, STEPS).plan)
+    made = adopt(recipe, STEPS)
+    token, apart = find_same(made.plan, made.schedule)
     if not token:
         return CheckResult(name, "skip", "-", "none of dtool's samplers makes these calls")
     if apart <= SAME:

@@ -115,6 +115,9 @@ def _check_order_shipped(name: str, recipe: Recipe) -> CheckResult:
 def _check_moments(name: str, recipe: Recipe) -> CheckResult:
     """On Gaussian data, mean and standard deviation converge as fast as the order and the start-up allow."""
     rule = recipe.rule
+    if rule.order > order.HIGHEST_ON_GAUSSIANS and not explain_not_ode(rule):
+        detail = "on Gaussian data an order above 4 is lost in rounding before it shows: see order-shipped"
+        return CheckResult(name, "skip", "-", detail)
     slopes = {shape: moments.weak_slope(rule, shape) for shape in grids.SHAPES}
     expected = min(rule.order, rule.startup_order + 1)
     good = expected > 0 and all(s.exact or s.value > expected - 0.1 for s in slopes.values())

@@ -25,7 +25,7 @@ from dtool.plan.stages import get_max_stages, make_endless_error, parse_stage
 from dtool.samplers.rule import Rule
 from dtool.util.arrays import Array
 
-_LOCAL_POSITIONS = (0.2, 0.4, 0.6, 0.8)  # where on the grid the local error is measured
+_LOCAL_PLACES = (6, 12, 19, 25)  # in 32nds of the grid, where local errors are measured: the same level for all n
 HIGHEST_ON_GAUSSIANS = 4
 LARGEST_TREES = 9  # there are 286 of 9 vertices
 
@@ -185,5 +185,5 @@ def _needed_history(rule: Rule) -> int:
 
 GAUSSIANS = Problem(
     field=THREE_GAUSSIANS, grid=by_lam, start=_make_start, fit=fit_slope, fit_local=converged_slope,
-    places=lambda n: [int(u * n) for u in _LOCAL_POSITIONS],
+    places=lambda n: [n * place // 32 for place in _LOCAL_PLACES],
 )  # fmt: skip

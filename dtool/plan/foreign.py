@@ -52,6 +52,10 @@ class Adopted(Protocol):
         """By how much its coefficients differ from what the foreign code does."""
 
     @property
+    def schedule(self) -> Schedule | None:
+        """The schedule that its times count on."""
+
+    @property
     def noises(self) -> Column:
         """Its noises in terms of those that the foreign code draws."""
 

@@ -15,6 +15,7 @@ from dtool.errors import DtoolError, UsageError
 from dtool.plan.compiled_plan import Column, Plan
 from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
 from dtool.plan.late_start import take_late_part
+from dtool.schedulers.schedule import Schedule
 from dtool.util.bounded_reading import MAX_JSON_BYTES, explain_read_error, open_file
 from dtool.util.file_references import OWN_FILES_HINT, get_containing_file
 from dtool.util.options import build_options_model, parse_token
@@ -30,6 +31,7 @@ class SavedPlan:
     plan: Plan
     noises: Column
     error: float = 0.0
+    schedule: Schedule | None = None
 
 
 def read_rule(word: str) -> ForeignRule:

@@ -151,6 +151,9 @@ def test_the_recursion_against_running_the_rows(rule):
 @pytest.mark.parametrize("token", configurations())
 def test_weak_order(token):
     result = examined(token, "moments")["moments"]
+    if get_sampler(token).order > 4:
+        assert result.status == "skip", "an order that rooted trees show: test_rooted_trees.py"
+        return
     assert result.status in {"pass", "info"}, result
     if keeps_marginals(token):
         assert result.status == "pass", "at least the declared order; Gaussian data may be kinder than others"
