@@ -16,7 +16,7 @@ from dtool.certify.result import CheckResult
 from dtool.errors import DtoolError, UsageError
 from dtool.plan import Recipe
 from dtool.plan.foreign import ForeignRule, find_library
-from dtool.plan.plan_file import SavedPlan, find_plan_file
+from dtool.plan.plan_file import SavedPlan
 from dtool.plugins.isolation import guard_code
 from dtool.plugins.registry import get_registry
 from dtool.samplers.rule import Rule

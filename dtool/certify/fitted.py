@@ -51,7 +51,9 @@ def _check_order(name: str, recipe: Recipe) -> CheckResult:
     if plan.fit is None:
         token, apart = find_same(plan)
         detail = f"the nearest of dtool's samplers on this grid is {token}, coefficients apart by this"
-        return CheckResult(name, "info", f"{apart:.1e}" if token else "-", detail if token else "none makes these calls")
+        return CheckResult(
+            name, "info", f"{apart:.1e}" if token else "-", detail if token else "none makes these calls"
+        )
     defects = measure_consistency(plan)
     detail = "given up: there is no grid to refine; by so much the rows change an image that every call predicts alike"
     return CheckResult(name, "info", f"{defects.max():.2g}", f"{detail}: {', '.join(f'{d:.2g}' for d in defects)}")
@@ -101,7 +103,9 @@ def _check_law(name: str, recipe: Recipe) -> CheckResult:
     good = abs(held_out.deviation - 1) <= DEVIATION
     parts = [f"standard deviation of the pixels as a share of the solution's, within {DEVIATION:g} of 1"]
     if held_out.law is not None:
-        rivals = [f"{rival.recipe} ({rival.calls}) {rival.law:.3g}" for rival in held_out.rivals if rival.law is not None]
+        rivals = [
+            f"{rival.recipe} ({rival.calls}) {rival.law:.3g}" for rival in held_out.rivals if rival.law is not None
+        ]
         parts.append(f"{held_out.metric} {held_out.law:.3g}, the solution's {held_out.teacher_law:.3g}")
         parts += rivals
     return CheckResult(name, "pass" if good else "fail", f"{held_out.deviation:.3f}", "; ".join(parts))

@@ -10,8 +10,8 @@ import numpy as np
 from dtool.fit.rows import solve_least_squares
 from dtool.fit.table import Walk, measure_rmse
 from dtool.measure.bootstrap import influence_interval, root_mean_interval
-from dtool.models.spec import PixelStatistics
 from dtool.measure.pooled_pixels import distance, statistics
+from dtool.models.spec import PixelStatistics
 from dtool.plan.fit_record import HeldOut, Rival
 from dtool.util.arrays import Array
 
@@ -69,7 +69,9 @@ def measure_floor(walk: Walk, target: Array) -> float:
     return measure_rmse(best, target)
 
 
-def make_law(own: PixelStatistics | None, shape: Sequence[int], reference: Any = None) -> Callable[[Array], float] | None:
+def make_law(
+    own: PixelStatistics | None, shape: Sequence[int], reference: Any = None
+) -> Callable[[Array], float] | None:
     """The law error of images: the Fréchet distance of pooled pixels to the network's training images.
 
     reference: other images to compare with. None where there is nothing to compare with.

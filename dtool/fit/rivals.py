@@ -119,4 +119,3 @@ def list_late(network: Network, best: Sequence[str], calls: int, guidance: Any) 
 def _strip(recipe: str) -> str:
     """A recipe's sampler, without spacing and guidance."""
     return recipe.partition("~")[0].partition("/")[0]
-

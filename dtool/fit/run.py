@@ -123,9 +123,7 @@ def start_session(
     return FitSession(network, options, count), Work(on_better=on_better or (lambda _: None), tell=tell)
 
 
-def choose_calls(
-    network: Network, calls: int | None, ms: float | None, guidance: float | str | Guidance | None
-) -> int:
+def choose_calls(network: Network, calls: int | None, ms: float | None, guidance: float | str | Guidance | None) -> int:
     """How many calls a budget is; raises UsageError for none, two, or one that nothing fits into."""
     if (calls is None) == (ms is None):
         raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 5 or --ms 40")

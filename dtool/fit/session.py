@@ -63,9 +63,7 @@ class FitSession:
     Raises UsageError for a network or a guidance that no table can be fitted to.
     """
 
-    def __init__(
-        self, network: Network, options: FitOptions, on_call: Callable[[int], None] | None = None
-    ) -> None:
+    def __init__(self, network: Network, options: FitOptions, on_call: Callable[[int], None] | None = None) -> None:
         if isinstance(network, FusedNetwork):
             raise UsageError("this file holds a whole sampler", "fit a table to the network's own file")
         self.network, self.options, self._on_call = network, options, on_call

@@ -26,9 +26,7 @@ def fit_subset(session: FitSession, larger: Plan, calls: int, work: Work, *, jud
         raise UsageError(f"{calls} of {larger.rows} times are no part of them", "give the larger budget first")
     began = session.field.calls
     few, teacher = session.take("training", FEW)
-    search = TimeSearch(
-        network_field=session.field, teacher=teacher, noises=few, history=session.options.history
-    )
+    search = TimeSearch(network_field=session.field, teacher=teacher, noises=few, history=session.options.history)
     lam = read_table(larger).lam
     work.tell(f"{calls} calls: choosing times")
     while len(lam) > calls:
@@ -38,9 +36,7 @@ def fit_subset(session: FitSession, larger: Plan, calls: int, work: Work, *, jud
             trials.append((search.try_times(left).rmse, left))
         lam = min(trials, key=lambda one: one[0])[1]
     training, solution = session.take("training")
-    whole = TimeSearch(
-        network_field=session.field, teacher=solution, noises=training, history=session.options.history
-    )
+    whole = TimeSearch(network_field=session.field, teacher=solution, noises=training, history=session.options.history)
     validation, validating = session.take("validation")
 
     def write(judged: Judged, stage: Any = "times") -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from dtool.samplers.rule import Prediction
 from dtool.util.file_references import OWN_FILES_HINT, get_containing_file
 from dtool.util.options import build_options_model, parse_token
 
-SUFFIX = ".json"
+_FILE = re.compile(r"[^:]*?\.json(?=$|[:~])", re.IGNORECASE)
 MAX_BYTES = 1 << 28
 Force = Annotated[bool, Field(description="run a fitted plan for another network, guidance or clipping than its own")]
 
@@ -33,7 +34,8 @@ class SavedPlan(ForeignRule):
         del prediction
         if steps is not None and steps != self.plan.steps:
             raise UsageError(
-                f"{self.name} is a plan of {self.plan.steps} steps", f"leave --steps out, or use --steps {self.plan.steps}"
+                f"{self.name} is a plan of {self.plan.steps} steps",
+                f"leave --steps out, or use --steps {self.plan.steps}",
             )
         return replace(self.plan, fit=None) if dict(self.options)["force"] else self.plan
 
@@ -54,8 +56,8 @@ def find_plan_file(token: str) -> str | None:
     >>> find_plan_file("fits/five.json:force=true"), find_plan_file("ddim/file:path=times.json")
     ('fits/five.json', None)
     """
-    head = token.partition(":")[0]
-    return head if head.lower().endswith(SUFFIX) else None
+    found = _FILE.match(token)
+    return found[0] if found else None
 
 
 def read_plan_file(token: str) -> SavedPlan:
@@ -71,7 +73,9 @@ def read_plan_file(token: str) -> SavedPlan:
             raise DtoolError(f"{path} is too large for a plan", "give a file that dtool plan --json or dtool fit wrote")
         plan = Plan.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        cause = f"there is no file {path}" if isinstance(error, FileNotFoundError) else f"{path} cannot be read ({error})"
+        cause = (
+            f"there is no file {path}" if isinstance(error, FileNotFoundError) else f"{path} cannot be read ({error})"
+        )
         raise DtoolError(cause, "give a file that dtool plan --json or dtool fit wrote") from error
     model = build_options_model(_take_options)
     rule = SavedPlan(

@@ -39,7 +39,9 @@ def test_with_two_calls_times_and_map_are_those_of_the_closed_form():
         first, second, _ = numbers
         return two_calls(*numbers, VARIANCES)[0] if low < first < second - 0.05 and second < high else 9.0
 
-    starts = [minimise(error, [lam, lam + 2, share], [0.5, 0.5, 0.3], 40) for lam in (-2.5, -1) for share in (0.5, -0.5)]
+    starts = [
+        minimise(error, [lam, lam + 2, share], [0.5, 0.5, 0.3], 40) for lam in (-2.5, -1) for share in (0.5, -0.5)
+    ]
     (first, second, share), least = min(starts, key=lambda one: one[1])
     plan = dtool.fit(target(TOKEN).network(), calls=2, noises=(48, 48, 8), judge=False)
     assert np.abs(plan.lam - [first, second]).max() < 1e-3
@@ -50,9 +52,7 @@ def test_with_two_calls_times_and_map_are_those_of_the_closed_form():
 
 def test_the_same_seed_gives_the_same_plan_and_another_gives_another():
     net = target("gmm:d=2").network()
-    one, again, other = (
-        dtool.fit(net, calls=2, noises=(12, 8, 8), seed=seed, judge=False) for seed in (0, 0, 3)
-    )
+    one, again, other = (dtool.fit(net, calls=2, noises=(12, 8, 8), seed=seed, judge=False) for seed in (0, 0, 3))
     assert one == again
     assert one.hash != other.hash
 

@@ -57,7 +57,8 @@ def fit(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o",
+            "--output",
+            "-o",
             help="the plan, as FILE.json; of several budgets FILE-5.json and so on [default: fit-5.json]",
             show_default=False,
         ),
@@ -65,14 +66,13 @@ def fit(
     resume: Annotated[bool, typer.Option(help="go on from the plan in --output")] = False,
     basis: Annotated[str, typer.Option(help="what rows remember: eps, noises, or x0, images")] = "eps",
     history: Annotated[int, typer.Option(min=1, help="how many predictions a row uses")] = 3,
-    noises: Annotated[
-        str, typer.Option(help="how many noises to fit on, to stop by, and to judge on")
-    ] = "96,64,128",
+    noises: Annotated[str, typer.Option(help="how many noises to fit on, to stop by, and to judge on")] = "96,64,128",
     judge: Annotated[
         bool, typer.Option("--judge/--no-judge", help="measure it on held-out noises, beside named recipes")
     ] = True,
     shared_times: Annotated[
-        bool, typer.Option("--shared-times", help="of several budgets: the times of each are among those of the largest")
+        bool,
+        typer.Option("--shared-times", help="of several budgets: the times of each are among those of the largest"),
     ] = False,
     *,
     drawing: Drawing,
@@ -99,7 +99,9 @@ def fit(
     guidance: Any = drawing.guidance
     counts = parse_budget(calls, ms) or [choose_calls(net, None, ms, guidance)]
     files = name_files(output, counts)
-    check_files(files, [model, *conditions.list_files(), *drawing.list_files()], named=output is not None, resume=resume)
+    check_files(
+        files, [model, *conditions.list_files(), *drawing.list_files()], named=output is not None, resume=resume
+    )
     if shared_times and (len(counts) < 2 or resume):
         raise UsageError("times are shared by several budgets", "give them: --calls 4,6,8, without --resume")
     words = drawing.classes
