@@ -13,7 +13,7 @@ HELD_OUT = HeldOut(
     images=128, rmse=0.05, low=0.045, high=0.056, median=0.04, deviation=1.01, floor=0.047, metric="fd", law=0.2,
     teacher_law=0.19, rivals=(
         Rival(recipe="unipc", calls=3, rmse=0.1, ratio=0.5, low=0.45, high=0.56, law=0.3),
-        Rival(recipe="unipc/trailing:start=743", calls=3, rmse=0.08, ratio=0.63, low=0.5, high=0.7, late=743.0, law=0.2),
+        Rival(recipe="unipc/trailing:start=743", calls=3, rmse=0.08, ratio=0.63, low=0.5, high=0.7, late=743.0),
     ),
 )  # fmt: skip
 

@@ -105,9 +105,10 @@ def fit(
     if shared_times and (len(counts) < 2 or resume):
         raise UsageError("times are shared by several budgets", "give them: --calls 4,6,8, without --resume")
     words = drawing.classes
+    labels = parse_classes(words, net.spec.class_names, net.classes, len((words or "").split(",")))
     options = FitOptions(
         guidance=guidance, clip=drawing.clip, basis=parse_basis(basis), history=history, noises=parse_noises(noises),
-        seed=drawing.seed, labels=parse_classes(words, net.spec.class_names, net.classes, len((words or "").split(","))),
+        seed=drawing.seed, labels=labels,
         told=repeat_conditions(net, conditions.read(net, None)),
     )  # fmt: skip
     plans: list[Plan] = []
