@@ -74,19 +74,16 @@ def measure(folder: Path, case: Case, calls: int, model: str | None, noises: tup
     known = json.loads(times.read_text()) if times.exists() else {}
     times.write_text(json.dumps(known | {path.stem: round((ended - began) / 60, 2)}, indent=1))
     held_out = plan.fit.held_out if plan.fit else None
-    print(
-        path.stem,
-        f"{(ended - began) / 60:.1f} min, all {(time.monotonic() - began) / 60:.1f}",
-        marks,
-        held_out,
-        flush=True,
-    )
+    fitted, whole = ((when - began) / 60 for when in (ended, time.monotonic()))
+    sys.stdout.write(f"{path.stem}: {fitted:.1f} minutes, {whole:.1f} with its judgement; {marks}; {held_out}\n")
+    sys.stdout.flush()
 
 
 def write_row(plan: Plan, minutes: float | None) -> str:
     """A row of a table."""
     record = plan.fit
-    assert record is not None and record.held_out is not None, "they were judged"
+    assert record is not None, "they were fitted"
+    assert record.held_out is not None, "they were judged"
     held_out = record.held_out
     named = [rival for rival in held_out.rivals if rival.calls <= plan.rows and rival.late is None]
     late = [rival for rival in held_out.rivals if rival.late is not None]
@@ -136,9 +133,8 @@ def write_tables(folder: Path) -> str:
             f"{record.noises[0]} noises to fit on, {record.noises[1]} to stop by, {record.noises[2]} to judge on; the "
             f"solution is itself off by {record.teacher_error:.4f}; clipping: {record.clip or 'none'}."
         )
-        parts.append(
-            "\n".join([f"### {case.title}", "", f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD), *rows, "", about])
-        )
+        head = [f"### {case.title}", "", f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+        parts.append("\n".join([*head, *rows, "", about]))
     return "\n\n".join(parts)
 
 
@@ -150,7 +146,8 @@ def read_calls(path: Path) -> int:
 def draw(folder: Path) -> Image.Image:
     """The same noise by the best named recipe, by the fitted plan, and the solution, at guidance 1."""
     plan = Plan.from_json((folder / "digits-1-5.json").read_text(encoding="utf-8"))
-    assert plan.fit is not None and plan.fit.held_out is not None, "it was judged"
+    assert plan.fit is not None, "it was fitted"
+    assert plan.fit.held_out is not None, "it was judged"
     named = min((rival for rival in plan.fit.held_out.rivals if rival.calls == plan.rows and rival.late is None),
                 key=lambda rival: rival.rmse)  # fmt: skip
     network, options = dtool.default_network(), {"ids": range(12), "guidance": 1.0}

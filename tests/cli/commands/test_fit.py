@@ -100,7 +100,7 @@ def test_what_is_shown_of_a_plan(capsys):
     assert "0.625" in printed.out or "0.630 [0.500, 0.700]" in printed.out
     assert "the solution is itself off by 2.0e-03" in printed.err
     show_plan(make_plan(net, held_out=None), True)
-    assert "on the noises that stopped the fit" in capsys.readouterr().out
+    assert "on the noises that stopped it" in capsys.readouterr().out
 
 
 def test_files_are_read_and_named(tmp_path):
