@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class LawTable:
         n = len(self.lam)
         levels = np.array([network_field.locate(lam)[1:] for lam in self.lam] + [(1.0, 0.0)])
         a, b, c = np.zeros(n), np.zeros((n, min(2, n))), np.zeros(n)
-        for i, ((alpha, sigma), (alpha_to, sigma_to)) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+        for i, ((alpha, sigma), (alpha_to, sigma_to)) in enumerate(pairwise(levels)):
             tau = self.eta**2 * (1 - (alpha * sigma_to / (alpha_to * sigma)) ** 2)
             a[i] = sigma_to * np.sqrt(1 - tau) / sigma
             share, past = alpha_to - a[i] * alpha, self.extrapolation[i] if i else 0.0

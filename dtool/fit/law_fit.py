@@ -17,6 +17,7 @@ from dtool.spacings import get_spacing
 
 STARTS = ("trailing", "karras", "logsnr")
 JACOBIANS = 6
+PASTS = (0.0, 0.3)  # extrapolations to begin with
 
 
 def fit_law(session: FitSession, calls: int, eta: float, work: Work) -> Plan:
@@ -69,6 +70,5 @@ def list_tables(session: FitSession, calls: int, eta: float) -> list[LawTable]:
         lam = compute_lam(*schedule.level(np.clip(times, 0, schedule.T - 1)))
         low, high = session.field.bound()
         lam = np.clip(lam, low, high)
-        for past in (0.0, 0.3):
-            found.append(LawTable(lam=lam, extrapolation=np.full(calls, past), eta=eta))
+        found += [LawTable(lam=lam, extrapolation=np.full(calls, past), eta=eta) for past in PASTS]
     return found
