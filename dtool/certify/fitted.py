@@ -1,4 +1,4 @@
-"""The certificates of a saved plan: what its rows do to a constant image, and of a fitted one what it gave up for what."""
+"""The certificates of a saved plan: what its rows do to a constant image; of a fitted one, what it gave up for what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dtool.plan import Plan, Recipe
 from dtool.plan.fit_record import FitRecord, HeldOut
 from dtool.plan.foreign import ForeignRule
 
-RANK_BAR = 2.0  # by which share of itself the error on held-out noises may exceed that on the fitted ones
+OVERFIT_BAR = 2.0  # by which share of itself the error on held-out noises may exceed that on the fitted ones
 DEVIATION = 0.05  # by which the pixels' standard deviation may differ from the solution's
 
 
@@ -48,7 +48,7 @@ def _check_marginals(name: str, recipe: Recipe) -> CheckResult:
 
 
 def _check_order(name: str, recipe: Recipe) -> CheckResult:
-    """A table for so many calls has no order; what each row would be for a constant field says how far it is from one."""
+    """A table for so many calls has no order; what its rows do to a constant image says how far it is from one."""
     plan = get_plan(recipe)
     if plan.fit is None:
         token, apart = find_same(plan)
@@ -89,10 +89,10 @@ def _check_held_out(name: str, recipe: Recipe) -> CheckResult:
         return CheckResult(name, "skip", "-", "it was not judged: dtool fit --resume judges it")
     figure = f"{held_out.rmse:.4g} [{held_out.low:.3g}, {held_out.high:.3g}]"
     beside = [
-        f"{rival.recipe} ({rival.calls} calls) {rival.rmse:.4g}, ratio {rival.ratio:.2f} [{rival.low:.2f}, {rival.high:.2f}]"
-        for rival in held_out.rivals
+        f"{one.recipe} ({one.calls} calls) {one.rmse:.4g}, ratio {one.ratio:.2f} [{one.low:.2f}, {one.high:.2f}]"
+        for one in held_out.rivals
     ]
-    good = held_out.rmse <= RANK_BAR * max(record.training, record.validation)
+    good = held_out.rmse <= OVERFIT_BAR * max(record.training, record.validation)
     detail = f"RMSE on {held_out.images} held-out noises, training {record.training:.4g}; {'; '.join(beside)}"
     return CheckResult(name, "pass" if good else "fail", figure, detail)
 

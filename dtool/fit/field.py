@@ -24,9 +24,9 @@ CPU_NUMBERS, LARGE_NUMBERS = 1 << 15, 1 << 22
 class Field:
     """The network as the rows of a table see it: (x, λ) ↦ the entry of the history, in the network's own coordinates.
 
-    guidance: as strong at each λ as it says; None: no guidance. clip: what every predicted image is kept to. basis: what
-    an entry is, an image or a noise. calls: how many images have been evaluated, those that guidance evaluates twice
-    counted twice; on_call(n): after every n of them.
+    guidance: as strong at each λ as it says; None: no guidance. clip: what every predicted image is kept to. basis:
+    what an entry is, an image or a noise. calls: how many images have been evaluated, those that guidance evaluates
+    twice counted twice; on_call(n): after every n of them.
     """
 
     def __init__(

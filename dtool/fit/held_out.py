@@ -10,8 +10,8 @@ import numpy as np
 from dtool.fit.rows import solve_least_squares
 from dtool.fit.table import Walk, measure_rmse
 from dtool.measure.bootstrap import influence_interval, root_mean_interval
-from dtool.models.spec import PixelStatistics
 from dtool.measure.pooled_pixels import distance, statistics
+from dtool.models.spec import PixelStatistics
 from dtool.plan.fit_record import HeldOut, Rival
 from dtool.util.arrays import Array
 

@@ -72,8 +72,9 @@ class Refinement:
             if self.should_stop() or idle >= PATIENCE:
                 break
             idle += 1
-            for found in self._iterate_steps(found, damping):
-                judged = self._validate(found)
+            for step in self._iterate_steps(found, damping):
+                found = step
+                judged = self._validate(step)
                 if judged.validation < best.validation:
                     best, idle = judged, 0
                     self.on_step(best)

@@ -31,9 +31,9 @@ from dtool.run.repeated_conditions import repeat_conditions
 from dtool.samplers.rule import Basis
 from dtool.util.arguments import check_arguments
 
-SEARCH_STEPS = 12  # at most
+SEARCH_STEPS = 8  # at most
 # Jacobians at most: as many as take so many numbers of images, but for those that nothing is spent on.
-JACOBIANS, NUMBERS = (3, 60), 5e7
+JACOBIANS, NUMBERS = (2, 60), 2.5e7
 MOST_CALLS = 32
 RIVALS = 3  # named recipes at the same calls that a certificate shows, beside the best late one and those at twice
 

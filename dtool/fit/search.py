@@ -1,6 +1,6 @@
 """Times: damped Gauss-Newton steps on the images' error, with the rows fitted again at every trial of times.
 
-The error is that of the table's own runs at their end. A trial that moves time i keeps the walk up to there: its cost is
+The error is that of the table's own runs at their end. A trial that moves time i keeps the walk up to there: it costs
 the calls from i on. No gradient of the network is taken: a column of the Jacobian is the difference of two runs.
 """
 
@@ -82,7 +82,7 @@ class TimeSearch:
 
     def _iterate_columns(self, found: Found) -> Iterator[Array]:
         """The derivative of the images with respect to each time, rows fitted again."""
-        low, high = self.network_field.bound()
+        _, high = self.network_field.bound()
         lam = found.table.lam
         for i in range(len(lam)):
             step = STEP * self.network_field.fineness

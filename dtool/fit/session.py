@@ -1,4 +1,4 @@
-"""What fits of several budgets have in common: the network, its guidance and clipping, the noises and their solutions."""
+"""What fits of several budgets have in common: the network, guidance, clipping, the noises and their solutions."""
 
 from __future__ import annotations
 

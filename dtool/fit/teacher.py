@@ -26,7 +26,7 @@ STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # what is tried, until the im
 MAX_LEVELS = 160  # of a path that are kept
 TRIED_IMAGES = 16  # that the number of steps is chosen on
 # The error at which a solution is converged, as a share of the data's range: of a network, and of a function on arrays.
-TOLERANCE, FINE = 1.5e-3, 1e-7
+TOLERANCE, FINE = 2e-3, 1e-7
 BLOCK = 32  # images at a time
 
 

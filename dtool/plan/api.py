@@ -58,11 +58,11 @@ def plan(
 ) -> Plan:
     """Compile a recipe, e.g. `plan("dpmpp-2m", scheduler="cosine", spacing="karras", steps=20)`.
 
-    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]", or a saved plan's file; `scheduler`,
-    `spacing`, `guidance` and the sampler's `options` may be given separately. steps: 1 … T, default 50. points:
-    your own grid instead: training times, from noise to image, or Points. end: where it ends, a time or a Point
-    (default: the clean image). strength: in 0 … 1, the share of these steps that are taken, the last ones: for a
-    run that begins at an image with the noise of the first of them. network: the plan is made for its schedule and
+    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]", or a saved plan's file, "five.json";
+    `scheduler`, `spacing`, `guidance` and the sampler's `options` may be given separately. steps: 1 … T, default 50.
+    points: your own grid instead: training times, from noise to image, or Points. end: where it ends, a time or a Point
+    (default: the clean image). strength: in 0 … 1, the share of these steps that are taken, the last ones: for a run
+    that begins at an image with the noise of the first of them. network: the plan is made for its schedule and
     prediction; without one, for the plan's own schedule (default "linear") and `prediction` (default eps).
     An inverse rule walks the same grid backwards: the plan then starts where it would have ended.
     Raises UsageError for what is unknown, specified twice or impossible.

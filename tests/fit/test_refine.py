@@ -30,7 +30,7 @@ def test_a_difference_is_the_derivative(gaussian_session):
 def test_refining_lowers_the_error_on_noises_that_it_did_not_see(gaussian_session):
     seen = []
     refinement = make_refinement(gaussian_session, on_step=seen.append)
-    table, _ = fit_rows(gaussian_session.field, refinement.teacher, LAM + [-1, 1.5], 2, refinement.training)
+    table, _ = fit_rows(gaussian_session.field, refinement.teacher, LAM + np.array([-1, 1.5]), 2, refinement.training)
     best = refinement.refine(table, 6)
     assert best.validation < 0.9 * seen[0].validation
     assert [one.validation for one in seen] == sorted((one.validation for one in seen), reverse=True)

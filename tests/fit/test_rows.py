@@ -33,9 +33,10 @@ def test_rows_lead_along_the_solution_and_none_can_be_better(gaussian_session):
 def test_what_is_kept_of_a_walk_changes_nothing(gaussian_session):
     noises, teacher = gaussian_session.take("training")
     _, walk = fit_rows(gaussian_session.field, teacher, LAM, 3, noises)
-    moved = LAM + [0, 0, 0.3]
+    moved = LAM + np.array([0, 0, 0.3])
     before = gaussian_session.field.calls
     one, _ = fit_rows(gaussian_session.field, teacher, moved, 3, noises, walk.keep(2))
     assert gaussian_session.field.calls - before == len(noises), "one call is left to make"
     other, _ = fit_rows(gaussian_session.field, teacher, moved, 3, noises)
-    assert np.allclose(one.a, other.a) and np.allclose(one.b, other.b)
+    assert np.allclose(one.a, other.a)
+    assert np.allclose(one.b, other.b)

@@ -34,7 +34,7 @@ def test_a_record_says_for_what_it_was_fitted(mixture_session):
 
 def test_what_cannot_be_fitted_is_refused():
     for changes in ({"history": 0}, {"noises": (1, 4, 4)}, {"basis": "v"}):
-        with pytest.raises(UsageError, match="history is at least 1|history="):
+        with pytest.raises(UsageError, match="history="):
             FitOptions(**changes)
     net = dtool.network(lambda x, t, label: 0.3 * x, shape=(2,), classes=2)
     with pytest.raises(UsageError, match="no table can be fitted with guidance"):

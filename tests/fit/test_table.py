@@ -40,7 +40,7 @@ def test_what_has_not_changed_is_not_computed_again(mixture_session):
     noises, _ = mixture_session.take("judging")
     field = mixture_session.field
     walk = run_table(field, TABLE, noises)
-    moved = replace(TABLE, a=TABLE.a + [0, 0, 0.1])
+    moved = replace(TABLE, a=TABLE.a + np.array([0, 0, 0.1]))
     before = field.calls
     kept = run_table(field, moved, noises, walk.keep(3))
     assert field.calls == before, "the last row needs no call"

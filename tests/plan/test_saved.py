@@ -1,5 +1,7 @@
 """A plan that was saved as JSON, in the place of a recipe."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,10 @@ import dtool
 from dtool.certify import checks
 from dtool.errors import UsageError
 from dtool.plan import Recipe
+from dtool.plan.foreign import find_library
+from dtool.targets import target
 from dtool.util.file_references import contain_names
+from tests.support.fitted_plans import make_plan, write_plan
 
 
 @pytest.fixture
@@ -24,6 +29,7 @@ def test_it_is_the_plan_itself(saved):
     path = saved("dpmpp-2m@cosine/karras")
     assert dtool.plan(path) == dtool.plan(path, steps=6) == dtool.plan("dpmpp-2m@cosine/karras", steps=6)
     assert str(Recipe.parse(path)) == path == str(Recipe.parse(f"plan:{path}"))
+    assert (Recipe.parse(path).own_steps, Recipe.parse("ddim").own_steps) == (6, None)
 
 
 def test_a_network_gets_its_own_times(saved):
@@ -83,3 +89,23 @@ def test_it_is_examined(saved):
     assert list(results) == ["table", "marginals", "order", "backends", "batch"]
     assert results["marginals"]().status == "pass"
     assert "heun" in results["order"]().detail
+
+
+def test_it_runs_on_a_network_of_another_schedule_as_any_plan_does(saved):
+    path, net = saved("dpmpp-2m/karras"), target("gmm:d=2").network(schedule="cosine")
+    assert dtool.sample(net, path, n=2).x0.tolist() == dtool.sample(net, dtool.plan(path), n=2).x0.tolist()
+
+
+def test_its_options_are_checked(saved):
+    path = saved("ddim")
+    with pytest.raises(UsageError, match="speed"):
+        dtool.plan(f"{path}:speed=2")
+    assert find_library("ddim/file:path=times.json") is None
+    assert find_library("fits/five.json:force=true") == "plan"
+
+
+def test_force_takes_away_what_it_was_fitted_for(tmp_path):
+    plan = make_plan(target("gmm:d=2").network())
+    name = write_plan(tmp_path / "fitted.json", plan)
+    assert dtool.plan(name).fit == plan.fit
+    assert dtool.plan(f"{name}:force=true") == replace(plan, fit=None)

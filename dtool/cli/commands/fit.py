@@ -74,6 +74,14 @@ def fit(
         bool,
         typer.Option("--shared-times", help="of several budgets: the times of each are among those of the largest"),
     ] = False,
+    eta: Annotated[
+        float | None,
+        typer.Option(
+            help="a stochastic plan with this share of DDPM's noise, fitted to the law with exact marginals "
+            "(--basis x0)",
+            show_default=False,
+        ),
+    ] = None,
     *,
     drawing: Drawing,
     conditions: ConditionWords,
@@ -102,12 +110,15 @@ def fit(
     check_files(
         files, [model, *conditions.list_files(), *drawing.list_files()], named=output is not None, resume=resume
     )
+    if eta is not None and (shared_times or resume):
+        raise UsageError("a stochastic plan is fitted anew, with times of its own", "leave out --eta, or the others")
     if shared_times and (len(counts) < 2 or resume):
         raise UsageError("times are shared by several budgets", "give them: --calls 4,6,8, without --resume")
     words = drawing.classes
+    labels = parse_classes(words, net.spec.class_names, net.classes, len((words or "").split(",")))
     options = FitOptions(
         guidance=guidance, clip=drawing.clip, basis=parse_basis(basis), history=history, noises=parse_noises(noises),
-        seed=drawing.seed, labels=parse_classes(words, net.spec.class_names, net.classes, len((words or "").split(","))),
+        seed=drawing.seed, labels=labels,
         told=repeat_conditions(net, conditions.read(net, None)),
     )  # fmt: skip
     plans: list[Plan] = []
@@ -116,7 +127,9 @@ def fit(
         for count in sorted(counts, reverse=shared_times):
             work.on_better = partial(save_plan, files[count])
             before = read_plan(files[count]) if resume else None
-            if shared_times and plans:
+            if eta is not None:
+                plan = fit_stochastic(session, count, eta, work)
+            elif shared_times and plans:
                 plan = fit_within(session, plans[-1], count, work, judge=judge)
             else:
                 plan = fit_budget(session, count, work, minutes=minutes, resume=before, judge=judge)
@@ -208,6 +221,13 @@ def fit_within(session: FitSession, larger: Plan, count: int, work: Work, *, jud
     from dtool.fit.shared_times import fit_subset
 
     return fit_subset(session, larger, count, work, judge=judge)
+
+
+def fit_stochastic(session: FitSession, count: int, eta: float, work: Work) -> Plan:
+    """The plan that is fitted to the law."""
+    from dtool.fit.law_fit import fit_law
+
+    return fit_law(session, count, eta, work)
 
 
 @contextmanager

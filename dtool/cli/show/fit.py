@@ -18,7 +18,8 @@ def show_plan(plan: Plan, quiet: bool) -> None:
         return
     times = ", ".join(f"{time:.4g}" for time in plan.time)
     if record.held_out is None:
-        say(f"{plan.rows} calls at {times}: RMSE {format_number(record.validation)} on the noises that stopped the fit")
+        what = "RMSE" if record.kind == "path" else "sliced Wasserstein distance"
+        say(f"{plan.rows} calls at {times}: {what} {format_number(record.validation)} on the noises that stopped it")
         return
     print_table(*make_rows(plan, record, record.held_out), title=f"{plan.rows} calls at {times}")
     remark(describe_figures(record, record.held_out), quiet)
