@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=6300)
     given = parser.parse_args()
     learned, unseen = save_textures(given.folder)
     session, about = train(given.data, given.folder, learned, given.steps)

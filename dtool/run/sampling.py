@@ -155,8 +155,8 @@ def sample(
         require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
     told, classes, scale = resolve_conditions(network, request, [path.first] * count if path else ids, count)
     if not isinstance(network, FusedNetwork):  # such a file puts noise on its conditions itself
-        names = [path.first] * count if path else range(count) if ids is None else ids
-        told = add_condition_noise(network.spec, told, seed, check_ids(list(names)))
+        noised = [path.first] * count if path else [*range(count)] if ids is None else [*ids]
+        told = add_condition_noise(network.spec, told, seed, check_ids(noised))
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
     untouched = edit is not None and edit.strength == 0

@@ -168,7 +168,8 @@ def _format_condition(condition: Any, is_made: bool) -> str:
     elif condition.null is not None:
         filling = "a row of its own" if isinstance(condition.null, tuple) else f"{condition.null:g}"
         null = f"filled with {filling} where it is not given"
-    return f"{condition.dtype}, {shape}; {'made of the prompt' if is_made else null}"
+    noise = f"; given noise of the level {condition.noised_by}" if condition.noised_by else ""
+    return f"{condition.dtype}, {shape}; {'made of the prompt' if is_made else null}{noise}"
 
 
 def _format_shape(shape: Any) -> str:

@@ -58,17 +58,20 @@ def add_conditions(graph: GraphBuilder, spec: NetworkSpec, form: SamplerForm, un
         source = TOLD + one.name
         given = graph("Gather", source, spread(graph, source, index), axis=0)
         if unnamed is None or not is_guided(spec, form):
-            graph("Identity", _add_noise(graph, spec, one, given, index), name=NOW + one.name)
+            graph("Identity", _add_noise(graph, spec, one, given, index, False), name=NOW + one.name)
             continue
         without = _find_comparison(graph, one, given, index)
-        noised = [_add_noise(graph, spec, one, *told) for told in ((given, index), (without, index, True))]
-        both = graph("Concat", *noised, axis=0)
+        given, without = (
+            _add_noise(graph, spec, one, values, index, is_without)
+            for values, is_without in ((given, False), (without, True))
+        )
+        both = graph("Concat", given, without, axis=0)
         half = graph("Mul", "count", graph.cast(unnamed, np.int64))
         graph("Gather", both, graph("Add", "rows", half), axis=0, name=NOW + one.name)
 
 
 def _add_noise(
-    graph: GraphBuilder, spec: NetworkSpec, one: Condition, values: str, index: str, is_without: bool = False
+    graph: GraphBuilder, spec: NetworkSpec, one: Condition, values: str, index: str, is_without: bool
 ) -> str:
     """`values` of the images at `index`, with the noise of their level: see `dtool.run.condition_noise`."""
     if one.noised_by is None:

@@ -21,3 +21,10 @@ def test_a_learned_variance_is_shown():
     about = describe_network(net, "a.b:c", None)
     assert about["learned_variance"]
     assert about["what"] == "a function on numpy arrays"
+
+
+def test_a_picture_that_is_given_noise_says_so(capsys):
+    told = ({"name": "low", "shape": (1, 2, 2), "noised_by": "level"}, {"name": "level", "null": 0})
+    net = dtool.network(lambda x, t, low, level: x, shape=(1, 4, 4), conditions=told)
+    show_network(net, describe_network(net, None, None))
+    assert "given noise of the level level" in " ".join(capsys.readouterr().out.split())
