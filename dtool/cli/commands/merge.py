@@ -31,8 +31,9 @@ def merge(
 ) -> None:
     """Join the blocks of a folder into one array, or into pictures.
 
-    They come in the order of the ids. The array is arr_0, uint8 (n, H, W, 3), which the field's evaluators read; arr_1 are the classes, if there are any.
-    Each block is verified as it is read. However the blocks were drawn, the same bytes come out.
+    They come in the order of the ids. The array is arr_0, uint8 (n, H, W, 3), which the field's evaluators read; arr_1
+    are the classes, if there are any. Each block is verified as it is read. However the blocks were drawn, the same
+    bytes come out.
     """
     from dtool.cli.show.filling import make_counter
     from dtool.cli.show.pictures import require_own

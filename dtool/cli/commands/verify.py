@@ -20,7 +20,8 @@ def verify(
 ) -> None:
     """See whether a folder of blocks is complete and sound.
 
-    Every number is read and compared with its hash. What is missing or damaged is listed, a line each; the exit code is then 1. Nothing is changed.
+    Every number is read and compared with its hash. What is missing or damaged is listed, a line each; the exit code is
+    then 1. Nothing is changed.
     """
     from dtool.cli.show.filling import make_counter
     from dtool.cli.show.progress import show_progress
