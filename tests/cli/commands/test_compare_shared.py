@@ -1,6 +1,7 @@
 """`dtool compare --workers`, `--into` and `--part` as a user types them."""
 
 import json
+import sys
 
 import pytest
 
@@ -14,13 +15,18 @@ def in_a_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_same_bytes_from_one_process_and_from_two_parts(capsys, tmp_path):
-    assert ran(capsys, *WORDS, "--workers", 1, "-o", "one.json", "-o", "one.html", "-q").code == 0
-    first = ran(capsys, *WORDS, "--part", "1/2", "--into", "blocks", "-o", "two.json", "-o", "two.html")
+def test_the_same_bytes_from_one_process_and_from_two_parts(capsys, monkeypatch, tmp_path):
+    def run(*more):
+        words = [*WORDS, *map(str, more)]
+        monkeypatch.setattr(sys, "argv", ["dtool", *words])
+        return ran(capsys, *words)
+
+    assert run("--workers", 1, "-o", "one.json", "-o", "one.html", "-q").code == 0
+    first = run("--part", "1/2", "--into", "blocks", "-o", "two.json", "-o", "two.html")
     assert first.code == 0
     assert "part 1/2 is done. blocks: 2 of 4 blocks are not there yet" in first.err
     assert not (tmp_path / "two.json").exists()
-    assert ran(capsys, *WORDS, "--part=2/2", "--into", "blocks", "-o", "two.json", "--output", "two.html").code == 0
+    assert run("--part=2/2", "--into", "blocks", "-o", "two.json", "--output", "two.html").code == 0
     for kind in ("json", "html"):
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes(), kind
     document = json.loads((tmp_path / "two.json").read_text())
