@@ -6,6 +6,7 @@ two calls on half a batch took 0.9 of the time of one. It is done where a trial 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 MIN_EVALUATIONS = 256  # of a network, after which it pays to open a second session and to try it out
+MIN_SECONDS = 0.002  # of a call: to wake a thread for a part of it takes some 0.1 ms
 BUSY = 0.9  # of the workers' time: if more of it is lost, one call with all threads is as fast
 Feed = dict[str, NDArray[Any]]
 Run = Callable[[Sequence[Feed], Any], list[NDArray[Any]]]
@@ -41,7 +43,7 @@ class SideBySideCalls:
         self._open_alone, self._run, self._make_feed, self.workers = open_alone, run, make_feed, workers
         self._session: ort.InferenceSession | None = None
         self._evaluations = 0
-        self._same_bits: dict[int, bool] = {}
+        self.tried: dict[int, bool] = {}  # whether a batch of this size is run in parts
 
     @property
     def session(self) -> ort.InferenceSession:
@@ -59,19 +61,24 @@ class SideBySideCalls:
         parts = split_batch(batch, self.workers)
         if len(parts) == 1 or self._evaluations < MIN_EVALUATIONS:
             return [slice(0, batch)]
-        if batch not in self._same_bits:
-            self._same_bits[batch] = self._has_same_bits(batch, parts)
-        return parts if self._same_bits[batch] else [slice(0, batch)]
+        if batch not in self.tried:
+            self.tried[batch] = self._try_parts(batch, parts)
+        return parts if self.tried[batch] else [slice(0, batch)]
 
     def run(self, feed: Feed, parts: Sequence[slice]) -> NDArray[Any]:
         """The output of a batch that is run in these parts; raises what the network raises."""
         feeds = [{name: array[part] for name, array in feed.items()} for part in parts]
         return np.concatenate(self._run(feeds, self.session))
 
-    def _has_same_bits(self, batch: int, parts: Sequence[slice]) -> bool:
+    def _try_parts(self, batch: int, parts: Sequence[slice]) -> bool:
+        """Whether a call is long enough for threads to be woken for it, and its parts have the same bits."""
         feed = self._make_feed(batch)
         try:
+            self._run([feed], None)  # the first call of a size takes memory
+            started = time.perf_counter()
             [whole] = self._run([feed], None)
+            if time.perf_counter() - started < MIN_SECONDS:
+                return False
             return np.array_equal(whole, self.run(feed, parts))
         except DtoolError:
             return False

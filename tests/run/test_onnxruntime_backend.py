@@ -80,6 +80,7 @@ def test_only_what_may_be_long_is_guarded(tmp_path, monkeypatch):
         return run_session(*given)
 
     monkeypatch.setattr(onnxruntime_backend, "run_session", counted)
+    monkeypatch.setattr(onnxruntime_backend, "count_cores", lambda: 1)  # parts of a batch are all guarded
     fast = make.saved(make.network(t=("t", make.FLOAT, ["batch"])), tmp_path)
     net = dtool.load(fast, device="cpu", spec=SAID)
     monkeypatch.setattr(onnxruntime_backend, "SLOW", 60)

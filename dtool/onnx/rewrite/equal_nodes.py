@@ -30,4 +30,5 @@ def _make_key(node: onnx.NodeProto, same: dict[str, str]) -> bytes:
     key.op_type = node.op_type
     key.input.extend(same.get(name, name) for name in node.input)
     key.attribute.extend(sorted(node.attribute, key=lambda one: one.name))
-    return key.SerializeToString(deterministic=True)
+    content: bytes = key.SerializeToString(deterministic=True)
+    return content

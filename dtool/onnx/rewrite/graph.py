@@ -202,7 +202,7 @@ def _infer_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
     except Exception:  # it has errors of its own; then nothing follows
         inferred = bare
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    shapes: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output):
         if value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim

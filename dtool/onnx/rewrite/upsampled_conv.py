@@ -35,7 +35,8 @@ def rewrite(graph: Graph) -> int:
 
 def make_weights(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """The weights `(in, out, 4, 4)` for those of the convolution `(out, in, 3, 3)`."""
-    return np.einsum("oikl,ak,bl->ioab", weights.astype(np.float64), TAPS, TAPS).astype(np.float32)
+    sums: NDArray[np.float64] = np.einsum("oikl,ak,bl->ioab", weights.astype(np.float64), TAPS, TAPS)
+    return sums.astype(np.float32)
 
 
 def _doubles(graph: Graph, resize: onnx.NodeProto) -> bool:
