@@ -8,7 +8,7 @@ import numpy as np
 
 from dtool.certify.grids import by_lam
 from dtool.certify.result import largest
-from dtool.certify.slopes import Slope, fit_slope
+from dtool.certify.slopes import Slope, converged_slope
 from dtool.plan import Plan
 from dtool.plan import compile as compile_plan
 from dtool.plan.reference import Answer, iterate_states
@@ -65,4 +65,4 @@ def weak_error(rule: Rule, n: int, shape: str = "uniform", mean: float = 0.2, st
 @cache
 def weak_slope(rule: Rule, shape: str = "uniform") -> Slope:
     """The order of `weak_error`: how fast the law of the samples converges as the steps double."""
-    return fit_slope(lambda n: weak_error(rule, n, shape))
+    return converged_slope(lambda n: weak_error(rule, n, shape))

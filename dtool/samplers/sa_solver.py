@@ -17,6 +17,8 @@ from dtool.samplers.engines.adams import (
 from dtool.samplers.engines.options import FULL, LastOrders
 from dtool.samplers.rule import sampler
 
+PLAIN = {**FULL, "simple_order_2": False}
+
 
 def _orders(tau: float, predictor: int, corrector: int, lower_order_final: str, **_: object) -> tuple[int, int]:
     order = min(corrector, predictor + 1) if corrector else predictor
@@ -33,9 +35,9 @@ def _orders(tau: float, predictor: int, corrector: int, lower_order_final: str, 
     family="predictor-corrector",
     corrects=lambda corrector, **_: corrector > 0,
     same=(
-        Same("dpmpp-2m-sde:variant=heun", when={"predictor": 2, "corrector": 0, "tau": 1, **FULL}),
-        Same("dpmpp-3m-sde", when={"predictor": 3, "corrector": 0, "tau": 1, **FULL}),
-        Same("dpmpp-3m", when={"predictor": 3, "corrector": 0, "tau": 0, **FULL}),
+        Same("dpmpp-2m-sde:variant=heun", when={"predictor": 2, "corrector": 0, "tau": 1, **PLAIN}),
+        Same("dpmpp-3m-sde", when={"predictor": 3, "corrector": 0, "tau": 1, **PLAIN}),
+        Same("dpmpp-3m", when={"predictor": 3, "corrector": 0, "tau": 0, **PLAIN}),
     ),
 )
 def sa_solver(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,9 @@ LastOrders = Annotated[
 UseClipped = Annotated[bool, Field(description="with clipping, whether ε too follows from the clipped image")]
 SdeStrength = Annotated[float, Field(ge=0, le=1, description="0: the ODE, 1: the reverse SDE of DDPM")]
 
-FULL = {"lower_order_final": "never"}  # the condition under which methods of two names are the same to the end
+FULL: dict[str, Any] = {
+    "lower_order_final": "never"
+}  # the condition under which methods of two names are the same to the end
 
 SCALED_NOISE = Breaks(
     "the fresh noise is scaled by s_noise, against what the network makes blurred", unless={"s_noise": 1}
