@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = {
     "cli/show/filling": "reached through a command alone: tests/cli/commands/test_sample_into.py",
     "export/job": "what an export is told and says: test_api.py",
     "export/sampler/tokenizer_files": "reached through dtool.export alone: test_text_graph.py",
+    "samplers/explicit_runge_kutta": "tableaux alone: samplers/engines/test_tableau.py has their order conditions",
     "bridges/azula_driver": "each of azula's samplers, against its own run: test_azula_words.py",
     "bridges/diffusers_driver": "each class's loop, against its own run: test_adoption.py",
     "bridges/diffusers_levels": "levels of each class: test_adoption.py, tests/certify/test_adopted.py",

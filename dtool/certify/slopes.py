@@ -24,6 +24,15 @@ class Slope:
         return "does not converge" if np.isnan(self.value) else f"{self.value:.2f}"
 
     @property
+    def finest(self) -> float:
+        """The slope between the two finest errors that can be trusted, the nearest to the limit; NaN without two."""
+        window = _select_window(list(self.errors))[-2:]
+        if len(window) < 2:
+            return float("nan")
+        (n, error), (more, less) = window
+        return float(np.log(error / less) / np.log(more / n))
+
+    @property
     def exact(self) -> bool:
         """Whether there is no error to speak of, at any n."""
         return all(error < FLOOR for _, error in self.errors)

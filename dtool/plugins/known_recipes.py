@@ -77,7 +77,6 @@ COMFYUI_NAMES = {
 
 # Methods that are settings of another one here: of textbooks, and of RES4LYF.
 METHODS = {
-    "midpoint": "heun:alpha=0.5",
     "etdrk2": "exp-heun-2",
     "res_2s": "dpmpp-2s:weights=exact",
     "res_2m": "res-multistep",

@@ -25,3 +25,9 @@ def test_a_slope_is_found_where_the_error_can_be_trusted(order, constant):
 def test_an_error_that_does_not_fall_has_no_slope():
     assert np.isnan(fit_slope(lambda _: 0.3).value)
     assert fit_slope(lambda _: 1e-14).exact
+
+
+def test_the_finest_slope_is_the_best_where_slopes_still_change():
+    late = fit_slope(lambda n: abs(1 / n**3 - 50 / n**4))
+    assert late.value + 0.02 < late.finest < 3
+    assert np.isnan(fit_slope(lambda _: 1e-14).finest)

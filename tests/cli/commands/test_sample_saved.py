@@ -34,7 +34,7 @@ def test_sample_runs_it_as_it_is(capsys, saved, tmp_path):
 
 def test_compare_and_check_take_it_as_a_recipe(capsys, saved, tmp_path):
     out = tmp_path / "c.json"
-    done = ran(capsys, "compare", "gmm:d=2", saved, "dpmpp-2m@cosine/karras", "--steps", 6, "-n", 16, "-o", out)
+    done = ran(capsys, "compare", "gmm:d=2", saved, "ddim", "--steps", 6, "-n", 16, "-o", out)
     assert done.code == 0, done.err
     assert len(json.loads(out.read_text(encoding="utf-8"))["entries"]) == 2
     shown = ran(capsys, "plan", saved)
