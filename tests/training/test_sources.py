@@ -14,13 +14,13 @@ from dtool.training.sources import Sources, list_files, read_training_data
 
 def test_images_some_held_out_and_what_a_preview_is_told(data: Path, tmp_path: Path) -> None:
     config = TrainConfig(steps=1, validation=0.25, task="fill")
-    own = read_training_data(str(data), config, "cpu", tmp_path, {"size": (4, 4)})
+    own = read_training_data(str(data), config, "cpu", tmp_path, {})
     assert own.held_out is not None
     assert (len(own.images), len(own.held_out)) == (48, 16)
-    assert own.images.shape == (1, 4, 4)
+    assert own.images.shape == (1, 8, 6)
     examples = own.make_examples(seed=0)
     assert examples is not None
-    assert {name: array.shape for name, array in examples.items()} == {"known": (16, 1, 4, 4), "mask": (16, 1, 4, 4)}
+    assert {name: array.shape for name, array in examples.items()} == {"known": (16, 1, 8, 6), "mask": (16, 1, 8, 6)}
     assert (own.autoencoder, own.decoder, own.vectors) == (None, None, None)
 
 

@@ -138,3 +138,13 @@ def test_an_upscaler_learns_to_look_at_its_condition(cut_outs: Path, tmp_path: P
     own = np.square(drawn - x0.numpy()).mean(axis=(1, 2, 3))
     others = np.square(drawn - np.roll(x0.numpy(), 1, axis=0)).mean(axis=(1, 2, 3))
     assert own.mean() < 0.4 * others.mean(), (own.mean(), others.mean())
+
+
+def test_half_of_what_is_cut_out_is_varied_unless_another_share_is_said() -> None:
+    assert [parse_task("segment", augment=share) for share in (None, 0.2, 0.0)] == [
+        Segment(augment=share) for share in (0.5, 0.2, 0.0)
+    ]
+    masked = pixels(4)
+    mask, _ = Segment(augment=0.5).split(masked, generator())
+    moved = (mask - masked[:, 3:]).abs().flatten(1).amax(1) > 1e-3
+    assert 0.4 < float(moved.float().mean()) < 0.6
