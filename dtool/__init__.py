@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dtool import compare as compare
     from dtool import errors as errors
     from dtool import export as export
+    from dtool import fit as fit
     from dtool import guidances as guidances
     from dtool import likelihood as likelihood
     from dtool import metrics as metrics
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
     from dtool.spacings import get_spacing as get_spacing
     from dtool.spacings.spacing import spacing as spacing
 
-# Rooms with a door of their own; `plan`, `compare`, `export` and `bench` can also be called.
+# Rooms with a door of their own; `plan`, `compare`, `fit`, `export` and `bench` can also be called.
 _ROOMS = {
-    "bench", "certify", "compare", "errors", "export", "guidances", "likelihood", "metrics", "plan", "report",
+    "bench", "certify", "compare", "errors", "export", "fit", "guidances", "likelihood", "metrics", "plan", "report",
     "targets",
 }  # fmt: skip
 

@@ -31,6 +31,7 @@ LAYERS = [
     {"training"},
     {"certify"},
     {"compare"},
+    {"fit"},
     {"report"},
     {"export"},
     {"bench"},

@@ -72,7 +72,7 @@ def bench(
     if guidance is not None and not network.spec.is_conditional:
         raise UsageError("guidance needs a conditional network", "leave out guidance")
     wanted = recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)
-    made = make_plan(wanted, steps=steps, network=network)
+    made = make_plan(wanted, steps=wanted.own_steps or steps, network=network)
     plan, scale = resolve_guidance(network.spec, made, 1.0 if guidance is None and not made.guidance else guidance)
     if plan.inverse:
         raise UsageError(f"{plan.recipe} leads from an image to its noise: it draws nothing", "time another recipe")

@@ -57,7 +57,7 @@ def make_networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
 def make_plan(recipe: Recipe, net: Network) -> Plan:
     """A short plan of the recipe for this network."""
     counts = step_counts(recipe.spacing) if recipe.spacing else (8,)
-    return plan(recipe, steps=min(counts[:2][-1], 10), network=net)
+    return plan(recipe, steps=recipe.own_steps or min(counts[:2][-1], 10), network=net)
 
 
 def differences(recipe: Recipe) -> dict[str, float | None]:

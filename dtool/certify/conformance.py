@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dtool.certify import adopted, guided, inversion, levels
+from dtool.certify import adopted, fitted, guided, inversion, levels
 from dtool.certify.certificates import CERTIFICATES
 from dtool.certify.guided_certificates import GUIDED_CERTIFICATES
 from dtool.certify.result import CheckResult
 from dtool.errors import DtoolError, UsageError
 from dtool.plan import Recipe
 from dtool.plan.foreign import ForeignRule, find_library
+from dtool.plan.plan_file import SavedPlan
 from dtool.plugins.isolation import guard_code
 from dtool.plugins.registry import get_registry
 from dtool.samplers.rule import Rule
@@ -32,6 +33,8 @@ def check(target: str | Recipe | Rule) -> list[CheckResult]:
 
     A rule that no installed package registers may be passed itself, or as "package.module:name".
 
+    Of a saved plan ("five.json") the table itself is examined, and of a fitted one what its fit found out:
+    `dtool.certify.fitted`.
     Of a sampler of another library ("diffusers:DDIMScheduler") the plans that it becomes are examined, with its
     constants in float64: `dtool.certify.adopted`.
     A name that is no sampler may be that of a schedule or a spacing, "cosine:T=100" or "karras:rho=5".
@@ -65,6 +68,10 @@ def checks(target: str | Recipe | Rule) -> Iterator[Check]:
         return
     if recipe.rule.inverse and recipe.guidance is not None:
         raise UsageError(f"{recipe} leads from an image to its noise, without guidance", "leave out ~…")
+    if isinstance(recipe.rule, SavedPlan):
+        names_of = fitted.OF_PLANS if recipe.rule.plan.fit is None else tuple(fitted.CERTIFICATES)
+        yield from (_make_check(name, fitted.CERTIFICATES[name], recipe) for name in names_of)
+        return
     if isinstance(recipe.rule, ForeignRule):
         names = adopted.OF_INVERSIONS if recipe.rule.inverse else adopted.CERTIFICATES
         yield from (_make_check(name, adopted.CERTIFICATES[name], recipe) for name in names)

@@ -22,6 +22,7 @@ COMPARE_HELP = "Compare recipes: time, two errors, pictures from the same noise.
 CODEC_HELP = "Train an autoencoder on images: to latents and back."
 TRAIN_HELP = "Train a U-Net on images, by Algorithm 1 of DDPM."
 BENCH_HELP = "Time the ways of sampling from a network, beside it alone."
+FIT_HELP = "Fit the best plan to a network, guidance and number of calls."
 EXPORT_HELP = "Write a network, with a sampler or without, as one ONNX file."
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -39,6 +40,7 @@ COMMANDS = {
     "compare": LazyCommand(COMPARE_HELP, PICTURES),
     "forward": LazyCommand("Show how each schedule destroys an image.", PICTURES),
     "recommend": LazyCommand("Find the best recipe within a budget.", PICTURES),
+    "fit": LazyCommand(FIT_HELP, PICTURES),
     "plan": LazyCommand("Show the table that a recipe compiles to, or that is in a file.", TABLES),
     "check": LazyCommand("Examine a sampler: is it what it says it is?", TABLES),
     "samplers": LazyCommand("List the samplers by family, or show one of them.", TABLES),

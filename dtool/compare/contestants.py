@@ -41,7 +41,7 @@ def list_contestants(
         words = choose_guidances(recipe, several_guidances)
         for word in words:
             label = _name_guided(name, recipe, word) if word is not None and len(words) > 1 else name
-            for count in sorted(set(steps)):
+            for count in [recipe.own_steps] if recipe.own_steps else sorted(set(steps)):
                 plan = add_guidance(network.spec, make_plan(recipe, steps=count, network=network), word)
                 contestants.setdefault((plan.recipe, plan.hash), (label, plan))
     return [name for name, _ in contestants.values()], [plan for _, plan in contestants.values()]

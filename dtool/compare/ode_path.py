@@ -69,6 +69,8 @@ def find_end(plan: Plan) -> Point | None:
 
     None where that is no level: a rule that does not keep the marginals and does not end at the clean image.
     """
+    if plan.fit is not None:  # it aims at the image, and keeps no constant one
+        return CLEAN
     image, noise = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     x = plan.alpha[0] * image + plan.sigma[0] * noise
 

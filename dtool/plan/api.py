@@ -14,6 +14,7 @@ from dtool.plan.compiler import compile as compile_
 from dtool.plan.foreign import AdoptionRequest, ForeignRule
 from dtool.plan.guiding import guide
 from dtool.plan.late_start import cut_grid, cut_plan
+from dtool.plan.plan_file import SavedPlan, require_no_grid
 from dtool.plan.point import Point, grid, points_on
 from dtool.plan.prediction import adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe
@@ -57,8 +58,8 @@ def plan(
 ) -> Plan:
     """Compile a recipe, e.g. `plan("dpmpp-2m", scheduler="cosine", spacing="karras", steps=20)`.
 
-    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]"; `scheduler`, `spacing`, `guidance` and the
-    sampler's `options` may be given separately. steps: 1 … T, default 50. points: your own grid instead: training
+    recipe: "SAMPLER[:k=v][@SCHEDULER[:k=v]][/SPACING[:k=v]][~GUIDANCE]", or a saved plan's file, "five.json";
+    `scheduler`, `spacing`, `guidance` and the sampler's `options` may be given separately. steps: 1 … T, default 50. points: your own grid instead: training
     times, from noise to image, or Points. end: where it ends, a time or a Point (default: the clean image). strength:
     in 0 … 1, the share of these steps that are taken, the last ones: for a run that begins at an image with the noise
     of the first of them. network: the plan is made for its schedule and prediction; without one, for the plan's own
@@ -78,7 +79,10 @@ def plan(
     whole = whole.add_guidance(guidance)
     if network is not None and prediction is not None:
         raise UsageError("the network says what it predicts", "leave out prediction=")
-    if isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
+    if isinstance(whole.rule, SavedPlan):
+        require_no_grid(whole.rule.name, (points, end, whole.spacing, whole.scheduler))
+        compiled = _cut_late(whole.rule.give(steps), strength)
+    elif isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
         if points is not None or end is not None or whole.spacing is not None:
             raise UsageError(f"{whole.rule.token} has levels of its own", "leave out points, end and spacing")
         compiled = _adopt_grid(whole, steps or DEFAULT_STEPS, strength, network, prediction)
@@ -131,10 +135,15 @@ def _adopt_grid(
     wanted = network.prediction if network else prediction
     request = AdoptionRequest(steps=steps, schedule=levels, prediction=wanted)
     adopted = replace(recipe.rule.adopt(recipe.rule, request).plan, recipe=str(replace(recipe, guidance=None)))
-    late = adopted if strength == 1 else cut_plan(adopted, strength)
+    return _cut_late(adopted, strength)
+
+
+def _cut_late(plan: Plan, strength: float) -> Plan:
+    """The last part of a plan that no rule makes again; raises UsageError if its rows use those before them."""
+    late = plan if strength == 1 else cut_plan(plan, strength)
     if late is None:
         raise UsageError(
-            f"the rows of {adopted.recipe} use those before them: it cannot begin late", "use a sampler of one step"
+            f"the rows of {plan.recipe} use those before them: it cannot begin late", "use a sampler of one step"
         )
     return late
 

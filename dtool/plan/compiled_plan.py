@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import CompileError, DtoolError, UsageError
+from dtool.plan.fit_record import FitRecord
 from dtool.plan.parametrization import parse_sigma_data
 from dtool.samplers.rule import Basis, Prediction
 from dtool.schedulers.levels import compute_alpha_bar, compute_lam, compute_log_snr
 
 FORMAT = 2  # 1 had no b_raw, c_low and inverse
 GUIDED_FORMAT = 3  # of a plan that says something of guidance; one that does not is written as before
+FITTED_FORMAT = 4  # of a plan that was fitted to a network
 Column = NDArray[np.float64]
 T = TypeVar("T")
 
@@ -30,7 +32,8 @@ class Plan:
     What a row means, column by column, is written in `dtool.plan.reference`. `b` is `(rows, history)`, every other
     column `(rows,)`. `t` is NaN where the point has no time; `trained_hash` names the schedule that `time` counts on.
     Without `b_raw`, it is 0 throughout; without `c_low`, it is `c`. guidance: the token of what the plan is made for,
-    "" if the run decides; scale: its scale, None for the run's; rescale: see `dtool.guidances.guidance`.
+    "" if the run decides; scale: its scale, None for the run's; rescale: see `dtool.guidances.guidance`. fit: of a plan
+    that `dtool.fit` made, for what.
     Raises CompileError if the table cannot be right (see `_check`).
 
     >>> plan = dtool.plan("heun", steps=2)  # two calls per step, one in the last
@@ -73,6 +76,7 @@ class Plan:
     guided: Column = field(default_factory=lambda: np.empty(0))
     shift: Column = field(default_factory=lambda: np.empty(0))
     b_without: Column = field(default_factory=lambda: np.empty((0, 0)))
+    fit: FitRecord | None = None
 
     def __post_init__(self) -> None:
         if np.size(self.b_raw) == 0:
@@ -183,11 +187,13 @@ class Plan:
 
     def to_json(self) -> str:
         """The plan as JSON, one column per line; `from_json` gives it back bit for bit."""
-        says = self.says_guidance
-        number = GUIDED_FORMAT if says else FORMAT
+        says = self.says_guidance or self.fit is not None
+        number = FITTED_FORMAT if self.fit is not None else GUIDED_FORMAT if says else FORMAT
         header, columns = ([name for name in names if says or name not in GUIDANCE] for names in (HEADER, COLUMNS))
         lines = [f'"format": {number}']
         lines += [f"{json.dumps(name)}: {json.dumps(getattr(self, name))}" for name in header]
+        if self.fit is not None:
+            lines += [f'"fit": {json.dumps(self.fit.to_dict())}']
         lines += [f"{json.dumps(name)}: {json.dumps(_to_list(getattr(self, name)))}" for name in columns]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -217,7 +223,7 @@ FLAGS: tuple[str, ...] = ("save", "step_end")
 GUIDANCE: tuple[str, ...] = ("guidance", "scale", "rescale", "guided", "shift", "b_without")
 HEADER: tuple[str, ...] = (*(f.name for f in fields(Plan)[:9]), "inverse", *GUIDANCE[:3])
 WIDE: tuple[str, ...] = ("b", "b_without")  # columns of several numbers a row
-COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan) if f.name not in HEADER)
+COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Plan) if f.name not in (*HEADER, "fit"))
 
 
 def _to_list(column: NDArray[Any]) -> list[Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from dtool.errors import DtoolError
-from dtool.plan.compiled_plan import COLUMNS, FLAGS, FORMAT, GUIDANCE, GUIDED_FORMAT, HEADER
+from dtool.plan.compiled_plan import COLUMNS, FITTED_FORMAT, FLAGS, FORMAT, GUIDANCE, GUIDED_FORMAT, HEADER
+from dtool.plan.fit_record import FitRecord
 from dtool.util.options import describe_mistake
 
 MAX_LENGTH = 1 << 27  # characters: a hundred times what the largest plan of the catalogue takes
@@ -32,10 +33,13 @@ def parse_fields(text: str | bytes) -> dict[str, Any]:
     number = data.pop("format", None)
     if type(number) is not int:
         raise _make_error("it has no format")
+    record = None
     if number == 1:
         data = _UNGUIDED | _ADDED | data
     elif number == FORMAT:
         data = _UNGUIDED | data
+    elif number == FITTED_FORMAT:
+        record = _parse_record(data.pop("fit", None))
     elif number != GUIDED_FORMAT:
         raise DtoolError("this plan is of another format", "write it again with this version of dtool")
     try:
@@ -46,7 +50,17 @@ def parse_fields(text: str | bytes) -> dict[str, Any]:
         raise _make_error(f"{where}: {describe_mistake(first)}") from error
     fields = {name: getattr(document, name) for name in _KINDS}
     fields["t"] = [float("nan") if value is None else value for value in fields["t"]]
-    return fields
+    return fields | {"fit": record}
+
+
+def _parse_record(value: Any) -> FitRecord:
+    """What a fitted plan says of its making."""
+    try:
+        return TypeAdapter(FitRecord).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("fit", *first["loc"]))[:80]
+        raise _make_error(f"{where}: {describe_mistake(first)}") from error
 
 
 def _parse_object(text: str | bytes) -> dict[str, Any]:

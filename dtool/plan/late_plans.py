@@ -54,6 +54,8 @@ def _cut(plan: Plan, strength: float) -> Plan | None:
 
 
 def _require_recipe(network: HasSchedule, plan: Plan) -> None:
+    if plan.fit is not None:
+        raise UsageError(f"{plan.recipe} was fitted to begin at noise, and not at an image", "name another sampler")
     if make_plan(parse_recipe_of_file(plan.recipe, "the plan"), steps=plan.steps, network=network) != plan:
         raise UsageError(
             f"the rows of {plan.recipe} use those before them, and its recipe makes another plan",

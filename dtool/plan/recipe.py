@@ -11,6 +11,7 @@ from dtool.errors import DtoolError, PluginError, UsageError, format_value
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance
 from dtool.plan.foreign import find_library, read_foreign_rule
+from dtool.plan.plan_file import SavedPlan, find_plan_file, read_plan_file
 from dtool.plugins.registry import get_registry
 from dtool.samplers import get_sampler
 from dtool.samplers.rule import Rule
@@ -46,12 +47,16 @@ class Recipe:
         """Read a recipe; raises UsageError for what cannot be read or is not known.
 
         SAMPLER may also be the name of a whole recipe, e.g. "DPM++ 2M Karras": options are then those of its sampler;
-        or a sampler of another library, e.g. "diffusers:DDIMScheduler" or "k-diffusion:sample_heun", which is imported.
+        or a sampler of another library, e.g. "diffusers:DDIMScheduler" or "k-diffusion:sample_heun", which is imported;
+        or the file of a plan that was saved, e.g. "five.json".
         """
         if not isinstance(token, str):
             raise UsageError(f"{format_value(token)} is no recipe", "write it as text: SAMPLER@SCHEDULER/SPACING")
         if (library := find_library(token)) is not None:
             return _parse_foreign(library, token)
+        if find_plan_file(token) is not None:
+            unguided, guided = split_guidance(token)
+            return cls(read_plan_file(unguided)).add_guidance(guided or None)
         first, at, slash, guided = _split_token(token)
         recipe = _find_named_recipe(first)
         if recipe is None:
@@ -83,6 +88,11 @@ class Recipe:
         if self.guidance is not None:
             raise UsageError(f"{self} names its guidance already", "leave out ~… or guidance=")
         return replace(self, guidance=get_guidance(guidance) if isinstance(guidance, str) else guidance)
+
+    @property
+    def own_steps(self) -> int | None:
+        """The number of steps that a saved plan has; None of a rule, which has as many as are asked for."""
+        return self.rule.plan.steps if isinstance(self.rule, SavedPlan) else None
 
     def __str__(self) -> str:
         at = f"@{self.scheduler.token or UNNAMED}" if self.scheduler else ""

@@ -25,7 +25,7 @@ def warn_of_assumptions(network: Network, plan: Plan, *, from_noise: bool) -> No
 def warn_of_start(plan: Plan) -> None:
     """Warn if a plan begins at a level where pure noise is not what the network was trained to see."""
     signal = sqrt(plan.alpha_bar[0])
-    if signal > MOST_SIGNAL and not plan.inverse:
+    if signal > MOST_SIGNAL and not plan.inverse and plan.fit is None:
         warnings.warn(
             f"{plan.recipe} starts from pure noise at t={plan.time[0]:.4g}, where x is {signal:.2g} of the image: "
             "begin with more noise, or with an x of that level",

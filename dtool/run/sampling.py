@@ -24,6 +24,7 @@ from dtool.run.assumptions import warn_of_assumptions
 from dtool.run.batch_size import choose_call_sizes
 from dtool.run.clipping import Clipping, Threshold, get_own_threshold, parse_threshold
 from dtool.run.editing import Edit, GivenImage, resolve_edit
+from dtool.run.fitted_plan import require_fitted_for
 from dtool.run.given_start import is_tensor, unify_backends
 from dtool.run.guided_conditions import Request, resolve_conditions
 from dtool.run.guided_plan import require_comparable, resolve_guidance
@@ -155,7 +156,8 @@ def sample(
         return _return_image(edit, table, classes, ids)
     warn_of_assumptions(network, table, from_noise=x is None and (edit is None or edit.strength == 1))
     warn_of_prediction(network)
-    limit = _choose_clipping(network, table, clip, threshold)
+    limit = choose_clipping(network, table, clip, threshold)
+    require_fitted_for(network, table, scale, limit, autoguided=autoguided)
     doubled = np.zeros(table.rows, bool) if told is None and not autoguided else find_double_rows(table, scale)
     sizes = _choose_sizes(network, doubled, count, batch_size, own_start=x is not None)
     on_call = _make_counter(progress, table.rows * len(sizes))
@@ -192,7 +194,7 @@ def _choose_sizes(
     return choose_call_sizes(network, count, doubled)
 
 
-def _choose_clipping(network: Network, plan: Plan, clip: bool | None, threshold: Threshold | None) -> Clipping | None:
+def choose_clipping(network: Network, plan: Plan, clip: bool | None, threshold: Threshold | None) -> Clipping | None:
     """What predicted images are kept to: the network's own way, or what was asked for."""
     if threshold is not None and clip is False:
         raise UsageError("threshold is a way of clipping, and clip is off", "give one of them")

@@ -83,7 +83,9 @@ def _find_recipe(name: str, quiet: bool) -> str:
 
     Raises UsageError for a model that does not say it.
     """
-    if not Path(name).exists() or name in get_registry().samplers.names():
+    from dtool.plan.plan_file import find_plan_file
+
+    if not Path(name).exists() or find_plan_file(name) is not None or name in get_registry().samplers.names():
         return name
     from dtool.cli.flags.loading import open_network
 

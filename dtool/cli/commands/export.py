@@ -190,7 +190,7 @@ def _choose_path(model: Path | None, recipe: str | None) -> Path:
     stem = model.with_suffix("") if model is not None else Path("digits")
     if recipe is None:
         return stem.with_name(f"{stem.name}.onnx")
-    name = Recipe.parse(recipe).rule.name.rpartition("/")[2].rpartition(":")[2]
+    name = Recipe.parse(recipe).rule.name.rpartition("/")[2].rpartition(":")[2].removesuffix(".json")
     return stem.with_name(f"{stem.name}-{name}.onnx")
 
 

@@ -141,8 +141,9 @@ OPENING = FlagGroup(Opening, {"batch_size": BatchSize}, parts={"runtime": RUNTIM
 def is_model(word: str) -> bool:
     """Whether a word names a network rather than a recipe."""
     from dtool.plan.foreign import find_library
+    from dtool.plan.plan_file import find_plan_file
 
-    if find_library(word) is not None:
+    if find_library(word) is not None or find_plan_file(word) is not None:
         return False
     path = Path(word)
     if path.suffix.lower() in SUFFIXES or FACTORY.fullmatch(word) or path.is_file():

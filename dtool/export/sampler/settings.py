@@ -19,8 +19,10 @@ from dtool.plan.compiled_plan import Plan
 from dtool.plan.guiding import has_comparison
 from dtool.plan.packed import Room, pack
 from dtool.plan.prediction import adapt_to_network
+from dtool.plan.recipe import Recipe
 from dtool.run.assumptions import warn_of_start
-from dtool.run.clipping import Threshold, get_own_threshold, parse_threshold
+from dtool.run.clipping import Clipping, Threshold, get_own_threshold, parse_threshold
+from dtool.run.fitted_plan import require_fitted_settings
 from dtool.run.guided_plan import resolve_guidance
 from dtool.run.noise import derive_key
 from dtool.run.sampler_conditions import is_guidable, require_free_names
@@ -80,12 +82,13 @@ def resolve_sampler(
     threshold = threshold or (get_own_threshold(spec) if clip else None)
     trained = NetworkStub(resolve_schedule(spec), spec.prediction)
     if isinstance(plan, str):
-        plan = make_plan(plan, steps=steps, network=trained)
+        plan = make_plan(plan, steps=Recipe.parse(plan).own_steps or steps, network=trained)
     else:
         plan = adapt_to_network(plan, trained.schedule, spec.prediction)
     warn_of_start(plan)
     plan, guidance = resolve_guidance(spec, plan, options.guidance)
     weak = source.weak is not None
+    require_fitted_settings(plan, guidance, Clipping.for_network(spec, threshold) if clip else None, autoguided=weak)
     plan = plan if weak else _drop_comparison(spec, plan)
     _require_guidable(spec, plan, guidance, weak=weak, inputs=inputs)
     spec = spec.model_copy(update={"clip": clip, "guidance": guidance, "guidance_interval": None})

@@ -1,0 +1,121 @@
+"""Named recipes on the noises of a fit: who is the best at so many calls, from the start of the schedule and late."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dtool.compare.candidates import CallBudget, plan_within_budget
+from dtool.errors import DtoolError, UsageError
+from dtool.fit.field import choose_dtype
+from dtool.fit.noises import Noises
+from dtool.models.network import Network
+from dtool.plan.api import plan as make_plan
+from dtool.plan.compiled_plan import Plan
+from dtool.run.guided_plan import add_guidance
+from dtool.run.sampling import sample
+from dtool.util.arrays import Array
+
+MORE_SPACINGS = ("sgm-uniform", "beta")  # beside those that `dtool recommend` tries
+ROUNDS = ((8, 1.0), (32, 0.25), (0, 0.06))  # images (0: all), and the share of the candidates that draw them
+LATE_SHARES = (0.6, 0.69, 0.74, 0.79, 0.84, 0.88)  # of the training time, where a late start begins
+LATE_SAMPLERS = 5  # that are tried with a late start: those of the best recipes from the schedule's start
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A named recipe: its plan, and for a late one its first time."""
+
+    recipe: str
+    plan: Plan = field(repr=False)
+    late: float | None = None
+
+
+@dataclass(kw_only=True)
+class Contest:
+    """Recipes side by side on some noises, whose solutions `target` `(n, *shape)` are.
+
+    options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations.
+    """
+
+    network: Network
+    noises: Noises
+    target: Array
+    options: dict[str, Any]
+    on_call: Callable[[int], None] | None = None
+
+    def draw(self, plan: Plan, count: int) -> Array:
+        """What a plan draws from the first `count` of the noises."""
+        noises = self.noises.take(slice(0, count))
+        x = (plan.init * noises.z).astype(choose_dtype(self.network))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a late start, which is what is tried out
+            out = sample(self.network, plan, x=x, batch_size=min(count, BATCH), **noises.options, **self.options)
+        if self.on_call is not None:
+            self.on_call(count * out.evaluations)
+        return np.asarray(out.x0, np.float64)
+
+    def rank(self, entrants: Sequence[Entrant]) -> list[tuple[Entrant, Array]]:
+        """The best of them on all noises, the best first, each with its images; the others leave round by round."""
+        left, drawn = list(entrants), {}
+        for images, share in ROUNDS:
+            count = min(images or len(self.noises), len(self.noises))
+            left = left[: max(2, int(np.ceil(share * len(entrants))))]
+            errors = {}
+            for one in left:
+                try:
+                    drawn[one.recipe] = self.draw(one.plan, count)
+                except DtoolError:  # its numbers are not finite
+                    errors[one.recipe] = np.inf
+                    continue
+                errors[one.recipe] = float(((drawn[one.recipe] - self.target[:count]) ** 2).mean())
+            left = [one for one in sorted(left, key=lambda each: errors[each.recipe]) if errors[one.recipe] < np.inf]
+        return [(one, drawn[one.recipe]) for one in left]
+
+
+def list_named(network: Network, calls: int, guidance: Any, samplers: Sequence[str] | None = None) -> list[Entrant]:
+    """Every deterministic recipe with at most so many calls, from the schedule's start; samplers: those alone."""
+    budget = CallBudget(most=calls, guidance=guidance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plans = plan_within_budget(network, budget, samplers)
+        found = {plan.recipe: Entrant(plan.recipe, plan) for plan in plans}
+        if samplers is None:
+            for name in dict.fromkeys(_strip(plan.recipe) for plan in plans):
+                for spacing in MORE_SPACINGS:
+                    for plan in _try_plans(network, budget, f"{name}/{spacing}"):
+                        found.setdefault(plan.recipe, Entrant(plan.recipe, plan))
+    return list(found.values())
+
+
+def _try_plans(network: Network, budget: CallBudget, token: str) -> Iterator[Plan]:
+    try:
+        yield from plan_within_budget(network, budget, [token])
+    except UsageError:
+        return
+
+
+def list_late(network: Network, best: Sequence[str], calls: int, guidance: Any) -> list[Entrant]:
+    """The samplers of these recipes on evenly spaced times that begin late."""
+    last, found = network.schedule.T - 1, []
+    for name in list(dict.fromkeys(_strip(recipe) for recipe in best))[:LATE_SAMPLERS]:
+        for share in LATE_SHARES:
+            first = round(share * last)
+            try:
+                made = make_plan(name, points=[first * (calls - i) / calls for i in range(calls)], network=network)
+                plan = add_guidance(network.spec, made, guidance)
+            except DtoolError:
+                continue
+            if plan.rows <= calls:
+                found.append(Entrant(f"{name}/trailing:start={first}", plan, float(first)))
+    return found
+
+
+def _strip(recipe: str) -> str:
+    """A recipe's sampler, without spacing and guidance."""
+    return recipe.partition("~")[0].partition("/")[0]

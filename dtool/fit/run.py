@@ -1,0 +1,241 @@
+"""dtool.fit(...): the best table for a network, guidance and budget, from forward passes alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from dtool.compare.recommendation import measure_call_time
+from dtool.errors import UsageError
+from dtool.fit.held_out import judge_rival, judge_walk, make_law
+from dtool.fit.noises import Noises
+from dtool.fit.refine import Judged, Refinement, list_places
+from dtool.fit.rivals import Contest, list_late, list_named
+from dtool.fit.search import TimeSearch, search_times
+from dtool.fit.session import FEW, SEARCHING, FitOptions, FitSession
+from dtool.fit.starts import list_starts
+from dtool.fit.table import FitTable, measure_rmse, run_table
+from dtool.fit.to_plan import make_fitted_plan, read_table
+from dtool.guidances.guidance import Guidance
+from dtool.models.network import Network
+from dtool.plan.compiled_plan import Plan
+from dtool.plan.fit_record import Rival
+from dtool.run.fitted_plan import require_fitted_for
+from dtool.run.guided_conditions import Request, ToldOptions
+from dtool.run.guided_plan import parse_scale
+from dtool.run.repeated_conditions import repeat_conditions
+from dtool.samplers.rule import Basis
+from dtool.util.arguments import check_arguments
+
+SEARCH_STEPS = 12  # at most
+# Jacobians at most: as many as take so many numbers of images, but for those that nothing is spent on.
+JACOBIANS, NUMBERS = (3, 60), 5e7
+MOST_CALLS = 32
+RIVALS = 3  # named recipes at the same calls that a certificate shows, beside the best late one and those at twice
+
+
+@dataclass(kw_only=True)
+class Work:
+    """How a fit is watched and ended: on_better(plan) after every better table, progress(done, what), a deadline."""
+
+    on_better: Callable[[Plan], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
+    deadline: float = float("inf")
+
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.deadline
+
+
+@check_arguments
+def fit(
+    network: Network,
+    *,
+    calls: int | None = None,
+    ms: float | None = None,
+    guidance: float | str | Guidance | None = None,
+    clip: bool | None = None,
+    labels: Sequence[int] | None = None,
+    basis: Basis = "eps",
+    history: int = 3,
+    noises: tuple[int, int, int] = (96, 64, 128),
+    seed: int = 0,
+    minutes: float | None = None,
+    resume: Plan | None = None,
+    judge: bool = True,
+    on_better: Callable[[Plan], None] | None = None,
+    progress: Callable[[int, str], None] | None = None,
+    **told_options: Unpack[ToldOptions],
+) -> Plan:
+    """The best plan of `calls` network calls for this network, guidance and clipping; or of `ms` milliseconds of them.
+
+    Found from forward passes alone. Times are searched from several starts, the first one free, with rows fitted by
+    least squares at every trial, on the plan's own states; then all numbers are refined together, stopped by a
+    validation set. The aim is the converged solution from the start of the schedule, from the same noise.
+    history: how many predictions a row uses; basis: predictions of the noise ("eps") or of the image ("x0").
+    noises: how many of training, validation and judging. seed: of those; the same seed gives the same plan.
+    minutes: the longest that the fit may take, its judgement not counted. resume: a plan of an earlier fit to go on
+    from. judge: whether the plan is judged on held-out noises beside named recipes: `plan.fit.held_out`.
+    labels, prompt, negative, conditions, without: as for `dtool.compare`, in turn. on_better(plan): after every
+    better plan. progress(evaluations, what): after every call.
+    Raises UsageError for what cannot be fitted.
+
+    >>> network = dtool.targets.target("gaussian:d=4,condition=50").network()
+    >>> plan = dtool.fit(network, calls=2, noises=(16, 16, 16), judge=False)
+    >>> plan.rows, plan.fit.validation < 0.05
+    (2, True)
+    """
+    count = choose_calls(network, calls, ms, guidance)
+    scale = parse_scale(guidance)
+    request = Request(**told_options, guidance=network.spec.guidance if scale is None else scale)
+    options = FitOptions(
+        guidance=guidance, clip=clip, basis=basis, history=history, noises=noises, seed=seed, labels=labels,
+        told=repeat_conditions(network, request),
+    )  # fmt: skip
+    session, work = start_session(network, options, on_better, progress)
+    return fit_budget(session, count, work, minutes=minutes, resume=resume, judge=judge)
+
+
+def start_session(
+    network: Network,
+    options: FitOptions,
+    on_better: Callable[[Plan], None] | None = None,
+    progress: Callable[[int, str], None] | None = None,
+) -> tuple[FitSession, Work]:
+    """A session for fits of one budget or several, and how it is watched."""
+    doing, done = "", 0
+
+    def count(evaluations: int) -> None:
+        nonlocal done
+        done += evaluations
+        if progress is not None:
+            progress(done, doing)
+
+    def tell(what: str) -> None:
+        nonlocal doing
+        doing = what
+        count(0)
+
+    return FitSession(network, options, count), Work(on_better=on_better or (lambda _: None), tell=tell)
+
+
+def choose_calls(network: Network, calls: int | None, ms: float | None, guidance: float | str | Guidance | None) -> int:
+    """How many calls a budget is; raises UsageError for none, two, or one that nothing fits into."""
+    if (calls is None) == (ms is None):
+        raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 5 or --ms 40")
+    if ms is not None:
+        scale = parse_scale(guidance)
+        guided = network.spec.is_conditional and (network.spec.guidance if scale is None else scale) != 1
+        each = measure_call_time(network, doubled=guided or network.is_autoguided)
+        calls = min(int(ms / each), MOST_CALLS)
+        if calls < 1:
+            raise UsageError(f"nothing fits into {ms:g} ms: a network call takes {each:.3g} ms here", "allow more")
+    if calls is None or not 1 <= calls <= MOST_CALLS:
+        raise UsageError(f"calls={calls} is no budget of a fit", f"use 1 to {MOST_CALLS}; beyond, a named recipe does")
+    return calls
+
+
+def fit_budget(
+    session: FitSession, calls: int, work: Work, *, minutes: float | None = None, resume: Plan | None = None,
+    judge: bool = True,
+) -> Plan:  # fmt: skip
+    """The best plan of so many calls, with its record."""
+    began = session.field.calls
+    work.deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+    table = search_table(session, calls, work) if resume is None else _read_resumed(session, resume, calls)
+
+    def write(judged: Judged, stage: str = "all") -> Plan:
+        record = session.make_record(judged.training, judged.validation, stage, session.field.calls - began)
+        plan = make_fitted_plan(
+            session.network, judged.table, basis=session.options.basis, guidance=session.guidance, record=record
+        )
+        work.on_better(plan)
+        return plan
+
+    work.tell(f"{calls} calls: refining")
+    training, teacher = session.take("training")
+    validation, validating = session.take("validation")
+    refinement = Refinement(
+        network_field=session.field, training=training, teacher=teacher, validation=validation, judge=validating,
+        should_stop=work.is_over, on_step=lambda judged: write(judged, "all" if resume else "times"),
+    )  # fmt: skip
+    plan = write(refinement.refine(table, count_jacobians(table, training)))
+    return judge_plan(session, plan, work) if judge else plan
+
+
+def search_table(session: FitSession, calls: int, work: Work) -> FitTable:
+    """Times and rows, by search."""
+    work.tell("solving")
+    searching, teacher = session.take("training", SEARCHING)
+    few, teacher_of_few = session.take("training", FEW)
+    work.tell(f"{calls} calls: searching times")
+    kinds = {"network_field": session.field, "history": session.options.history, "should_stop": work.is_over}
+    search = TimeSearch(teacher=teacher, noises=searching, **kinds)  # type: ignore[arg-type]
+    quick = TimeSearch(teacher=teacher_of_few, noises=few, **kinds)  # type: ignore[arg-type]
+    return search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS).table
+
+
+def count_jacobians(table: FitTable, noises: Noises) -> int:
+    """How many Jacobians a refinement may take; each costs, for every number of the table, the calls that follow it."""
+    n = table.calls
+    cost = sum(n - i if kind == "lam" else n - 1 - i for kind, i, _ in list_places(table))
+    return int(np.clip(NUMBERS / max(cost * noises.z.size, 1), *JACOBIANS))
+
+
+def _read_resumed(session: FitSession, plan: Plan, calls: int) -> FitTable:
+    """The table to go on from; raises UsageError for one of another fit."""
+    if plan.fit is None:
+        raise UsageError(f"{plan.recipe} was not fitted: there is nothing to go on from", "leave out --resume")
+    same = (plan.rows, plan.basis, plan.fit.seed) == (calls, session.options.basis, session.options.seed)
+    if not same or plan.history != min(session.options.history, calls):
+        raise UsageError(
+            f"the plan to go on from has {plan.rows} calls, basis {plan.basis}, a history of {plan.history} and seed "
+            f"{plan.fit.seed}",
+            "give the same, or leave out --resume",
+        )
+    require_fitted_for(
+        session.network, plan, session.scale, session.field.clip, autoguided=session.network.is_autoguided
+    )
+    return read_table(plan)
+
+
+def judge_plan(session: FitSession, plan: Plan, work: Work) -> Plan:
+    """The plan with its figures on held-out noises, beside named recipes at the same calls and at twice as many."""
+    calls = plan.rows
+    work.tell(f"{calls} calls: judging")
+    noises, teacher = session.take("judging")
+    walk = run_table(session.field, read_table(plan), noises)
+    spec = session.network.spec
+    law = make_law(spec.statistics, spec.shape)
+    held_out = judge_walk(walk, teacher.images, law)
+    contest = Contest(
+        network=session.network, noises=noises, target=teacher.images, options={"clip": session.options.clip},
+        on_call=session._spend,
+    )  # fmt: skip
+    guidance: Any = session.guidance or (session.scale if spec.is_conditional else None)
+    named = contest.rank(list_named(session.network, calls, guidance))
+    recipes = [one.recipe for one, _ in named]
+    late = contest.rank(list_late(session.network, recipes, calls, guidance))[:1] if calls > 1 else []
+    twice = contest.rank(list_named(session.network, 2 * calls, guidance, [_strip_guidance(r) for r in recipes]))[:1]
+    rivals: list[Rival] = [
+        judge_rival(one.recipe, one.plan.rows, images, walk.images, teacher.images, late=one.late, law=law)
+        for one, images in (*named[:RIVALS], *late, *twice)
+    ]
+    assert plan.fit is not None, "it was just made"
+    judged = replace(plan, fit=replace(plan.fit, held_out=replace(held_out, rivals=tuple(rivals))))
+    work.on_better(judged)
+    return judged
+
+
+def _strip_guidance(recipe: str) -> str:
+    return recipe.partition("~")[0]
+
+
+def measure_held_out(session: FitSession, plan: Plan) -> float:
+    """The error of a plan on the judging noises alone, without anybody beside it."""
+    noises, teacher = session.take("judging")
+    return measure_rmse(run_table(session.field, read_table(plan), noises).images, np.asarray(teacher.images))
