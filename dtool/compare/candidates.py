@@ -12,6 +12,7 @@ from dtool.guidances.guidance import Guidance
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
+from dtool.plan.foreign import ForeignRule
 from dtool.plan.linear_map import fingerprint
 from dtool.plan.prediction import ClampWarning, adapt_to_network
 from dtool.plan.recipe import DEFAULT_SPACING, Recipe, split_guidance
@@ -91,10 +92,16 @@ def admit_plans(network: Network, budget: CallBudget, plans: Sequence[Plan]) -> 
 
 
 def plan_late_starts(network: Network, budget: CallBudget, plan: Plan) -> list[Plan]:
-    """The recipe of a plan with late starts, with as many steps as are within the budget; none if it names a start."""
+    """The recipe of a plan with late starts, with as many steps as are within the budget.
+
+    None of one that names a start, or whose levels are its own: a fitted plan's.
+    """
+    if plan.fit is not None:
+        return []
     recipe = Recipe.parse(split_guidance(plan.recipe)[0])
     spacing = recipe.spacing or get_spacing(DEFAULT_SPACING)
-    if dict(spacing.options).get("start") is not None:
+    has_own_grid = isinstance(recipe.rule, ForeignRule) and recipe.rule.own_grid
+    if has_own_grid or dict(spacing.options).get("start") is not None:
         return []
     schedule = recipe.scheduler or network.schedule
     late = []
@@ -110,6 +117,9 @@ def find_largest_plan(network: Network, token: str, budget: CallBudget, *, stric
     Raises UsageError, if `strict`, for a number of steps that the recipe refuses.
     """
     steps = min(int(budget.most / budget.each), network.schedule.T)
+    if (own := Recipe.parse(token).own_steps) is not None:  # a saved plan
+        made = add_guidance(network.spec, make_plan(token, steps=own, network=network), budget.guidance)
+        return made if budget.cost(network, made) <= budget.most else None
     while steps > 0:
         try:
             with warnings.catch_warnings():
