@@ -25,7 +25,11 @@ def unsettled(monkeypatch):
     ("script", "args", "wanted"),
     [
         ("overhead.py", ["--rounds", "1", "--steps", "2"], r"side by side \d"),
-        ("cold_start.py", ["--rounds", "1", "--diffusers-python", "/bin/false"], r"dtool sample +\d"),
+        (
+            "cold_start.py",
+            ["--rounds", "1", "--diffusers-python", "/bin/false"],
+            r"dtool sample, guidance [\d.]+@[-\d.:]+ +\d",
+        ),
     ],
 )
 def test_the_scripts_in_benchmarks_run(script, args, wanted):
