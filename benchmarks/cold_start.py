@@ -1,8 +1,8 @@
 """From the shell to a picture: 16 images, 20 steps of DDIM, on ONNX Runtime; dtool beside diffusers.
 
-`python benchmarks/cold_start.py [--onnx FILE] [--diffusers-python PYTHON]`. dtool takes part twice: with the guidance that
-the network recommends in every step, as diffusers has it, and within an interval of noise levels: the network's own, or
-else that of docs/guidance.md. diffusers is needed for nothing but this:
+`python benchmarks/cold_start.py [--onnx FILE] [--diffusers-python PYTHON]`. dtool takes part twice: with the guidance
+that the network recommends in every step, as diffusers has it, and within an interval of noise levels: the network's
+own, or else that of docs/guidance.md. diffusers is needed for nothing but this:
 put it into an environment of its own (`pip install diffusers==0.42.1 torch onnxruntime pillow`) and name its
 interpreter; without one, dtool is measured alone.
 """

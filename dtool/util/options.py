@@ -41,13 +41,11 @@ def build_options_model(function: Callable[..., Any], *extras: Callable[..., Any
     `extras` are further functions whose keyword-only parameters are options too (the transforms that every schedule
     has); one that several have is the first's. It takes milliseconds, so that it is built for what is used alone.
     """
-    hints: dict[str, Any] = {}
-    for source in (*reversed(extras), function):
-        hints |= typing.get_type_hints(source, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if option.default is option.empty else option.default)
-        for name, option in list_options(function, *extras).items()
-    }
+    fields: dict[str, Any] = {}
+    for source in (function, *extras):
+        hints = typing.get_type_hints(source, include_extras=True)
+        for name, option in list_options(source).items():
+            fields.setdefault(name, (hints.get(name, Any), ... if option.default is option.empty else option.default))
     config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     model: type[BaseModel] = create_model(function.__name__, __config__=config, **fields)
     return model
