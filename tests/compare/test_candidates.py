@@ -63,7 +63,7 @@ def test_a_candidate_takes_as_many_steps_as_fit(exact, calls):
         assert (largest.steps if largest else None) == (max(fit) if fit else None), name
 
 
-@pytest.mark.parametrize("recipe", ["dpmpp-2m", "heun/karras:rho=5", "unipc@cosine"])
+@pytest.mark.parametrize("recipe", ["dpmpp-2m", "heun/karras:rho=5.0", "unipc@cosine"])
 def test_late_starts_of_a_recipe(exact, recipe):
     net = exact.network()
     late = plan_late_starts(net, CallBudget(most=5), plan(recipe, steps=3, network=net))

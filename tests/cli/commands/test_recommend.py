@@ -55,7 +55,7 @@ def test_a_plan_is_fitted_and_takes_part(capsys, monkeypatch, tmp_path):
     words = ("recommend", "--calls", 3, "--guidance", 1, "--no-clip", "--recipe", "ddim")
     found = json.loads(ran(capsys, *words, "--fit", "three.json", "--json").out)
     assert (asked["calls"], asked["guidance"], asked["judge"]) == (3, "1", False)
-    assert {one["recipe"] for one in found["candidates"]} == {"ddim~cfg:scale=1.0", "three.json"}
+    assert {one["recipe"] for one in found["candidates"]} == {"ddim~cfg:scale=1.0", "three.json~cfg:scale=1.0"}
     assert dtool.Plan.from_json(Path("three.json").read_text(encoding="utf-8")) == make_plan(net)
     again = json.loads(ran(capsys, *words, "--recipe", "three.json", "--json").out)
     assert [one["rmse"] for one in again["candidates"]] == [one["rmse"] for one in found["candidates"]]
