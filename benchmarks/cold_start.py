@@ -1,6 +1,8 @@
 """From the shell to a picture: 16 images, 20 steps of DDIM, on ONNX Runtime; dtool beside diffusers.
 
-`python benchmarks/cold_start.py [--onnx FILE] [--diffusers-python PYTHON]`. diffusers is needed for nothing but this:
+`python benchmarks/cold_start.py [--onnx FILE] [--diffusers-python PYTHON]`. dtool takes part twice: with the guidance
+that the network recommends in every step, as diffusers has it, and within an interval of noise levels: the network's
+own, or else that of docs/guidance.md. diffusers is needed for nothing but this:
 put it into an environment of its own (`pip install diffusers==0.42.1 torch onnxruntime pillow`) and name its
 interpreter; without one, dtool is measured alone.
 """
@@ -23,6 +25,7 @@ from dtool.measure.machine import format_header
 from dtool.measure.timing import format_spread, quartiles, ratios, time_in_turns
 
 N, STEPS = 16, 20
+INTERVAL = (-1.95, -0.85)  # of λ, as in docs/guidance.md
 
 
 def main() -> None:
@@ -38,19 +41,26 @@ def main() -> None:
             sys.exit(f"there is no {model}: give an exported network with --onnx")
         print(format_header(["dtool-diffusion", "numpy", "onnxruntime"]))
         print(f"{N} images, {STEPS} steps, {given.rounds} rounds in turns, each a new process, median (quartiles)\n")
-        commands = {"dtool sample": _dtool(model), **_diffusers(model, given.diffusers_python, Path(folder))}
+        commands = {**_dtool(model), **_diffusers(model, given.diffusers_python, Path(folder))}
         runs = [_runner(command, Path(folder)) for command in commands.values()]
         times = time_in_turns(runs, given.rounds)
     for name, values in zip(commands, times, strict=True):
-        print(f"{name:24} {format_spread(values, 's', 1.0)}")
-    if len(times) > 1:
-        low, middle, high = quartiles(ratios(times[1], times[0]))
-        print(f"diffusers / dtool        {middle:.3g} ({low:.3g} … {high:.3g})")
+        print(f"{name:42} {format_spread(values, 's', 1.0)}")
+    for name, values in list(zip(commands, times, strict=True))[:-1]:
+        low, middle, high = quartiles(ratios(values, times[-1]))
+        print(f"{name} / {list(commands)[-1]}: {middle:.3g} ({low:.3g} … {high:.3g})")
 
 
-def _dtool(model: Path) -> list[str]:
+def _dtool(model: Path) -> dict[str, list[str]]:
+    """Its commands: with the network's guidance everywhere and, if it is guided, within an interval."""
+    spec = dtool.load(model, device="cpu").spec
     arguments = ["sample", str(model), "--sampler", "ddim", "--steps", str(STEPS), "-n", str(N), "-o", "dtool.png"]
-    return [sys.executable, "-m", "dtool", *arguments, "--device", "cpu", "--quiet"]
+    command = [sys.executable, "-m", "dtool", *arguments, "--device", "cpu", "--quiet"]
+    if spec.guidance == 1:
+        return {"dtool sample": command}
+    low, high = spec.guidance_interval or INTERVAL
+    everywhere, within = f"{spec.guidance:g}", f"{spec.guidance:g}@{low:g}:{high:g}"
+    return {f"dtool sample, guidance {word}": [*command, "--guidance", word] for word in (everywhere, within)}
 
 
 def _diffusers(model: Path, python: str, folder: Path) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -68,6 +67,8 @@ def find_closest(given: str, names: Iterable[str]) -> list[str]:
     spelt: dict[str, str] = {}
     for name in names:
         spelt.setdefault(name.lower(), name)
+    import difflib  # it is needed for a mistake alone
+
     return [spelt[one] for one in difflib.get_close_matches(given.lower()[:MAX_COMPARED], spelt, n=3, cutoff=0.5)]
 
 

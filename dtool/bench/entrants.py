@@ -22,6 +22,7 @@ from dtool.run.sampler_file import FusedNetwork
 ONNX, FUSED, DIFFUSERS = "ONNX Runtime", "the fused file", "diffusers"
 GRAPH, FROM_HOST = "dtool.sample, CUDA graph", "dtool.sample, arrays from the host"
 COMPILED = "PyTorch compiled, dtool.sample"
+MOVED = "network.onnx"  # the file of a PyTorch network on ONNX Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +53,13 @@ def gather(
     Raises DtoolError if `fused` cannot be loaded, or is for another kind of network.
     """
     skipped: dict[str, str] = {}
-    place = _choose_place(network, runtime)
+    place = choose_place(network, runtime)
     keep = runtime.backend == "torch" and network.backend == "torch"
     own = network.spec if source is not None and network.backend == "onnxruntime" else UNDESCRIBED
-    main, beside, origin = network, None, source if network.backend == "onnxruntime" else network
-    if network.backend == "torch" and not keep:
-        file = folder / "network.onnx"
-        main = _export_network(network, file, ONNX, skipped, place) or network
-        beside, origin = (network, file) if main is not network else (None, network)
+    main = network if keep else move_to_onnxruntime(network, folder, place, skipped)
+    beside, origin = None, source if network.backend == "onnxruntime" else network
+    if main is not network:
+        beside, origin = network, folder / MOVED
     if fused is not None:
         whole: Network | None = _load_fused(fused, main, place)
     elif keep:
@@ -81,7 +81,17 @@ def gather(
     )
 
 
-def _choose_place(network: Network, runtime: Runtime) -> Runtime:
+def move_to_onnxruntime(network: Network, folder: Path, place: Runtime, skipped: dict[str, str]) -> Network:
+    """A PyTorch network as it runs on ONNX Runtime, exported into the folder; any other, and what cannot be, as it is.
+
+    place: where it runs. skipped: why it could not be exported is written there.
+    """
+    if network.backend != "torch":
+        return network
+    return _export_network(network, folder / MOVED, ONNX, skipped, place) or network
+
+
+def choose_place(network: Network, runtime: Runtime) -> Runtime:
     """Where exported files run: on the network's device, unless another or a provider is asked for."""
     there = runtime.provider is not None or runtime.device != "auto"
     device = runtime.device if there else network.device

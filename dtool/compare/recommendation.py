@@ -8,7 +8,13 @@ from functools import partial
 from statistics import median
 from typing import Any, Unpack
 
-from dtool.compare.candidates import CallBudget, find_largest_plan, plan_within_budget
+from dtool.compare.candidates import (
+    CallBudget,
+    admit_plans,
+    find_largest_plan,
+    plan_late_starts,
+    plan_within_budget,
+)
 from dtool.compare.drawing import warm_up
 from dtool.compare.law_error import SIGNIFICANCE, Law
 from dtool.compare.successive_halving import Candidate, Halving
@@ -33,10 +39,11 @@ class Recommendation:
 
     `confidence`: in how many of 2,000 resamples of the images it has the smallest error of the finalists. `candidates`:
     all that were tried, the best first. `judged`: whether `rmse` is at least ten times `reference_error`, the
-    solution's own; if not, all finalists are too near to it for the confidence to mean much. `spent`: network calls
-    of one image, without those of the reference. `law`: the result of the check against data, if there were data.
-    `evaluations`: the calls, those that guidance makes with and without the conditions counted twice; `guidance`: its
-    token, if one is named, and its `scale`.
+    solution's own on the first 8 images; if not, all finalists are too near to it for the confidence to mean much.
+    `spent`: network calls of one image, those that several candidates have in common once, without the solution's.
+    `law`: the result of the check against data, if there were data. `evaluations`: the calls, those that
+    guidance makes with and without the conditions counted twice; `guidance`: its token, if one is named, and its
+    `scale`.
     """
 
     recipe: str
@@ -72,15 +79,18 @@ def recommend(
     clip: bool | None = None,
     law: Law | None = None,
     sharing: WorkSharing | None = None,
+    plans: Sequence[Plan] = (),
     progress: Callable[[int, int, str], None] | None = None,
     **told_options: Unpack[ToldOptions],
 ) -> Recommendation:
     """The best recipe of at most `calls` network calls per image, or `ms` milliseconds of them.
 
-    By successive halving: every candidate draws 4 images; the better half draws twice as many, and so on to 32.
+    By successive halving: every candidate draws 2 images; the better half draws twice as many, and so on to 32.
     "Better" is the distance to the solution of the probability-flow ODE from the same noise, so candidates are
     deterministic; with a `law` the winner is compared with stochastic recipes on it.
-    recipes: the candidates, by default every sampler of the registry on four spacings, with as many steps as fit.
+    recipes: the candidates, by default every sampler of the registry on four spacings, with as many steps as fit, and
+    the best of them with late starts (`trailing:start=743`). plans: others that take part as they are, such as fitted
+    ones.
     labels, prompt, negative, conditions, without, clip: as for `dtool.compare`. guidance: of the recipes that name
     none. A call is one, whether guidance doubles it or not; milliseconds tell the two apart.
     sharing: worker processes that draw each round's images; the result is the same for any number of them.
@@ -100,10 +110,11 @@ def recommend(
             "give calls=, and let workers of one machine share the work: WorkSharing(workers=…)",
         )
     budget = _measure_budget(network, calls, ms, guidance)
-    field = plan_within_budget(network, budget, recipes)
+    field = [*plan_within_budget(network, budget, recipes), *admit_plans(network, budget, plans)]
     asked = Request(**told_options, guidance=choose_told_scale(network, field))
     options = {"seed": seed, "clip": clip}
-    halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked), sharing)
+    vary = partial(plan_late_starts, network, budget) if recipes is None else None
+    halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked), sharing, vary)
     best = halving.run()
     winner, error = halving.plans[best], halving.error(best)
     law_text = None if law is None else _check_winner(network, winner, budget, law, halving)

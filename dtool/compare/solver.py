@@ -102,22 +102,41 @@ class ReferenceSolutions:
         ladder = self._find_doubling(plan)
         images = images[: len(ladder.images)]
         error = solver_error(images, ladder.converge(), self.network.spec.data_range)
-        while not error.judged and 2 * ladder.steps <= self.most:
-            ladder.double()
+        while not error.judged and self.refine(plan):
             error = solver_error(images, ladder.solution(), self.network.spec.data_range)
         return error, ""
 
-    def _find_doubling(self, plan: Plan) -> StepDoubling:
+    def refine(self, plan: Plan) -> bool:
+        """Solve with twice the steps what `plan` is judged by; False if that would be more than `most`."""
+        ladder = self._find_doubling(plan)
+        if 2 * ladder.steps > self.most:
+            return False
+        ladder.double()
+        return True
+
+    def solve(self, plan: Plan, steps: int) -> Any:
+        """What `plan` is judged by, solved once, with so many steps: no error of its own is measured."""
+        return self.make_doubling(find_start(self.network, plan), self._require_end(plan), plan, steps=steps).images
+
+    def identify(self, plan: Plan) -> tuple[object, ...]:
+        """What is equal for two plans that are judged by one solution."""
+        end = self._require_end(plan)
+        return (*self._identify_path(plan), end.alpha, end.sigma)
+
+    def _require_end(self, plan: Plan) -> Point:
         end = find_end(plan)
         if (reason := self.find_obstacle(plan)) or end is None:
             raise UsageError(f"{plan.recipe} has no solver error: {reason}", "use a deterministic sampler")
-        key = (*self._identify_path(plan), end.alpha, end.sigma)
+        return end
+
+    def _find_doubling(self, plan: Plan) -> StepDoubling:
+        key = self.identify(plan)
         if key not in self._doublings:
-            self._doublings[key] = self.make_doubling(find_start(self.network, plan), end, plan)
+            self._doublings[key] = self.make_doubling(find_start(self.network, plan), self._require_end(plan), plan)
         return self._doublings[key]
 
-    def make_doubling(self, start: Point, end: Point, like: Plan | None = None) -> StepDoubling:
-        """The solves between two levels, as yet with the fewest steps, guided as the plan `like` is."""
+    def make_doubling(self, start: Point, end: Point, like: Plan | None = None, *, steps: int = LEAST) -> StepDoubling:
+        """The solves between two levels, as yet one with so many steps, guided as the plan `like` is."""
 
         def draw(plan: Plan) -> Any:
             judged, scale = self._resolve(plan if like is None else like)
@@ -125,7 +144,7 @@ class ReferenceSolutions:
                 raise UsageError(f"there is no solution: {why}", "use another guidance")
             return self.draw(plan) if like is None else self.draw(guide_alike(plan, judged), scale)
 
-        return StepDoubling(self.network, draw, start, end, tolerance=self.tolerance, most=self.most)
+        return StepDoubling(self.network, draw, start, end, tolerance=self.tolerance, most=self.most, steps=steps)
 
     def draw(self, plan: Plan, scale: float | None = None) -> Any:
         """What the plan draws from the noise of these images, with this guidance scale or that of all plans."""

@@ -48,16 +48,17 @@ class StepDoubling:
     """Solves between two levels with more and more steps.
 
     draw: what a plan gives from the noise that all solves start with. tolerance: the error, as a share of the data's
-    range, at which to stop; most: the most steps.
+    range, at which to stop; most: the most steps; steps: those of the first solve.
     """
 
     def __init__(
-        self, network: Network, draw: Callable[[Plan], Any], start: Point, end: Point, *, tolerance: float, most: int
-    ) -> None:
+        self, network: Network, draw: Callable[[Plan], Any], start: Point, end: Point, *, tolerance: float, most: int,
+        steps: int = LEAST,
+    ) -> None:  # fmt: skip
         self.network, self.draw, self.start, self.end = network, draw, start, end
         self.tolerance, self.most = tolerance, most
         self.rule = _choose_rule(network)
-        self.steps, self.calls = LEAST, 0
+        self.steps, self.calls = steps, 0
         self.history: list[tuple[int, float]] = []
         self.images = self._solve()
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from dtool.errors import UsageError
 from dtool.plugins.bound_function import BoundFunction, list_defaults
 from dtool.plugins.isolation import ARITHMETIC_SECONDS, guard_code
-from dtool.util.options import build_options_model
+from dtool.util.options import list_options
 
 
 class Level(NamedTuple):
@@ -53,7 +53,7 @@ def common_options(
     """
 
 
-_COMMON_OPTIONS = frozenset(build_options_model(common_options).model_fields)
+_COMMON_OPTIONS = frozenset(list_options(common_options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +104,8 @@ def guidance(name: str, *, cite: str = "", has_limit: bool = True) -> Callable[[
     """
 
     def wrap(function: Guide) -> Guidance:
-        model = build_options_model(function, common_options)
-        return Guidance(
-            name=name, function=function, cite=cite, model=model, options=list_defaults(model), has_limit=has_limit
-        )
+        sources = (function, common_options)
+        defaults = list_defaults(*sources)
+        return Guidance(name=name, function=function, cite=cite, sources=sources, options=defaults, has_limit=has_limit)
 
     return wrap

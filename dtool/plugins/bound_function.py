@@ -10,19 +10,27 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from dtool.plugins.isolation import Origin
-from dtool.util.options import check_options, format_token
+from dtool.util.options import build_options_model, check_options, format_token, list_options
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundFunction:
-    """A function of a name, its citation, and the values of the options that `model` has."""
+    """A function of a name, its citation, and the values of its options.
+
+    sources: the functions whose keyword-only parameters are the options, its own first.
+    """
 
     name: str
     function: Callable[..., Any]
     cite: str
-    model: type[BaseModel] = field(repr=False)
+    sources: tuple[Callable[..., Any], ...] = field(repr=False)
     options: tuple[tuple[str, Any], ...] = ()
     origin: Origin | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """The options' types, ranges, defaults and descriptions."""
+        return build_options_model(*self.sources)
 
     @property
     def doc(self) -> str:
@@ -44,6 +52,7 @@ class BoundFunction:
         return {name: value for name, value in self.options if name in own or name not in common}
 
 
-def list_defaults(model: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+def list_defaults(*sources: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
     """The options that have a value where nobody gives one, with it."""
-    return tuple((name, one.default) for name, one in model.model_fields.items() if not one.is_required())
+    options = list_options(*sources)
+    return tuple((name, one.default) for name, one in options.items() if one.default is not one.empty)

@@ -23,15 +23,18 @@ def choose_call_sizes(network: Network, count: int, doubled: NDArray[np.bool_]) 
     """
     check_batch_invariance(network)
     unit = network.micro_batch
-    worth = count >= 2 * unit and (len(doubled) + int(doubled.sum())) * count >= MIN_TRIAL_ROWS
-    ways = {bool(twice) for twice in doubled}  # the trial must hold for the calls of both sizes
-    most = min(find_invariant_batch(network, count, twice) for twice in ways) if worth and ways else unit
+    worth = (len(doubled) + int(doubled.sum())) * count >= MIN_TRIAL_ROWS
+    ways = {bool(twice) for twice in doubled} if count >= 2 * unit else set()  # the trial must hold for both sizes
+    most = min((find_invariant_batch(network, count, twice, try_out=worth) for twice in ways), default=unit)
     large = count // most if most > unit else 0
     return [most] * large + [unit] * -(-(count - large * most) // unit)
 
 
-def find_invariant_batch(network: Network, count: int, doubled: bool) -> int:
-    """How many of `count` images run at a time with the bits of `network.micro_batch` of them, on random data."""
+def find_invariant_batch(network: Network, count: int, doubled: bool, *, try_out: bool = True) -> int:
+    """How many of `count` images run at a time with the bits of `network.micro_batch` of them, on random data.
+
+    try_out: whether what is not known yet is found out.
+    """
     unit = network.micro_batch
     if network.mixes:
         return unit
@@ -43,9 +46,9 @@ def find_invariant_batch(network: Network, count: int, doubled: bool) -> int:
     )
     if network.device != "cpu" or network.backend == "numpy" or network.one_size or most <= unit:
         return unit
-    if (most, doubled) not in network.invariant_sizes:
+    if (most, doubled) not in network.invariant_sizes and try_out:
         network.invariant_sizes[most, doubled] = _has_same_bits(network, unit, most, doubled)
-    return most if network.invariant_sizes[most, doubled] else unit
+    return most if network.invariant_sizes.get((most, doubled), False) else unit
 
 
 def _has_same_bits(network: Network, unit: int, most: int, doubled: bool) -> bool:

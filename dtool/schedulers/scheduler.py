@@ -15,7 +15,7 @@ from dtool.plugins.isolation import ARITHMETIC_SECONDS, Origin, guard_code
 from dtool.schedulers.level_tables import MAX_STEPS
 from dtool.schedulers.schedule import Schedule, from_lam
 from dtool.util.file_references import is_file_name
-from dtool.util.options import build_options_model, check_options, format_token
+from dtool.util.options import build_options_model, check_options, format_token, list_options
 
 MILDER_HINT = "use less extreme options"
 
@@ -100,7 +100,7 @@ class ScheduleMaker:
         return own and not any(is_file_name(self.model.model_fields[name], value) for name, value in values.items())
 
 
-_TRANSFORMS = frozenset(build_options_model(transform_schedule).model_fields)
+_TRANSFORMS = frozenset(list_options(transform_schedule))
 
 
 def scheduler(

@@ -14,7 +14,7 @@ from dtool.schedulers.levels import compute_v, lam_from_v
 from dtool.schedulers.schedule import Schedule
 from dtool.spacings.spacing import Spacing, SpacingName, common_options, make_spacing, resolve_spacing
 from dtool.util.arrays import Array
-from dtool.util.options import build_options_model
+from dtool.util.options import list_options
 
 # How far beyond a schedule's end, in λ, a level may lie and still be that end: tables are printed with few digits.
 _TOLERANCE = 1e-4
@@ -46,12 +46,12 @@ def by_noise(name: str, *, cite: str = "") -> Callable[[Formula], Spacing]:
             return place_by_noise(schedule, n, lambda u, high, low: formula(u, high, low, **options), **ends)
 
         times.__doc__ = formula.__doc__
-        return make_spacing(name, times, cite, build_options_model(formula, noise_bounds, common_options))
+        return make_spacing(name, times, cite, (formula, noise_bounds, common_options))
 
     return wrap
 
 
-_BOUNDS = tuple(build_options_model(noise_bounds).model_fields)
+_BOUNDS = tuple(list_options(noise_bounds))
 
 
 def place_by_noise(

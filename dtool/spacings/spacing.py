@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from dtool.errors import UsageError
 from dtool.plugins.bound_function import BoundFunction, list_defaults
@@ -18,7 +18,7 @@ from dtool.schedulers.schedule import Schedule
 from dtool.schedulers.scheduler import MILDER_HINT
 from dtool.util.arrays import Array
 from dtool.util.file_references import get_containing_file
-from dtool.util.options import build_options_model
+from dtool.util.options import list_options
 
 
 class WrongTimesError(UsageError):
@@ -69,7 +69,7 @@ def common_options(
     """
 
 
-_COMMON_OPTIONS = frozenset(build_options_model(common_options).model_fields)
+_COMMON_OPTIONS = frozenset(list_options(common_options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,16 +187,21 @@ def spacing(name: str, *, cite: str = "", rises: bool = False) -> Callable[[Call
     """
 
     def wrap(function: Callable[..., ArrayLike]) -> Spacing:
-        return make_spacing(name, function, cite, build_options_model(function, common_options), rises)
+        return make_spacing(name, function, cite, (function, common_options), rises)
 
     return wrap
 
 
 def make_spacing(
-    name: str, function: Callable[..., ArrayLike], cite: str, model: type[BaseModel], rises: bool = False
+    name: str,
+    function: Callable[..., ArrayLike],
+    cite: str,
+    sources: tuple[Callable[..., Any], ...],
+    rises: bool = False,
 ) -> Spacing:
-    """A spacing with its options at their defaults."""
-    return Spacing(name=name, function=function, cite=cite, model=model, options=list_defaults(model), rises=rises)
+    """A spacing with its options, the keyword-only parameters of the `sources`, at their defaults."""
+    defaults = list_defaults(*sources)
+    return Spacing(name=name, function=function, cite=cite, sources=sources, options=defaults, rises=rises)
 
 
 def round_ratio(numerator: int, denominator: int) -> int:

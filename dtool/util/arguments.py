@@ -34,17 +34,20 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
     signature = inspect.signature(function)
 
     @functools.cache
-    def get_adapters() -> dict[str, tuple[TypeAdapter[Any], str]]:
-        hints = typing.get_type_hints(function)
-        adapters = {name: _make_adapter(hints.get(name, Any)) for name in signature.parameters}
-        return {name: adapter for name, adapter in adapters.items() if adapter is not None}
+    def get_adapter(name: str) -> tuple[TypeAdapter[Any], str] | None:
+        return _make_adapter(get_hints().get(name, Any))
+
+    @functools.cache
+    def get_hints() -> dict[str, Any]:
+        return typing.get_type_hints(function)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        for name, (adapter, expected) in get_adapters().items():
-            if name in bound.arguments:
-                bound.arguments[name] = _check_argument(name, bound.arguments[name], adapter, expected)
+        for name, value in bound.arguments.items():
+            is_default = value is signature.parameters[name].default  # for which no adapter need be made
+            if not is_default and (check := get_adapter(name)) is not None:
+                bound.arguments[name] = _check_argument(name, value, *check)
         return function(*bound.args, **bound.kwargs)
 
     return wrapper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
@@ -23,19 +24,28 @@ with suppress(Exception):
 _PLAIN = re.compile(r"[A-Za-z0-9_.+\-;]+")
 
 
+def list_options(*functions: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of these functions by name; one that several have is the first's."""
+    options: dict[str, inspect.Parameter] = {}
+    for function in functions:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                options.setdefault(parameter.name, parameter)
+    return options
+
+
+@functools.cache
 def build_options_model(function: Callable[..., Any], *extras: Callable[..., Any]) -> type[BaseModel]:
     """The model of `function`'s keyword-only parameters: field types, defaults and descriptions.
 
     `extras` are further functions whose keyword-only parameters are options too (the transforms that every schedule
-    has); one that several have is the first's.
+    has); one that several have is the first's. It takes milliseconds, so that it is built for what is used alone.
     """
     fields: dict[str, Any] = {}
     for source in (function, *extras):
         hints = typing.get_type_hints(source, include_extras=True)
-        for parameter in inspect.signature(source).parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                default = ... if parameter.default is parameter.empty else parameter.default
-                fields.setdefault(parameter.name, (hints.get(parameter.name, Any), default))
+        for name, option in list_options(source).items():
+            fields.setdefault(name, (hints.get(name, Any), ... if option.default is option.empty else option.default))
     config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     model: type[BaseModel] = create_model(function.__name__, __config__=config, **fields)
     return model

@@ -28,7 +28,11 @@ def unsettled(monkeypatch):
     [
         ("overhead.py", ["--rounds", "1", "--steps", "2"], r"side by side \d"),
         ("network.py", [str(NETWORK), "--seconds", "0"], r"batch 64, \d+ rounds"),
-        ("cold_start.py", ["--rounds", "1", "--diffusers-python", "/bin/false"], r"dtool sample +\d"),
+        (
+            "cold_start.py",
+            ["--rounds", "1", "--diffusers-python", "/bin/false"],
+            r"dtool sample, guidance [\d.]+@[-\d.:]+ +\d",
+        ),
     ],
 )
 def test_the_scripts_in_benchmarks_run(script, args, wanted):

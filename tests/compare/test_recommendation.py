@@ -32,6 +32,14 @@ def test_a_recommendation_is_the_best_of_what_it_tried(calls):
     assert same.solver.rmse == pytest.approx(recommendation.rmse, rel=1.0)
 
 
+def test_a_plan_of_ones_own_takes_part_and_wins_where_it_is_the_best():
+    net = target("gmm:d=1").network()
+    fine = dtool.plan("dpmpp-2m/logsnr", steps=9, network=net)
+    found = recommend(net, calls=9, recipes=["ddim", "euler/quadratic"], plans=[fine])
+    assert found.recipe == fine.recipe
+    assert len(found.candidates) == 3
+
+
 def test_a_recommendation_is_checked_on_the_law(exact):
     law = make_law(exact, 256, ["mmd"], 0, "", None)
     recommendation = recommend(exact.network(), calls=20, recipes=["ddim", "dpmpp-2m"], law=law)

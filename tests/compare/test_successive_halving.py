@@ -7,7 +7,7 @@ import pytest
 
 import dtool
 from dtool.compare.paired_errors import squared_errors
-from dtool.compare.successive_halving import FINALISTS, FIRST, LAST, Halving
+from dtool.compare.successive_halving import BASES, FINALISTS, FIRST, JOINING, LAST, Halving
 from dtool.errors import DtoolError
 from dtool.targets import target
 from tests.support.commandline import network
@@ -32,7 +32,8 @@ def test_the_better_half_draws_twice_as_many_images(halved):
     candidates = halving.candidates()
     assert [c.images for c in candidates] == [LAST] * FINALISTS + [2 * FIRST] + [FIRST] * 5
     assert [c.left for c in candidates] == [0] * FINALISTS + [2] + [1] * 5
-    assert halving.spent == sum(c.calls * c.images for c in candidates)
+    asked = sum(c.calls * c.images for c in candidates)
+    assert 0.3 * asked < halving.spent < asked, "what begins alike is called once"
     assert all(0 <= done <= total for done, total, _ in seen)
     assert {what for *_, what in seen} == {c.recipe for c in candidates}
 
@@ -50,8 +51,8 @@ def test_the_best_has_the_least_error_and_its_images_are_those_of_its_ids(halved
     assert best == halving.finalists[0]
     assert halving.candidates()[0].recipe == halving.plans[best].recipe
     drawn = dtool.sample(halving.network, halving.plans[best], ids=range(LAST), seed=3).x0
-    np.testing.assert_array_equal(halving.images[best], drawn)
-    exact = halving.references.solution(halving.plans[best]).images
+    np.testing.assert_allclose(halving.images[best], drawn, atol=1e-5)
+    exact = halving.solutions.take(halving.plans[best], LAST)
     errors = {i: squared_errors(halving.images[i], exact).mean() for i in halving.finalists}
     assert min(errors, key=errors.get) == best
     assert halving.error(best).rmse == pytest.approx(np.sqrt(errors[best]), rel=1e-6)
@@ -81,4 +82,24 @@ def test_each_round_draws_images_that_are_new():
     halving.run()
     assert list(drawn.values()) == [list(range(LAST))] * 2
     for plan, images in zip(halving.plans, halving.images, strict=True):
-        assert np.array_equal(images, dtool.sample(halving.network, plan, n=LAST, seed=4).x0)
+        np.testing.assert_allclose(images, dtool.sample(halving.network, plan, n=LAST, seed=4).x0, atol=1e-5)
+
+
+def test_late_starts_join_for_the_best_of_the_first_rounds():
+    """On wide data pure noise is nearer to a state of a lower level, and those who begin there win."""
+    network, asked = target("gaussian:d=2,var=9,condition=2").network(), []
+    plans = [dtool.plan(recipe, steps=3, network=network) for recipe in RECIPES]
+
+    def vary(plan):
+        asked.append(plan.recipe)
+        return [dtool.plan(f"ddim/trailing:start={start}", steps=3, network=network) for start in (900, 10)]
+
+    halving = Halving(network, plans, OPTIONS, None, None, vary=vary)
+    halving.run()
+    assert len(asked) == BASES
+    joined = halving.plans[len(plans) :]
+    assert [plan.recipe for plan in joined] == ["ddim/trailing:start=900", "ddim/trailing:start=10"], "each once"
+    assert halving.left[-1] == 2, "a start at 10 is hopeless"
+    assert len(halving.images[-1]) == JOINING
+    judged = halving.solutions.probed.solution(joined[0])
+    assert judged.images is halving.solutions.probed.solution(plans[0]).images

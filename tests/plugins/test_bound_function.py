@@ -21,12 +21,22 @@ def common(*, end: str = "zero"):
 
 
 def make_bound():
-    model = build_options_model(make_even, common)
-    return BoundFunction(name="even", function=make_even, cite="", model=model, options=list_defaults(model))
+    sources = (make_even, common)
+    return BoundFunction(name="even", function=make_even, cite="", sources=sources, options=list_defaults(*sources))
 
 
 def test_defaults_are_the_options_that_need_not_be_given():
     assert dict(make_bound().options) == {"step": 2.0, "end": "zero"}
+
+
+def test_the_model_is_built_when_it_is_needed():
+    """And once: it takes milliseconds, and a file of spacings has eleven."""
+    build_options_model.cache_clear()
+    bound = make_bound()
+    assert build_options_model.cache_info().currsize == 0
+    assert list(bound.model.model_fields) == ["first", "step", "end"]
+    assert bound.bind(first=3).model is bound.model
+    assert build_options_model.cache_info().currsize == 1
 
 
 def test_it_is_written_as_it_is_bound():

@@ -36,6 +36,10 @@ def test_one_file_that_asks_for_nothing(page):
     assert "sourceMappingURL" not in page[-1]
 
 
+def test_the_page_says_where_the_solution_begins(page):
+    assert "320 steps from t = 999, wherever a recipe begins" in page[-1]
+
+
 def test_the_policy_allows_these_scripts_and_no_network(page):
     elements = Elements(page[-1])
     (policy,) = [a["content"] for _, a in elements.found if a.get("http-equiv") == "Content-Security-Policy"]

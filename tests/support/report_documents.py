@@ -98,7 +98,9 @@ def document(recipes=RECIPES, steps=(10, 20), n=16, seed=0, shape=(1, 28, 28)):
         "machine": {"cpu": "4 cores, x86-64", "memory": "16 GiB", "system": "Linux 6.1", "gpu": None},
         "versions": {"dtool-diffusion": "0.6.0", "python": "3.12.4", "numpy": "2.4.6", "onnxruntime": "1.24.0"},
         "plugins": [{"name": "dtool-quadratic", "version": "0.1.0", "status": "ok"}],
-        "reference": {"recipe": "heun@linear", "steps": 320, "error": 0.0004, "ok": True, "reason": None},
+        "reference": {
+            "recipe": "heun@linear", "steps": 320, "error": 0.0004, "ok": True, "reason": None, "start": 999.0,
+        },
         "data": {"name": "digits.npz", "count": 1797},
         "metrics": copy.deepcopy(METRICS),
         "entries": entries,

@@ -14,6 +14,8 @@ from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.plan import Plan
+    from dtool.run.plan_as_inputs import SamplerFile
+    from dtool.util.files import OutputWriter
 
 EXAMPLES = (
     "dtool plan ddpm --steps 10",
@@ -69,45 +71,70 @@ def plan(
     which is added to x.
     """
     from dtool.cli.flags.values import parse_times
-    from dtool.cli.show.pictures import make_saver
     from dtool.plan.api import plan as make_plan
-    from dtool.run.plan_as_inputs import read_sampler_file
-    from dtool.run.sampler_form import read_plan
-    from dtool.util.files import OutputWriter, find_option_files, require_distinct_files, require_picture
 
-    require_distinct_files(
-        [each for each in (plot, out) if each], [recipe, *find_option_files(recipe, scheduler, spacing)]
-    )
-    if plot is not None:
-        require_picture(plot)
-    if out is not None and out.suffix != ".json":
-        raise UsageError(f"{out} is to hold JSON", "name it FILE.json")
-    writer = OutputWriter()
-    network = None if file is None else read_sampler_file(file)
+    if plot is not None or out is not None:
+        _require_places(plot, out, recipe, scheduler, spacing)
+    network = None if file is None else _read_sampler_file(file)
     if recipe.endswith(".onnx"):
         if (steps, points, scheduler, spacing) != (None,) * 4:
             raise UsageError(f"{recipe} holds a plan as it is", "leave the other options out, or give a recipe")
-        table = read_plan(Path(recipe))
+        table = _read_plan(Path(recipe))
     else:
         table = make_plan(
             recipe, steps=steps, scheduler=scheduler, spacing=spacing, points=parse_times(points), network=network
         )
+    writer = None if plot is None and out is None else _write_files(table, plot, out, quiet)
+    if network is not None:
+        say(json.dumps(network.inputs(table)))
+    elif as_json:
+        say(table.to_json().rstrip())
+    else:
+        _show(table)
+        remark(_summarise(table), quiet)
+    if writer is not None:
+        writer.finish()
+
+
+def _require_places(
+    plot: Path | None, out: Path | None, recipe: str, scheduler: str | None, spacing: str | None
+) -> None:
+    """Raise UsageError for the name of a file to write that cannot be one, or that of a file which is read."""
+    from dtool.util.files import find_option_files, require_distinct_files, require_picture
+
+    written = [each for each in (plot, out) if each is not None]
+    require_distinct_files(written, [recipe, *find_option_files(recipe, scheduler, spacing)])
+    if plot is not None:
+        require_picture(plot)
+    if out is not None and out.suffix != ".json":
+        raise UsageError(f"{out} is to hold JSON", "name it FILE.json")
+
+
+def _write_files(table: Plan, plot: Path | None, out: Path | None, quiet: bool) -> OutputWriter:
+    """Draw the plan, and save it; what fails is said when the writer finishes, after the table."""
+    from dtool.cli.show.pictures import make_saver
+    from dtool.util.files import OutputWriter
+
+    writer = OutputWriter()
     if plot is not None:
         writer.add("picture", plot, make_saver(lambda: _draw_picture(table), command="plan", recipe=table.recipe))
         remark(f"drawn into {plot}", quiet or not writer.paths)
     if out is not None:
         writer.add("plan", out, lambda path: path.write_text(table.to_json(), encoding="utf-8"))
-        remark(f"saved as {out}: it runs as it is, without what made it", quiet or not writer.paths)
-    if network is not None:
-        say(json.dumps(network.inputs(table)))
-        writer.finish()
-        return
-    if as_json:
-        say(table.to_json().rstrip())
-    else:
-        _show(table)
-        remark(_summarise(table), quiet)
-    writer.finish()
+        remark(f"saved as {out}: it runs as it is, without what made it", quiet or "plan" not in writer.paths)
+    return writer
+
+
+def _read_sampler_file(file: Path) -> SamplerFile:
+    from dtool.run.plan_as_inputs import read_sampler_file
+
+    return read_sampler_file(file)
+
+
+def _read_plan(file: Path) -> Plan:
+    from dtool.run.sampler_form import read_plan
+
+    return read_plan(file)
 
 
 def _summarise(plan: Plan) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import inf, nan
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from dtool.compare.law_error import Law
     from dtool.compare.recommendation import Recommendation
     from dtool.models.network import Network
+    from dtool.plan import Plan
 
 EXAMPLES = (
     "dtool recommend --calls 10",
     "dtool recommend model.onnx --ms 50 --data images/",
+    "dtool recommend --calls 5 --fit five.json",
     "dtool recommend model.onnx --guidance 3@find --recipe ddim --calls 20 --data images/ --classifier judge.onnx",
     "dtool recommend gmm:d=2 --calls 8 --recipe dpmpp-2m --recipe unipc:order=3 --recipe heun",
 )
@@ -57,6 +61,14 @@ def recommend(
         typer.Option(help="real images, to check the winner against stochastic recipes", show_default=False),
     ] = None,
     classifier: ClassifierFile = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="fit a plan for the budget, which takes minutes, into this file, and let it take part",
+            show_default=False,
+        ),
+    ] = None,
     *,
     drawing: Drawing,
     conditions: ConditionWords,
@@ -70,6 +82,8 @@ def recommend(
 
     Every candidate draws a few images; the better half draws twice as many, and so on. The better is the nearer to the
     solution of the same ODE from the same noise; the confidence is how often the winner would win with other images.
+    Candidates are recipes by their names, the best of them with late starts too, plans in files (--recipe five.json),
+    and with --fit one that is fitted to the network.
     With --data, or a closed form, the winner is then compared with stochastic recipes on the law of the samples.
     With --guidance 3@find an interval of noise levels is found instead, for one --recipe: the one with the fewest
     evaluations whose law error is surely below that of guidance everywhere, and whose samples a --classifier agrees
@@ -97,21 +111,44 @@ def recommend(
     classes = drawing.classes
     labels = parse_classes(classes, net.spec.class_names, net.classes, len((classes or "").split(",")))
     if search is not None:
+        if fit is not None:
+            raise UsageError("an interval of guidance is found for one recipe by its name", "leave out --fit")
         scale = search if search > 0 else None
         _find_interval(net, law, model, recipe, calls, ms, scale, drawing, labels, conditions, as_json, quiet)
         return
+    plans = [] if fit is None else [_fit_plan(net, fit, model, calls, ms, labels, drawing, conditions, quiet)]
     opening = Opening(runtime=runtime, description=description)
     shared_model = SharedModel(name=model, opening=opening, drawing=drawing)
     sharing = None if workers is None else WorkSharing(workers=workers, opener=shared_model)
     with show_task_progress(quiet) as tell:
         recommendation = find(
             net, calls=calls, ms=ms, recipes=recipe, seed=drawing.seed, labels=labels, guidance=guidance,
-            clip=drawing.clip, law=law, sharing=sharing, progress=tell, **conditions.read_options(net, None),
+            clip=drawing.clip, law=law, sharing=sharing, plans=plans, progress=tell,
+            **conditions.read_options(net, None),
         )  # fmt: skip
     if as_json:
         say_json(recommendation.to_dict())
         return
     _show(recommendation, quiet)
+
+
+def _fit_plan(
+    net: Network, path: Path, model: str | None, calls: int | None, ms: float | None, labels: list[int] | None,
+    drawing: Drawing, conditions: ConditionWords, quiet: bool,
+) -> Plan:  # fmt: skip
+    """The plan that is fitted for this budget and written into the file, under the file's name."""
+    from dtool.cli.commands.fit import check_files, name_files, save_plan, show_evaluations
+    from dtool.fit.run import fit
+
+    files = name_files(path, [0])
+    check_files(files, [model, *conditions.list_files(), *drawing.list_files()], named=True, resume=False)
+    with show_evaluations(quiet) as tell:
+        plan = fit(
+            net, calls=calls, ms=ms, guidance=drawing.guidance, clip=drawing.clip, labels=labels, seed=drawing.seed,
+            judge=False, on_better=partial(save_plan, path), progress=tell, **conditions.read_options(net, None),
+        )  # fmt: skip
+    save_plan(path, plan)
+    return replace(plan, recipe=str(path))
 
 
 def parse_search(guidance: str | None) -> float | None:

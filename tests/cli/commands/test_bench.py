@@ -149,3 +149,23 @@ def test_bench_knows_what_a_foreign_file_is_told(capsys, tmp_path, monkeypatch):
 def test_bench_takes_a_closed_form(capsys):
     result = ran(capsys, "bench", "gmm:d=2", "--steps", "1", "--rounds", "1", "--batch", "1", "--json")
     assert result.code == 0, result.err
+
+
+def test_time_to_quality(capsys, stub, monkeypatch):
+    monkeypatch.setattr("dtool.bench.to_quality.is_installed", lambda: False)
+    monkeypatch.setattr("dtool.bench.to_quality.SETTLE", 0)
+    # the best of one: what is swept by default takes long
+    monkeypatch.setattr(
+        "dtool.bench.to_quality.plan_within_budget",
+        lambda net, budget, _: [dtool.plan("dpmpp-2m", steps=budget.most, network=net)],
+    )
+    arguments = ("bench", "--to-quality", "--calls", 3, "--entrant", "unipc", "--batch", 2, "--rounds", 1)
+    found = json.loads(ran(capsys, *arguments, "--json", "-q").out)
+    assert (found["recipe"], found["calls"], found["images"]) == ("dpmpp-2m", 3, 2)
+    result = ran(capsys, *arguments, "-o", "figures.md")
+    assert result.code == 0, result.err
+    assert "time to an RMSE of" in result.out
+    assert "| dpmpp-2m | 3 |" in Path("figures.md").read_text(encoding="utf-8")
+    failed(ran(capsys, "bench", "ddim", "--to-quality"), 2, "takes no recipe", "--entrant ddim")
+    failed(ran(capsys, "bench", "--entrant", "ddim"), 2, "--entrant is of --to-quality")
+    failed(ran(capsys, "bench", "--to-quality", "--batch", "1,2"), 2, "one number of images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from dtool.compare.guidance_interval import find_guidance_interval
 from dtool.compare.recommendation import recommend
 from dtool.targets import target
 from tests.support.commandline import failed, network, ran, use_network
+from tests.support.fitted_plans import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,26 @@ def test_the_command(capsys, monkeypatch):
         failed(ran(capsys, "recommend", "gmm:d=2", f"--ms={ms}"), 2, f"ms={ms} is not a time", "milliseconds")
     judged = ["recommend", "gmm:d=2", "--calls", 4, "--classifier", "missing.onnx"]
     failed(ran(capsys, *judged), 2, "--classifier missing.onnx has no real images", "--data")
+
+
+def test_a_plan_is_fitted_and_takes_part(capsys, monkeypatch, tmp_path):
+    net = use_network(monkeypatch, tmp_path, network())
+    asked = {}
+
+    def fit(net, **options):
+        asked.update(options)
+        return make_plan(net)
+
+    monkeypatch.setattr("dtool.fit.run.fit", fit)
+    words = ("recommend", "--calls", 3, "--guidance", 1, "--no-clip", "--recipe", "ddim")
+    found = json.loads(ran(capsys, *words, "--fit", "three.json", "--json").out)
+    assert (asked["calls"], asked["guidance"], asked["judge"]) == (3, "1", False)
+    assert {one["recipe"] for one in found["candidates"]} == {"ddim~cfg:scale=1.0", "three.json~cfg:scale=1.0"}
+    assert dtool.Plan.from_json(Path("three.json").read_text(encoding="utf-8")) == make_plan(net)
+    again = json.loads(ran(capsys, *words, "--recipe", "three.json", "--json").out)
+    assert [one["rmse"] for one in again["candidates"]] == [one["rmse"] for one in found["candidates"]]
+    failed(ran(capsys, *words, "--fit", "three.txt"), 2, "a plan is JSON")
+    failed(ran(capsys, "recommend", "--calls", 3, "--guidance", "3@find", "--fit", "f.json"), 2, "one recipe")
 
 
 @pytest.mark.parametrize("judged", [True, False])

@@ -18,11 +18,11 @@ FAULTS = (
         "standard errors of resamples are divided by n",
     ),
     Fault(
-        "solver-one-solution-for-all",
-        "dtool/compare/solver.py",
-        "key = (*self._identify_path(plan), end.alpha, end.sigma)",
-        "key = (*self._identify_path(plan)[1:], end.alpha, end.sigma)",
-        "recipes that begin at other levels are held against one solution",
+        "solver-late-start-from-its-own-level",
+        "dtool/compare/ode_path.py",
+        "return own if own.lam < noisiest.lam - ROUNDING else noisiest",
+        "return own",
+        "a recipe that begins late is held against a solution from its own first level",
     ),
     Fault(
         "solver-one-solution-for-all-guidance",
