@@ -40,7 +40,8 @@ class Recommendation:
     `confidence`: in how many of 2,000 resamples of the images it has the smallest error of the finalists. `candidates`:
     all that were tried, the best first. `judged`: whether `rmse` is at least ten times `reference_error`, the
     solution's own on the first 8 images; if not, all finalists are too near to it for the confidence to mean much.
-    `spent`: network calls of one image, those that several candidates have in common once, without the solution's.
+    `spent`: network calls of one image without the solution's, what several candidates have in common once, unless
+    workers shared the work.
     `law`: the result of the check against data, if there were data. `evaluations`: the calls, those that
     guidance makes with and without the conditions counted twice; `guidance`: its token, if one is named, and its
     `scale`.

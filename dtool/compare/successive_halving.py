@@ -57,8 +57,8 @@ class Halving:
     """The rounds: the candidates that are left, and the images that each has drawn.
 
     sharing: workers that draw the images of a round, whose candidates depend on those of the last. vary: the plans that
-    join for each of the best of the first rounds. `spent`: network calls of one image, those that
-    several candidates have in common once, without those of the solution.
+    join for each of the best of the first rounds. `spent`: network calls of one image, those that several candidates
+    have in common once, without those of the solution.
     """
 
     def __init__(
