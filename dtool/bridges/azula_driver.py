@@ -49,14 +49,23 @@ def _run(run: AzulaRun, x: Any, ask: Ask, probe: Probe) -> Any:
         sampler = run.make(denoiser)
         denoiser.times = sampler.timesteps
         if type(sampler).__call__ is _find_base(sampler).__call__:  # it is called step by step: only then can it say
-            step = sampler.step
-            sampler.step = lambda *given, **named: (begins.__setitem__(0, True), step(*given, **named))[1]
+            sampler.step = _announce(sampler.step, begins)
             denoiser.is_told = True
         with torch.no_grad(), contextlib.ExitStack() as stack:
             stack.enter_context(probe)
             return sampler(x)
     finally:
         torch.set_default_dtype(default)
+
+
+def _announce(step: Callable[..., Any], begins: list[bool]) -> Callable[..., Any]:
+    """A sampler's step that says when it begins."""
+
+    def announced(*given: Any, **named: Any) -> Any:
+        begins[0] = True
+        return step(*given, **named)
+
+    return announced
 
 
 def _find_base(sampler: Any) -> Any:

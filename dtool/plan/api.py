@@ -80,7 +80,12 @@ def plan(
     if network is not None and prediction is not None:
         raise UsageError("the network says what it predicts", "leave out prediction=")
     if isinstance(whole.rule, ForeignRule) and whole.rule.saved is not None:
-        grid_words = {"points": points, "end": end, "a spacing": whole.spacing, "a schedule": whole.scheduler}
+        grid_words: dict[str, Any] = {
+            "points": points,
+            "end": end,
+            "a spacing": whole.spacing,
+            "a schedule": whole.scheduler,
+        }
         compiled = take_saved(whole.rule, steps=steps, strength=strength, **grid_words)
     elif isinstance(whole.rule, ForeignRule) and whole.rule.own_grid:
         if points is not None or end is not None or whole.spacing is not None:
