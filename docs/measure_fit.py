@@ -1,8 +1,8 @@
 """Fit tables to networks, measure them on held-out noises, and write the figures into fit.md.
 
 `python docs/measure_fit.py FOLDER` fits every case below that FOLDER has no plan of, each plan a file there, and
-writes the tables and the picture. `--only CASE` fits one case, `--calls 5` one budget; `--model FILE` is the network of colour,
-without which its case is left out. What is there already is not fitted again.
+writes the tables and the picture. `--only CASE` fits one case, `--calls 5` one budget; `--model FILE` is the network of
+colour, without which its case is left out. What is there already is not fitted again.
 """
 
 from __future__ import annotations

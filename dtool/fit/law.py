@@ -78,7 +78,7 @@ class LawSearch:
         for i in range(rows.calls):
             entries.append(self.network_field.predict(x, rows.lam[i], self.noises))
             x = rows.combine(i, x, entries) + noise[i] * self.fresh[i]
-        return x
+        return np.asarray(x)
 
     def measure(self, table: LawTable) -> tuple[float, Array]:
         """(the sliced Wasserstein distance, the residual) of a table's images."""

@@ -15,7 +15,7 @@ from dtool.fit.held_out import judge_rival, judge_walk, make_law
 from dtool.fit.noises import Noises
 from dtool.fit.refine import Judged, Refinement, list_places
 from dtool.fit.rivals import Contest, list_late, list_named
-from dtool.fit.search import TimeSearch, search_times
+from dtool.fit.search import Found, TimeSearch, search_times
 from dtool.fit.session import FEW, SEARCHING, FitOptions, FitSession
 from dtool.fit.starts import list_starts
 from dtool.fit.table import FitTable, measure_rmse, run_table
@@ -146,7 +146,6 @@ def fit_budget(
     """The best plan of so many calls, with its record."""
     began = session.field.calls
     work.deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
-    table = search_table(session, calls, work) if resume is None else _read_resumed(session, resume, calls)
 
     def write(judged: Judged, stage: str = "all") -> Plan:
         record = session.make_record(judged.training, judged.validation, stage, session.field.calls - began)
@@ -156,6 +155,10 @@ def fit_budget(
         work.on_better(plan)
         return plan
 
+    if resume is None:
+        table = search_table(session, calls, work, lambda judged: write(judged, "times"))
+    else:
+        table = _read_resumed(session, resume, calls)
     work.tell(f"{calls} calls: refining")
     training, teacher = session.take("training")
     validation, validating = session.take("validation")
@@ -167,14 +170,22 @@ def fit_budget(
     return judge_plan(session, plan, work) if judge else plan
 
 
-def search_table(session: FitSession, calls: int, work: Work) -> FitTable:
-    """Times and rows, by search."""
+def search_table(
+    session: FitSession, calls: int, work: Work, on_better: Callable[[Judged], object] = lambda _: None
+) -> FitTable:
+    """Times and rows, by search; on_better(table and errors): after every step of the search that is ended."""
     work.tell("solving")
+    validation, validating = session.take("validation")
+
+    def note(found: Found) -> None:
+        images = run_table(session.field, found.table, validation).images
+        on_better(Judged(found.table, found.rmse, measure_rmse(images, validating.images)))
+
     searching, teacher = session.take("training", SEARCHING)
     few, teacher_of_few = session.take("training", FEW)
     work.tell(f"{calls} calls: searching times")
     kinds = {"network_field": session.field, "history": session.options.history, "should_stop": work.is_over}
-    search = TimeSearch(teacher=teacher, noises=searching, **kinds)  # type: ignore[arg-type]
+    search = TimeSearch(teacher=teacher, noises=searching, on_step=note, **kinds)  # type: ignore[arg-type]
     quick = TimeSearch(teacher=teacher_of_few, noises=few, **kinds)  # type: ignore[arg-type]
     return search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS).table
 
