@@ -19,7 +19,7 @@ from dtool.plugins.registry import Catalogue, get_registry
 
 DOCS = Path(__file__).parent
 COMMANDS = (
-    "sample", "compare", "recommend", "model", "export",
+    "sample", "merge", "verify", "compare", "recommend", "model", "export",
     "bench", "train", "train-codec", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics",
     "likelihood", "forward", "plugins", "env",
 )  # fmt: skip

@@ -50,7 +50,7 @@ COMMANDS = {
     "evaluate": LazyCommand("Measure how far images are from real ones, however many.", MEASURES),
     "likelihood": LazyCommand("How probable a network finds images, in bits per dimension.", MEASURES
     ),
-    "merge": LazyCommand("Join the blocks of a folder into one array or a folder of pictures.", PICTURES),
+    "merge": LazyCommand("Join the blocks of a folder into one array, or into pictures.", PICTURES),
     "verify": LazyCommand("See whether a folder of blocks is complete and sound.", PICTURES),
     "model": LazyCommand("Show what a model is, takes and gives, and its makers' recipe.", NETWORKS),
     "train": LazyCommand(TRAIN_HELP, NETWORKS),

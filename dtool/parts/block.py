@@ -41,7 +41,7 @@ class Block:
 
 
 class Blocks(Sequence[Block]):
-    """The blocks of `count` images, `size` in each, the last one as many as are left: made when they are asked for.
+    """The blocks of `total` images, `size` in each, the last one as many as are left: made when they are asked for.
 
     >>> list(Blocks(5, 2))
     [Block(first=0, last=1), Block(first=2, last=3), Block(first=4, last=4)]
@@ -53,19 +53,19 @@ class Blocks(Sequence[Block]):
             raise UsageError(f"{count} images cannot be drawn of one seed", f"ask for 1 to {MAX_IDS}")
         if size < 1:
             raise UsageError(f"blocks of {size} images", "use 1 or more")
-        self.count, self.size = count, size
+        self.total, self.size = count, size
 
     def __len__(self) -> int:
-        return -(-self.count // self.size)
+        return -(-self.total // self.size)
 
     def __getitem__(self, index: int) -> Block:  # type: ignore[override]
         place = range(len(self))[index]
         first = place * self.size
-        return Block(first, min(first + self.size, self.count) - 1)
+        return Block(first, min(first + self.size, self.total) - 1)
 
     def __iter__(self) -> Iterator[Block]:
-        for first in range(0, self.count, self.size):
-            yield Block(first, min(first + self.size, self.count) - 1)
+        for first in range(0, self.total, self.size):
+            yield Block(first, min(first + self.size, self.total) - 1)
 
 
 def divide(count: int, size: int) -> Blocks:

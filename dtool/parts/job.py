@@ -89,8 +89,9 @@ class Job:
     def networks(self) -> Sequence[Network]:
         """The network, or those of a cascade, opened when they are first needed."""
         model = self.model
-        opened = load(model) if isinstance(model, str | Path) else model
-        opened = opened if isinstance(opened, Network) or not callable(opened) else opened()
+        if isinstance(model, str | Path):
+            return [load(model)]
+        opened = model if isinstance(model, Network) else model()
         return [opened] if isinstance(opened, Network) else list(opened)
 
     @cached_property

@@ -23,7 +23,6 @@ from dtool.util.files import make_write_error
 from dtool.version import __version__
 
 NAME = "manifest.json"
-FORMAT = 1
 Kind = Literal["npz", "png"]
 PACKAGES = {"onnxruntime": "onnxruntime", "torch": "torch", "numpy": "numpy"}
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
@@ -45,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     images: int = Field(ge=1)
     block: int = Field(ge=1)
     kind: Kind

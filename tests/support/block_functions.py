@@ -62,6 +62,10 @@ def open_gaussians() -> dtool.Network:
     return dtool.targets.target("gmm:d=2").network()
 
 
+def open_prototypes() -> dtool.Network:
+    return network()
+
+
 def draw(job: Any, block: Any) -> Any:
     return dtool.parts.draw_block(job, block).x0
 

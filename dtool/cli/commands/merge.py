@@ -29,10 +29,11 @@ def merge(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Join the blocks of a folder into one array, or into a folder of pictures, in the order of the ids.
+    """Join the blocks of a folder into one array, or into pictures.
 
-    The array is arr_0, uint8 (n, H, W, 3), which the field's evaluators read; arr_1 are the classes, if there are any.
-    Each block is verified as it is read. However the blocks were drawn, the same bytes come out.
+    They come in the order of the ids. The array is arr_0, uint8 (n, H, W, 3), which the field's evaluators read; arr_1
+    are the classes, if there are any. Each block is verified as it is read. However the blocks were drawn, the same
+    bytes come out.
     """
     from dtool.cli.show.filling import make_counter
     from dtool.cli.show.pictures import require_own

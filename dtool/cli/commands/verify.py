@@ -18,9 +18,10 @@ def verify(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """See whether a folder of blocks is complete and sound: every number is read and compared with its hash.
+    """See whether a folder of blocks is complete and sound.
 
-    What is missing or damaged is listed, a line each; the exit code is then 1. Nothing is changed.
+    Every number is read and compared with its hash. What is missing or damaged is listed, a line each; the exit code is
+    then 1. Nothing is changed.
     """
     from dtool.cli.show.filling import make_counter
     from dtool.cli.show.progress import show_progress

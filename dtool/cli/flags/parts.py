@@ -92,7 +92,7 @@ PARTS = FlagGroup.of(PartsWords)
 
 def complete_ray(words: Sequence[str]) -> list[str]:
     """The words of a command line, with the address of any cluster behind a --ray that has none."""
-    completed = []
+    completed: list[str] = []
     for place, word in enumerate(words):
         following = words[place + 1] if place + 1 < len(words) else ""
         if word == "--":

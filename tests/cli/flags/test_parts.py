@@ -36,7 +36,8 @@ def test_an_address_of_ray_may_be_left_out(typed, completed):
     ("options", "flag"),
     [
         ({"kind": "png"}, "--format"), ({"block_size": 2}, "--block-size"), ({"workers": 2}, "--workers"),
-        ({"part": "1/2"}, "--part"), ({"parts": 2}, "--parts"), ({"redraw": True}, "--redraw"), ({"ray": "auto"}, "--ray"),
+        ({"part": "1/2"}, "--part"), ({"parts": 2}, "--parts"), ({"redraw": True}, "--redraw"),
+        ({"ray": "auto"}, "--ray"),
     ],
 )  # fmt: skip
 def test_what_is_said_of_a_folder_needs_one(options, flag):
