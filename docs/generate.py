@@ -21,7 +21,7 @@ DOCS = Path(__file__).parent
 COMMANDS = (
     "sample", "merge", "verify", "compare", "recommend", "fit", "evaluate", "model", "export",
     "bench", "train", "train-codec", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics",
-    "likelihood", "forward", "plugins", "env",
+    "evaluate", "likelihood", "forward", "plugins", "env",
 )  # fmt: skip
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n"
 SLACK, PIXELS = 0.11, 2.0  # of a slope, and of a place in a picture
