@@ -3,6 +3,8 @@
 `python docs/measure_words.py PICTURES ENCODER WORK` trains on PICTURES, categories as folders with captions.csv (file,
 caption, subcategory), but 200 of them, and asks for those by prompts that were never trained on. ENCODER is a sentence
 encoder's folder or package. What is in the folder WORK already is not made again. `--stage` does a part of it alone.
+`--others FOLDER …` are the same emoji as others draw them (npm packages such as emoji-datasource-twitter, unpacked):
+the classifier learns from those, too, and so knows what it judges better than the network that draws.
 """
 
 from __future__ import annotations
@@ -43,6 +45,10 @@ FORMS = (
     "{kind}: {caption}",
     "an emoji that shows {caption}, one of {kind}",
 )
+TOLD = (
+    "{caption}", "{caption}, {kind}", "{kind}, {caption}", "a drawing of {caption}", "{caption} icon",
+    "{caption} emoji", "this shows {caption}; it belongs to {kind}", "a symbol of {kind} for {caption}",
+)  # fmt: skip
 SHOWN = (
     "a red heart", "a yellow smiling face", "a flag with red and white stripes", "a brown dog", "a green apple",
     "a man with a beard", "a blue car", "a clock that shows three",
@@ -88,7 +94,7 @@ def paraphrase(held: Sequence[Row]) -> list[str]:
 
 
 def prepare(pictures: Path, work: Path) -> None:
-    """A folder of links to the pictures that are trained on, and their captions: alone, and with the subcategory."""
+    """A folder of links to the pictures that are trained on, and their captions in forms that no prompt has."""
     trained, _ = split_rows(read_rows(pictures))
     for row in trained:
         place = work / "pictures" / row.file
@@ -99,7 +105,7 @@ def prepare(pictures: Path, work: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["file", "caption"])
         for row in trained:
-            writer.writerows([[row.file, row.caption], [row.file, f"{row.caption}, {row.kind}"]])
+            writer.writerows([row.file, form.format(caption=row.caption, kind=row.kind)] for form in TOLD)
 
 
 def train(work: Path, encoder: str, kind: str, steps: int, name: str) -> None:
@@ -122,8 +128,27 @@ def train(work: Path, encoder: str, kind: str, steps: int, name: str) -> None:
 
 def load_pictures(pictures: Path, rows: Sequence[Row]) -> Tensor:
     """`(N, 3, 32, 32)` in -1 … 1, on white."""
-    arrays = [np.broadcast_to(decode_image(pictures / row.file, (SIZE, SIZE)), (SIZE, SIZE, 3)) for row in rows]
+    return decode([pictures / row.file for row in rows])
+
+
+def decode(files: Sequence[Path]) -> Tensor:
+    """These files, `(N, 3, 32, 32)` in -1 … 1, on white."""
+    arrays = [np.broadcast_to(decode_image(file, (SIZE, SIZE)), (SIZE, SIZE, 3)) for file in files]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def load_others(packages: Sequence[Path], rows: Sequence[Row]) -> tuple[Tensor, list[str]]:
+    """Pictures of these emoji by other designers, as `load_pictures` gives them, and each one's category."""
+    categories = {row.caption: row.category for row in rows}
+    files, right = [], []
+    for package in packages:
+        (folder,) = (package / "img").glob("*/64")
+        for told in json.loads((package / "emoji.json").read_text(encoding="utf-8")):
+            category, file = categories.get((told["name"] or "").lower()), folder / told["image"]
+            if category and file.exists():
+                files.append(file)
+                right.append(category)
+    return decode(files), right
 
 
 class Judge(nn.Module):
@@ -228,12 +253,17 @@ def fit_map(features: Array, vectors: Array, ridge: float = 100.0) -> Array:
     return result
 
 
-def make_yardstick(pictures: Path, work: Path, encode: Any) -> tuple[Yardstick, Tensor, list[str]]:
+def make_yardstick(
+    pictures: Path, work: Path, encode: Any, others: Sequence[Path]
+) -> tuple[Yardstick, Tensor, list[str]]:
     """The yardstick, the real pictures that were held out, and their prompts; encode: texts → sentence vectors."""
-    trained, held = split_rows(read_rows(pictures))
+    rows = read_rows(pictures)
+    trained, held = split_rows(rows)
     names = sorted({row.category for row in trained})
-    x, y = load_pictures(pictures, trained), torch.tensor([names.index(row.category) for row in trained])
-    judge = train_judge(x, y, work / "judge.pt", len(names))
+    x, right = load_pictures(pictures, trained), [row.category for row in trained]
+    drawn, known_right = load_others(others, rows) if others else (x[:0], [])
+    y = torch.tensor([names.index(category) for category in (*right, *known_right)])
+    judge = train_judge(torch.cat([x, drawn]), y, work / "judge.pt", len(names))
     prompts = paraphrase(held)
     assert not {*prompts} & {row.caption for row in trained}, "no prompt was trained on"
     with torch.no_grad():
@@ -263,11 +293,11 @@ def describe(name: str, found: dict[str, Any]) -> str:
     )
 
 
-def measure(pictures: Path, work: Path) -> list[str]:
+def measure(pictures: Path, work: Path, others: Sequence[Path]) -> list[str]:
     """The rows of the table, and the picture of the page."""
     model = dtool.load(work / "words.pt")
     text: Any = model.text
-    ruler, real, prompts = make_yardstick(pictures, work, lambda texts: text.encode_together(list(texts)))
+    ruler, real, prompts = make_yardstick(pictures, work, lambda texts: text.encode_together(list(texts)), others)
     rows = [describe("the real pictures", ruler.measure(real))]
     for guidance in (1.0, 3.0, 5.0):
         found = ruler.measure(draw(model, prompts, guidance))
@@ -319,6 +349,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("encoder")
     parser.add_argument("work", type=Path)
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="packages of the same emoji by others")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--stage", choices=("prepare", "train", "short", "measure", "all"), default="all")
     told = parser.parse_args()
@@ -337,7 +368,7 @@ def main() -> None:
             f"Measured {date.today()} on {platform.machine()}, torch {torch.__version__}: {known['steps']} steps of "
             f"16 pictures, {known['minutes']:.0f} minutes of one thread's processor time."
         )
-        write(measure(told.pictures, told.work), about)
+        write(measure(told.pictures, told.work, told.others), about)
 
 
 if __name__ == "__main__":
