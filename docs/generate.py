@@ -19,7 +19,7 @@ from dtool.plugins.registry import Catalogue, get_registry
 
 DOCS = Path(__file__).parent
 COMMANDS = (
-    "sample", "merge", "verify", "compare", "recommend", "fit", "evaluate", "model", "export",
+    "sample", "merge", "verify", "compare", "recommend", "fit", "model", "export",
     "bench", "train", "train-codec", "plan", "check", "schedulers", "samplers", "spacings", "guidances", "metrics",
     "evaluate", "likelihood", "forward", "plugins", "env",
 )  # fmt: skip
