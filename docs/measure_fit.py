@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 import dtool
+from dtool.fit.run import fit
 from dtool.plan import Plan
 from dtool.plan.fit_record import HeldOut, Rival
 from dtool.run.load import load
@@ -67,7 +68,7 @@ def measure(folder: Path, case: Case, calls: int, model: str | None, noises: tup
         marks[what] = (done, time.monotonic())
 
     began = time.monotonic()
-    plan = dtool.fit(network, calls=calls, noises=noises, progress=note, **case.options)
+    plan = fit(network, calls=calls, noises=noises, progress=note, **case.options)
     ended = marks[f"{calls} calls: refining"][1]
     path.write_text(plan.to_json(), encoding="utf-8")
     times = folder / "minutes.json"
@@ -150,7 +151,8 @@ def draw(folder: Path) -> Image.Image:
     assert plan.fit.held_out is not None, "it was judged"
     named = min((rival for rival in plan.fit.held_out.rivals if rival.calls == plan.rows and rival.late is None),
                 key=lambda rival: rival.rmse)  # fmt: skip
-    network, options = dtool.default_network(), {"ids": range(12), "guidance": 1.0}
+    network = dtool.default_network()
+    options: dict[str, Any] = {"ids": range(12), "guidance": 1.0}
     rows = [dtool.sample(network, strip(named), steps=plan.rows, **options).x0]
     rows += [dtool.sample(network, plan, ids=range(12)).x0, dtool.sample(network, "unipc", steps=96, **options).x0]
     sheet = np.concatenate([np.concatenate(list(row[:, 0]), axis=1) for row in rows], axis=0)

@@ -86,4 +86,4 @@ def test_the_plan_survives_json_and_the_old_format_is_read():
         del old[name]
     assert Plan.from_json(json.dumps(old | {"format": 1})) == plain
     with pytest.raises(DtoolError, match="another format"):
-        Plan.from_json(json.dumps(json.loads(plain.to_json()) | {"format": 4}))
+        Plan.from_json(json.dumps(json.loads(plain.to_json()) | {"format": 5}))
