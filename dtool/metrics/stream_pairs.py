@@ -12,6 +12,7 @@ from dtool.metrics.row_blocks import BLOCK, sum_by_block
 from dtool.metrics.row_pair import PERMUTATIONS, SPLITS, RowPair, StreamedFigure
 from dtool.util.arrays import Array
 
+MASKS = 50  # that are combined at a time
 RowKernel = Callable[[Array, Array], Array]  # of rows (n, d) and (m, d): (n, m)
 
 
@@ -63,12 +64,17 @@ def collect_sums(pair: RowPair, kernel: RowKernel) -> Array:
     total = len(pair.samples) + len(pair.reference)
     sums = np.zeros((total, total))
     for row in range(total):
-        sums[row, row:] = sum_block_row(pair, kernel, row)
-    return np.asarray(sums + np.triu(sums, 1).T)
+        sums[row, row:] = sums[row:, row] = sum_block_row(pair, kernel, row)
+    return sums
 
 
 def combine_sums(sums: Array, sizes: Array, a: Masks, b: Masks) -> Array:
     """The U-statistic of the blocks in `a` and those in `b`, masks (R, blocks): `(R,)`."""
+    parts = [_combine(sums, sizes, a[i : i + MASKS], b[i : i + MASKS]) for i in range(0, len(a), MASKS)]
+    return np.concatenate(parts)
+
+
+def _combine(sums: Array, sizes: Array, a: Masks, b: Masks) -> Array:
     one, other = a.astype(np.float64), b.astype(np.float64)
     n, m = one @ sizes, other @ sizes
     left, right = one @ sums, other @ sums
