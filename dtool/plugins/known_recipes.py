@@ -73,6 +73,8 @@ COMFYUI_NAMES = {
     "exp_heun_2_x0_sde": "exp-heun-2:eta=1",
     "res_multistep_ancestral": "res-multistep:eta=1",
     "ipndm_v": "ipndm:variable=true",
+    "sa_solver_pece": "sa-solver:pece=true",
+    "sample_sa_solver_pece": "sa-solver:pece=true",
 }
 
 # Methods that are settings of another one here: of textbooks, and of RES4LYF.
@@ -103,7 +105,7 @@ DIFFUSERS = {
     "DDPMParallelScheduler": "ddpm/leading:compat=diffusers",
     "DDIMScheduler": "ddim:use_clipped=false/leading:compat=diffusers",
     "DDIMParallelScheduler": "ddim:use_clipped=false/leading:compat=diffusers",
-    "PNDMScheduler": "plms/leading:compat=diffusers",
+    "PNDMScheduler": "pndm/leading:compat=diffusers,end=stay",
     "LMSDiscreteScheduler": "lms/normal",
     "EulerDiscreteScheduler": "euler/normal",
     "EulerAncestralDiscreteScheduler": "euler-ancestral/normal",
@@ -113,9 +115,10 @@ DIFFUSERS = {
     "DPMSolverSDEScheduler": f"dpmpp-sde{_LATENT}/normal",
     "DPMSolverMultistepScheduler": f"dpmpp-2m{_MULTISTEP}",
     "DPMSolverSinglestepScheduler": f"dpmpp-singlestep{_MULTISTEP}",
-    "DEISMultistepScheduler": f"deis:variable=logrho,order=2{_MULTISTEP},end=alpha_bar_0",
+    "DEISMultistepScheduler": f"deis:variable=logrho,order=2,lower_order_final=under-15{_MULTISTEP},end=alpha_bar_0",
     "UniPCMultistepScheduler": f"unipc{_MULTISTEP}",
-    "SASolverScheduler": f"sa-solver:corrector=2{_MULTISTEP},end=alpha_bar_0",
+    "SASolverScheduler": "sa-solver:corrector=2,simple_order_2=true,noise_above=0.2,noise_below=0.8,"
+    f"lower_order_final=always{_MULTISTEP},end=alpha_bar_0",
     "LCMScheduler": "lcm:scaling=10.0@scaled-linear/lcm",
     "TCDScheduler": "tcd@scaled-linear/lcm:end=alpha_bar_0",
     "CMStochasticIterativeScheduler": "consistency@edm:T=40/simple",
@@ -128,6 +131,7 @@ DIFFUSERS = {
 # Classes of which the method alone is here: the levels of their steps are their own. Adopted, they are exact.
 METHODS_OF_DIFFUSERS = {
     "DDIMInverseScheduler": "ddim-inversion",
+    "DPMSolverMultistepInverseScheduler": "dpm-solver-inversion",
     "IPNDMScheduler": "ipndm",
     "UnCLIPScheduler": "ddpm@cosine",
     "DDPMWuerstchenScheduler": "ddpm@cosine",

@@ -43,10 +43,6 @@ _INSTEAD = {
 _REFUSED: dict[str, dict[tuple[str, ...], tuple[str, str]]] = {
     "sampler": {
         ("dpm_adaptive", "sample_dpm_adaptive", "DPM adaptive"): (_ADAPTIVE, _FIXED),
-        ("sa_solver_pece", "sample_sa_solver_pece"): (
-            "evaluates the network at each corrected x once more, which sa-solver does not",
-            "sa-solver corrects with the evaluation of the next step: one call a step",
-        ),
         ("lawson", "lawson4", "lawson2", "ETDRK4 Lawson"): (_CONSTANT, "etdrk4 and krogstad do"),
         ("reab", "REABSampler"): (_CONSTANT, "dpm-solver and deis do; azula:REABSampler adopts it as it is"),
         ("lobatto-iiic", "lobatto_iiic_3s"): (
@@ -54,10 +50,6 @@ _REFUSED: dict[str, dict[tuple[str, ...], tuple[str, str]]] = {
             "lobatto-iiia has the same nodes, and two calls in each round",
         ),
         ("langevin", "sample_langevin", "ALD"): (_NORM, "ddpm@ve, or edm-heun with churn, add noise of fixed size"),
-        ("DPMSolverMultistepInverseScheduler",): (
-            "leads from an image to its noise by a multistep rule",
-            "ddim-inversion does by DDIM's; diffusers:DPMSolverMultistepInverseScheduler adopts it as it is",
-        ),
     },
     "spacing": {
         ("Automatic",): ("is no spacing: it is the one that a sampler is listed with", "karras, or leave it out"),

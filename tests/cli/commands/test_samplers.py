@@ -39,8 +39,8 @@ def test_one_in_full_by_any_name(capsys):
 
 def test_a_class_of_diffusers_says_where_it_differs(capsys):
     text = ran(capsys, "samplers", "PNDMScheduler").out
-    assert text.startswith("PNDMScheduler is plms/leading:compat=diffusers\n- ")
-    assert "diffusers begins with three Runge-Kutta steps" in text
+    assert text.startswith("PNDMScheduler is pndm/leading:compat=diffusers,end=stay\n- ")
+    assert "half-way levels" in text
 
 
 def test_a_sampler_of_another_library_is_shown_too(capsys):
