@@ -92,9 +92,10 @@ def fit(
 ) -> None:
     """Fit the best plan to a network, guidance and number of calls.
 
-    Times and rows are found from forward passes alone. The plan aims at the converged solution from the start of the schedule. It is for this network, guidance and
-    clipping, and is refused for another (FILE.json:force=true runs it all the same). Interrupted, the best plan so far
-    is in the file, and --resume goes on. --seed chooses other noises; the same seed gives the same plan.
+    Times and rows are found from forward passes alone. The plan aims at the converged solution from the start of the
+    schedule. It is for this network, guidance and clipping, and is refused for another (FILE.json:force=true runs it
+    all the same). Interrupted, the best plan so far is in the file, and --resume goes on. --seed chooses other noises;
+    the same seed gives the same plan.
     """
     from dtool.cli.flags.values import parse_classes
     from dtool.cli.show.fit import show_plan
