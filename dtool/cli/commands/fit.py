@@ -30,7 +30,7 @@ EXAMPLES = (
     "dtool fit model.onnx --calls 3,4,5,6,8,10 -o fits.json",
     "dtool fit model.onnx --guidance 3 --ms 40 --minutes 5 -o fast.json",
     "dtool fit --calls 5 -o five.json --resume",
-    "dtool sample --recipe five.json -n 16",
+    "dtool fit gmm:d=2 --calls 6 --basis x0 --eta 0.5 -o noisy.json",
 )
 MEANING = "RMSE to the solution from the start of the schedule, from the same noise"
 
@@ -90,11 +90,12 @@ def fit(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit the best plan to a network: times and rows for its guidance and so many calls, from forward passes alone.
+    """Fit the best plan to a network, guidance and number of calls.
 
-    It aims at the converged solution from the start of the schedule. The plan is for this network, guidance and
-    clipping, and is refused for another (FILE.json:force=true runs it all the same). Interrupted, the best plan so far
-    is in the file, and --resume goes on. --seed chooses other noises; the same seed gives the same plan.
+    Times and rows are found from forward passes alone. The plan aims at the converged solution from the start of the
+    schedule. It is for this network, guidance and clipping, and is refused for another (FILE.json:force=true runs it
+    all the same). Interrupted, the best plan so far is in the file, and --resume goes on. --seed chooses other noises;
+    the same seed gives the same plan.
     """
     from dtool.cli.flags.values import parse_classes
     from dtool.cli.show.fit import show_plan
