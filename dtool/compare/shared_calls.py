@@ -7,7 +7,7 @@ step. They differ in rounding, by the order in which they add, so that a questio
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,7 +61,7 @@ class RememberingNetwork(StandInNetwork):
 
         return lambda x, t: self._ask(call, identity, x, t)
 
-    def _identify(self, conditions: dict[str, Any]) -> tuple[bytes, ...]:
+    def _identify(self, conditions: Mapping[str, Any]) -> tuple[bytes, ...]:
         return tuple(part for name in sorted(conditions) for part in (name.encode(), self._to_bytes(conditions[name])))
 
     def _to_bytes(self, values: Any) -> bytes:

@@ -158,9 +158,9 @@ def _export_network(source: SourceNetwork, job: ExportJob) -> ExportReport:
     from dtool.export.network.files import write_for_check, write_network
     from dtool.export.network.parity import check_parity
 
-    assert source.module is not None
-    source = job.rewrite(source)
     module, spec = source.module, source.spec
+    assert module is not None
+    source = job.rewrite(source)
     document = describe(source.proto, spec)
     loss = None
     comparisons: tuple[ParityCheck, ...] = ()

@@ -33,7 +33,7 @@ def extrapolated_distance(samples: Array, reference: Array) -> float:
     parts = _choose_parts(min(len(samples), len(reference)), samples.shape[1])
     random = np.random.default_rng(0)
     x, y = samples[random.permutation(len(samples))], reference[random.permutation(len(reference))]
-    means = [np.mean([plain_distance(x[i::k], y[i::k]) for i in range(k)]) for k in parts]
+    means = [float(np.mean([plain_distance(x[i::k], y[i::k]) for i in range(k)])) for k in parts]
     return fit_to_infinity(parts, means)
 
 

@@ -27,7 +27,6 @@ from dtool.onnx.parallel_session import KEEP_BOTH
 from dtool.onnx.process_guard import run_together
 from dtool.onnx.session import (
     FailedRunError,
-    count_cores,
     failed_run_error,
     find_device,
     open_session,
@@ -38,6 +37,7 @@ from dtool.onnx.spec import KEY, determine_spec, list_known_conditions
 from dtool.run.numpy_backend import HostNetwork
 from dtool.run.rewritten_session import choose_session
 from dtool.run.side_by_side_calls import Feed, SideBySideCalls, split_batch
+from dtool.util.cores import count_cores
 
 if TYPE_CHECKING:
     import onnxruntime as ort
