@@ -59,6 +59,11 @@ def time_to_quality(
     diffusers' DPM-Solver++ takes part where it is installed, on `eager`, the same network on PyTorch, or else on this
     one. Each draws `images` images in each of the `rounds`, in turns, after one run to warm up. guidance, clip: as for
     `dtool.sample`. Raises UsageError for what cannot be had.
+
+    >>> network = dtool.targets.target("gmm:d=2").network()
+    >>> found = dtool.bench.time_to_quality(network, calls=4, recipes=["ddim", "dpmpp-2m"], entrants=["ddim"], rounds=1)
+    >>> [(one.name, one.calls) for one in found.arrivals][:2]
+    [('dpmpp-2m', 4), ('ddim', 5)]
     """
     if isinstance(network, FusedNetwork):
         raise UsageError(f"{model} holds a whole sampler, not a network alone", "give the network itself")

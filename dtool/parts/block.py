@@ -43,6 +43,7 @@ class Block:
 class Blocks(Sequence[Block]):
     """The blocks of `total` images, `size` in each, the last one as many as are left: made when they are asked for.
 
+    >>> from dtool.parts.block import Blocks
     >>> list(Blocks(5, 2))
     [Block(first=0, last=1), Block(first=2, last=3), Block(first=4, last=4)]
     """
@@ -71,7 +72,7 @@ class Blocks(Sequence[Block]):
 def divide(count: int, size: int) -> Blocks:
     """The ids 0 … count - 1 in blocks of `size`; raises UsageError for numbers of which there are none.
 
-    >>> [len(block) for block in divide(1000, 400)]
+    >>> [len(block) for block in dtool.parts.divide(1000, 400)]
     [400, 400, 200]
     """
     return Blocks(count, size)
