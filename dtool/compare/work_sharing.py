@@ -48,7 +48,7 @@ class UnfinishedError(DtoolError):
 class WorkSharing:
     """Who draws a comparison: so many worker processes of this share; blocks are left in `folder`, where others' are.
 
-    folder: None keeps none. opener: what opens the network in each worker, a function of a module or a `partial` of
+    folder: None keeps none. opener: what opens the network in each worker, a function of a module or a partial of
     one; not needed by a single one. files: what the network is in, whose content identifies it on every machine.
     """
 

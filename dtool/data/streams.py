@@ -38,7 +38,7 @@ class ImageStream:
 
 
 def open_stream(source: str) -> ImageStream:
-    """The images of a folder of pictures or an .npz, as they are read; of IDX files or `digits`, read at once.
+    """The images of a folder of pictures or an .npz, as they are read; of IDX files or "digits", read at once.
 
     Raises DtoolError for what cannot be read, naming the file and what to do.
     """
@@ -81,7 +81,7 @@ def _stream_folder(folder: Path) -> ImageStream:
 
 
 def _stream_npz(path: Path) -> ImageStream:
-    """The array of images in an archive, without its labels: `arr_0` uint8 (N, H, W, C) as evaluators write it, too."""
+    """The array of images in an archive, without its labels: arr_0 uint8 (N, H, W, C) as evaluators write it, too."""
     with _translate(path), bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
         entries = npz.list_arrays(archive)
         name = next((name for name in npz.IMAGES if name in entries), None)

@@ -1,6 +1,6 @@
 """Where training runs: accelerate chooses and moves, but never silently somewhere else than was asked for.
 
-Several processes, as `torchrun` or `accelerate launch` start them, each compute a part of every batch.
+Several processes, as torchrun or `accelerate launch` start them, each compute a part of every batch.
 """
 
 from __future__ import annotations
