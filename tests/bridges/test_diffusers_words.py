@@ -82,8 +82,8 @@ def test_arguments_of_its_grid_are_options_too():
         ("diffusers:DDIMScheduler:beta_schedule=bent", "is refused by diffusers: NotImplementedError", "other options"),
         ("diffusers:DDIMInverseScheduler", "clips: what is cut off does not come back", "clip_sample=false"),
         ("diffusers:VQDiffusionScheduler", "no sampler of Gaussian diffusion", "dtool samplers"),
-        ("diffusers:RePaintScheduler", "told an image and a mask", "another class"),
-        ("diffusers:ScoreSdeVeScheduler", "of the size of a norm", "another class"),
+        ("diffusers:RePaintScheduler", "told an image and a mask", "--spacing repaint"),
+        ("diffusers:ScoreSdeVeScheduler", "of the size of a norm", "ddpm@ve"),
         ("diffusers:./nowhere/scheduler", "no scheduler_config.json in nowhere/scheduler", "folder"),
     ],
 )  # fmt: skip
