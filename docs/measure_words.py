@@ -309,6 +309,8 @@ def measure(pictures: Path, work: Path, others: Sequence[Path]) -> list[str]:
             note = f"By the form of the prompt, guidance 3: {forms}."
     for kind in ("pooled", "tokens"):
         path = work / f"short-{kind}.npy"
+        if not path.exists() and not path.with_suffix(".pt").exists():
+            continue
         if not path.exists():
             np.save(path, draw(dtool.load(path.with_suffix(".pt")), prompts, 3.0).numpy())
         found = ruler.measure(torch.from_numpy(np.load(path)))
