@@ -48,7 +48,7 @@ def test_an_interruption_leaves_nothing(instant, tmp_path, monkeypatch):
 
 
 def test_a_difference_that_is_not_a_number_fails(instant, tmp_path, monkeypatch):
-    monkeypatch.setattr(parity, "_max_difference", lambda *_: float("nan"))
+    monkeypatch.setattr(parity, "measure_difference", lambda *_: float("nan"))
     with pytest.raises(DtoolError, match="nan from PyTorch"):
         dtool.export(instant, tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
