@@ -90,7 +90,7 @@ def test_a_cpu_refuses_it_with_the_reason(made, tmp_path, monkeypatch):
     with pytest.raises(DtoolError, match=r"was fused for CUDA \(GroupNorm.*NhwcConv.*\): it runs on no CPU") as caught:
         dtool.load(path, device="cpu")
     assert "--device cuda" in caught.value.hint
-    monkeypatch.setattr("dtool.run.onnxruntime_backend.offers_cuda", lambda: False)
+    monkeypatch.setattr("dtool.onnx.fused_for_cuda.offers_cuda", lambda: False)
     with pytest.raises(DtoolError, match="it runs on no CPU"):
         OnnxNetwork(path)
 
