@@ -53,7 +53,18 @@ def make_accelerator(device: str, mixed_precision: str, *, several: bool = False
         raise UsageError(f"--mixed-precision {mixed_precision}: {error}", "use --mixed-precision no") from error
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed-precision fp16 needs a GPU", "use bf16 or no on the CPU")
+    if mixed_precision == "bf16" and accelerator.device.type == "cpu" and not computes_in_bf16():
+        warnings.warn(
+            "this processor has no instructions for bfloat16, with which a step may take ten times as long here: "
+            "--mixed-precision no is faster",
+            stacklevel=2,
+        )
     return accelerator
+
+
+def computes_in_bf16() -> bool:
+    """Whether PyTorch's kernels for this processor compute in bfloat16, and do not emulate it."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def is_first_process() -> bool:

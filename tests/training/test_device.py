@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,13 @@ def test_what_started_this_process_is_looked_at(monkeypatch: pytest.MonkeyPatch)
     assert not is_first_process()
     with pytest.raises(UsageError, match="this training runs in one process"):
         make_accelerator("cpu", "no")
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_bfloat16_that_a_processor_emulates_is_warned_of(emulated, monkeypatch):
+    monkeypatch.setattr("dtool.training.device.computes_in_bf16", lambda: not emulated)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_accelerator("cpu", "bf16")
+        make_accelerator("cpu", "no")
+    assert ["no instructions for bfloat16" in str(one.message) for one in caught] == [True] * emulated
