@@ -89,6 +89,8 @@ def predictor_corrector(now, to):
     now.keep(fixed=fixed)
     if to.sigma == 0 or now.alpha == 0:
         return to.alpha * now.x0 + to.sigma * now.eps
+    if to.lam == now.lam:  # a step of no length, which only corrects what came before
+        return to.sigma / now.sigma * fixed
     nodes = [now] if last is None or last.alpha == 0 else [now, last]
     return to.sigma / now.sigma * fixed + _adams(nodes, now, to)
 
