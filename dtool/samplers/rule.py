@@ -38,7 +38,8 @@ class Rule:
     `inverse`: the rule leads from an image to noise, so it walks a grid backwards and starts from the user's own x.
     `corrects`: x is corrected one call later, with what the rule keeps on its nodes, so that one interval alone is of
     one order less than those of a rule that does not; a function of the options if it depends on them. Such a rule is
-    also given a last step of no length, whose call only corrects. `tells_next`: with which options the network is told the time of the level that x goes to, in the place of its own.
+    also given a last step of no length, whose call only corrects. `tells_next`: with which options the network is told
+    the time of the level that x goes to, in the place of its own.
     """
 
     name: str
