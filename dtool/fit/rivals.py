@@ -101,18 +101,18 @@ def _try_plans(network: Network, budget: CallBudget, token: str) -> Iterator[Pla
 
 
 def list_late(network: Network, best: Sequence[str], calls: int, guidance: Any) -> list[Entrant]:
-    """The samplers of these recipes on evenly spaced times that begin late."""
+    """The samplers of these recipes on `trailing` times that begin late."""
     last, found = network.schedule.T - 1, []
     for name in list(dict.fromkeys(_strip(recipe) for recipe in best))[:LATE_SAMPLERS]:
         for share in LATE_SHARES:
             first = round(share * last)
+            recipe = f"{name}/trailing:start={first}"
             try:
-                made = make_plan(name, points=[first * (calls - i) / calls for i in range(calls)], network=network)
-                plan = add_guidance(network.spec, made, guidance)
+                plan = add_guidance(network.spec, make_plan(recipe, steps=calls, network=network), guidance)
             except DtoolError:
                 continue
             if plan.rows <= calls:
-                found.append(Entrant(f"{name}/trailing:start={first}", plan, float(first)))
+                found.append(Entrant(recipe, plan, float(first)))
     return found
 
 
