@@ -35,27 +35,35 @@ def read(path: Path, *, labelled: bool = True) -> Images:
     labelled: whether labels are looked for. Warns of what the shape and the floats leave open. What the entries
     declare is compared with what they can hold, and with the memory that there is, before anything is unpacked.
     """
+    with open_archive(path) as archive:
+        entries = list_arrays(archive)
+        image = next((name for name in IMAGES if name in entries), None)
+        if image is None:
+            there = f" (but {list_examples(entries)})" if entries else ""
+            raise DtoolError(
+                f"{path}: holds no array named x, images or arr_0{there}", "numpy.savez(path, x=images, y=labels)"
+            )
+        label = next((name for name in LABELS if name in entries and labelled), None)
+        _warn_of_others(path, image, label, entries, labelled)
+        with open_array(archive, entries[image]) as (data, header):
+            pixels = _read_pixels(data, header, path)
+        if label is None:
+            return Images(pixels)
+        with open_array(archive, entries[label]) as (data, header):
+            values = _read_labels(data, header, len(pixels), path)
+        names = tuple(str(i) for i in range(int(values.max()) + 1))
+        if NAMES in entries:
+            with open_array(archive, entries[NAMES]) as (data, header):
+                names = _read_names(data, header, len(names), path)
+    return Images(pixels, values, names)
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive of arrays; what goes wrong while it is open is raised as DtoolError."""
     try:
         with bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
-            entries = list_arrays(archive)
-            image = next((name for name in IMAGES if name in entries), None)
-            if image is None:
-                there = f" (but {list_examples(entries)})" if entries else ""
-                raise DtoolError(
-                    f"{path}: holds no array named x, images or arr_0{there}", "numpy.savez(path, x=images, y=labels)"
-                )
-            label = next((name for name in LABELS if name in entries and labelled), None)
-            _warn_of_others(path, image, label, entries, labelled)
-            with open_array(archive, entries[image]) as (data, header):
-                pixels = _read_pixels(data, header, path)
-            if label is None:
-                return Images(pixels)
-            with open_array(archive, entries[label]) as (data, header):
-                values = _read_labels(data, header, len(pixels), path)
-            names = tuple(str(i) for i in range(int(values.max()) + 1))
-            if NAMES in entries:
-                with open_array(archive, entries[NAMES]) as (data, header):
-                    names = _read_names(data, header, len(names), path)
+            yield archive
     except DtoolError:
         raise
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -63,7 +71,6 @@ def read(path: Path, *, labelled: bool = True) -> Images:
             f"{path}: can't be read as an .npz ({bounded_reading.explain_read_error(error)})",
             "write it again with numpy.savez",
         ) from error
-    return Images(pixels, values, names)
 
 
 def list_arrays(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,6 @@ from dtool.data.images import Images, load
 from dtool.data.listing import scan_folder, warn_of_others
 from dtool.data.pixels import read_header
 from dtool.errors import DtoolError
-from dtool.util import bounded_reading
 
 PIECE = 256  # pictures of a piece
 AT_ONCE = 1 << 20  # bytes of an array that are read at a time
@@ -82,7 +78,7 @@ def _stream_folder(folder: Path) -> ImageStream:
 
 def _stream_npz(path: Path) -> ImageStream:
     """The array of images in an archive, without its labels: arr_0 uint8 (N, H, W, C) as evaluators write it, too."""
-    with _translate(path), bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
+    with npz.open_archive(path) as archive:
         entries = npz.list_arrays(archive)
         name = next((name for name in npz.IMAGES if name in entries), None)
         if name is None:
@@ -111,22 +107,8 @@ def _stream_npz(path: Path) -> ImageStream:
 
 
 def _read_parts(path: Path, name: str) -> Iterator[NDArray[Any]]:
-    with _translate(path), bounded_reading.open_file(path) as file, zipfile.ZipFile(file) as archive:
+    with npz.open_archive(path) as archive:
         entry = npz.list_arrays(archive)[name]
         with npz.open_array(archive, entry) as (data, header):
             for _, part in npz.read_parts(data, header, AT_ONCE):
                 yield part
-
-
-@contextlib.contextmanager
-def _translate(path: Path) -> Iterator[None]:
-    """What goes wrong in reading an archive, as a DtoolError."""
-    try:
-        yield
-    except DtoolError:
-        raise
-    except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DtoolError(
-            f"{path}: can't be read as an .npz ({bounded_reading.explain_read_error(error)})",
-            "write it again with numpy.savez",
-        ) from error
