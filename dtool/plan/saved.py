@@ -5,33 +5,22 @@ One that was fitted is of one network, guidance and clipping; FILE.json:force=tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from dtool.errors import DtoolError, UsageError
-from dtool.plan.compiled_plan import Column, Plan
-from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
+from dtool.plan.compiled_plan import Plan
+from dtool.plan.foreign import ForeignRule, refuse_interval
 from dtool.plan.late_start import take_late_part
-from dtool.schedulers.schedule import Schedule
 from dtool.util.bounded_reading import MAX_JSON_BYTES, explain_read_error, open_file
 from dtool.util.file_references import OWN_FILES_HINT, get_containing_file
 from dtool.util.options import build_options_model, parse_token
 
 SUFFIX = ".json"
 Force = Annotated[bool, Field(description="run a fitted plan for another network, guidance or clipping than its own")]
-
-
-@dataclass(frozen=True)
-class SavedPlan:
-    """A plan as it was saved, as other samplers of elsewhere are adopted: it is what it is, with noises of its own."""
-
-    plan: Plan
-    noises: Column
-    error: float = 0.0
-    schedule: Schedule | None = None
 
 
 def read_rule(word: str) -> ForeignRule:
@@ -46,7 +35,7 @@ def read_rule(word: str) -> ForeignRule:
     rule = ForeignRule(
         name=name, step=refuse_interval, order=1, startup_order=1, calls=1, basis=plan.basis, cite=plan.cite,
         stochastic=plan.stochastic, model=build_options_model(_take_options), family="saved",
-        options=(("force", False),), inverse=plan.inverse, saved=plan, adopt=_adopt,
+        options=(("force", False),), inverse=plan.inverse, saved=plan, adopt=refuse_interval,
     )  # fmt: skip
     bound = rule.bind(**options)
     assert isinstance(bound, ForeignRule), "it is still one"
@@ -95,10 +84,3 @@ def _give(rule: ForeignRule, steps: int | None) -> Plan:
         hint = f"leave the steps out, or ask for {rule.saved.steps}"
         raise UsageError(f"{rule.name} holds a plan of {rule.saved.steps} steps, not of {steps}", hint)
     return replace(rule.saved, fit=None) if dict(rule.options)["force"] else rule.saved
-
-
-def _adopt(rule: ForeignRule, request: AdoptionRequest) -> SavedPlan:
-    import numpy as np
-
-    plan = _give(rule, request.steps)
-    return SavedPlan(plan, np.eye(plan.draws))
