@@ -49,7 +49,7 @@ COMMANDS = {
     "guidances": LazyCommand("List the ways of guidance: how far each step goes.", TABLES),
     "spacings": LazyCommand("List the spacings: where on a schedule the steps fall.", TABLES),
     "metrics": LazyCommand("List the metrics: how far samples are from data.", MEASURES),
-    "evaluate": LazyCommand("Measure how far images are from real ones, however many they are.", MEASURES),
+    "evaluate": LazyCommand("Measure how far many images are from real ones.", MEASURES),
     "likelihood": LazyCommand("How probable a network finds images, in bits per dimension.", MEASURES
     ),
     "merge": LazyCommand("Join the blocks of a folder into one array, or into pictures.", PICTURES),

@@ -40,7 +40,7 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how far images are from real ones, however many they are.
+    """Measure how far many images are from real ones.
 
     All pairs are compared, block by block, so that memory does not grow with their number; figures have the same bits
     however the images were drawn and stored. At least 800 of each; with fewer, use dtool compare.
