@@ -1,6 +1,7 @@
 """The time of a network's call beside another file's: `python benchmarks/network.py OLD.onnx [NEW.onnx]`.
 
-Both files are opened in one process and called in turns with random images. OLD as ONNX Runtime runs it by itself, with
+Both files are opened in one process and called with random images in turns: as a run does, a turn calls one file again
+and again, for TURN seconds, and its time is the median of its calls. OLD as ONNX Runtime runs it by itself, with
 all threads; NEW, by default the network inside the package, as a run of dtool calls it: rewritten, in bound arrays, and
 from two images on in parts side by side. `--one-thread` takes both files as they are, in one thread each. Processor
 time is what other programs on the machine disturb less.
@@ -25,7 +26,8 @@ from dtool.run.side_by_side_calls import MIN_EVALUATIONS
 BATCHES = (1, 16, 64)
 TARGETS = {1: 0.78, 16: 0.75, 64: 0.72}
 MIN_ROUNDS = 5
-SETTLE = 0.01  # seconds of rest before a call, where the last one's threads may still be spinning
+TURN = 0.5  # seconds of calls without a rest, and SETTLE of rest before them: the other file's threads may still spin
+SETTLE = 0.05
 
 
 def main() -> None:
@@ -83,18 +85,28 @@ def prepare_own(path: Path, batch: int) -> Callable[[], Any]:
 
 
 def measure(calls: list[Callable[[], Any]], seconds: float) -> np.ndarray[Any, Any]:
-    """(seconds, processor seconds) of each call in each round `(2, calls, rounds)`; every other round backwards."""
+    """(seconds, processor seconds) of a call in each turn `(2, calls, rounds)`; every other round backwards."""
     taken: list[list[tuple[float, float]]] = [[] for _ in calls]
     until = time.perf_counter() + seconds
     order = [*range(len(calls))]
     while time.perf_counter() < until or len(taken[0]) < MIN_ROUNDS:
         for k in order:
             time.sleep(SETTLE)
-            clock, work = time.perf_counter(), time.process_time()
-            calls[k]()
-            taken[k].append((time.perf_counter() - clock, time.process_time() - work))
+            taken[k].append(take_turn(calls[k]))
         order.reverse()
     return np.moveaxis(np.array(taken), 2, 0)
+
+
+def take_turn(call: Callable[[], Any]) -> tuple[float, float]:
+    """The medians of a turn's calls: seconds, processor seconds. The first, which wakes the threads, does not count."""
+    call()
+    until, taken = time.perf_counter() + TURN, []
+    while time.perf_counter() < until or not taken:
+        clock, work = time.perf_counter(), time.process_time()
+        call()
+        taken.append((time.perf_counter() - clock, time.process_time() - work))
+    clock, work = np.median(taken, axis=0)
+    return clock, work
 
 
 def report(batch: int, difference: float, taken: np.ndarray[Any, Any]) -> None:
