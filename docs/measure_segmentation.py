@@ -1,17 +1,22 @@
 """Measure a network that draws masks, on pictures and backgrounds that it has not seen.
 
-`python docs/measure_segmentation.py PICTURES --folder DIR` trains on cut-out pictures, a tenth held out, which are laid
-on photos and textures that come with scikit-image and on drawn backgrounds, and measures on others: the intersection
-over union of the mean of 8 samples, beside thresholds of colour, and what the spread of the samples says of their
-errors. It writes the tables of docs/tasks.md.
+`python docs/measure_segmentation.py PICTURES --folder DIR` trains on cut-out pictures, which are laid on photos and
+textures that come with scikit-image and on drawn backgrounds, and measures on others, a tenth of the pictures: the
+intersection over union of the mean of 8 samples, beside thresholds of colour, and what the spread of the samples says
+of their errors. It writes the tables of docs/tasks.md. PICTURES has captions.csv (file, caption). `--others FOLDER …`
+are the same things as others draw them (npm packages such as emoji-datasource-twitter, unpacked), which are trained on,
+too, but for those whose captions are held out. `--measure` measures what has been trained so far.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +28,12 @@ from skimage.filters import threshold_otsu
 from sklearn.datasets import load_sample_images
 
 import dtool
+from dtool.data.masks import load_masked
 from dtool.data.textures import Textures, load_textures
 from dtool.training.backgrounds import cut_from_textures, draw_backgrounds
 from dtool.training.config import TrainConfig
 from dtool.training.preview import tile_images
-from dtool.training.session import Session, start
+from dtool.training.session import start
 
 PAGE = Path(__file__).with_name("tasks.md")
 START, END = "<!-- segmented -->", "<!-- /segmented -->"
@@ -36,7 +42,7 @@ LEARNED = (
     "immunohistochemistry", "microaneurysms", "moon", "page", "retina", "text",
 )  # fmt: skip
 UNSEEN = ("brick", "cat", "grass", "rocket")  # and scikit-learn's two photos
-SIZE, SAMPLES = 32, 8
+SIZE, SAMPLES, SEED, HELD_OUT, STEPS = 32, 8, 0, 0.1, 30_000
 Array = NDArray[np.float32]
 
 
@@ -52,16 +58,44 @@ def save_textures(folder: Path) -> tuple[Path, Path]:
     return places
 
 
-def train(data: str, folder: Path, backgrounds: Path, steps: int) -> tuple[Session, str]:
-    """Train into a file in `folder`, or go on; → the session, and what was done in words."""
-    output = folder / "segment.pt"
+def split_pictures(data: Path, others: Sequence[Path], folder: Path) -> tuple[Path, Path]:
+    """Two folders of links: to what is trained on, and to a tenth of `data`, of whose captions the first has none."""
+    with (data / "captions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(data / row["file"], row["caption"].strip().lower()) for row in csv.DictReader(file)]
+    order = np.random.default_rng(SEED).permutation(len(rows))
+    held = {int(i) for i in order[: round(HELD_OUT * len(rows))]}
+    words = {rows[i][1] for i in held}
+    for package in others:
+        (images,) = (package / "img").glob("*/64")
+        told = json.loads((package / "emoji.json").read_text(encoding="utf-8"))
+        rows += [(images / one["image"], (one["name"] or one["short_name"]).lower()) for one in told]
+    places = folder / "pictures", folder / "held-out"
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+    for i, (path, caption) in enumerate(rows):
+        if path.exists() and (i in held or caption not in words):
+            link = places[i in held] / f"{i}.png"
+            link.unlink(missing_ok=True)
+            link.symlink_to(path.resolve())
+    return places
+
+
+def train(data: Path, output: Path, backgrounds: Path, steps: int) -> str:
+    """Train into a file, or go on; → what was done in words."""
     config = TrainConfig(
         steps=steps, batch_size=32, lr=1.5e-3, ema=0.999, prediction="x0", schedule="cosine", task="segment",
-        times="logit-normal", time_mean=1.5, time_std=1.5, validation=0.1, flip=True,
+        times="logit-normal", time_mean=1.5, time_std=1.5, validation=0.03, flip=True,
     )  # fmt: skip
     network = {"width": 48, "multipliers": (1, 2, 2), "patch": 2}
+    torch.set_num_threads(1)
     session = start(
-        data, output, config, network=network, size=(SIZE, SIZE), backgrounds=str(backgrounds), resume=output.exists()
+        str(data),
+        output,
+        config,
+        network=network,
+        size=(SIZE, SIZE),
+        backgrounds=str(backgrounds),
+        resume=output.exists(),
     )
     clock, processor = time.monotonic(), time.process_time()
     for progress in session.run():
@@ -70,16 +104,12 @@ def train(data: str, folder: Path, backgrounds: Path, steps: int) -> tuple[Sessi
     if session.interrupted:
         raise KeyboardInterrupt
     minutes = [(time.monotonic() - clock) / 60, (time.process_time() - processor) / 60]
-    return (
-        session,
-        f"{steps} steps of 32 pictures of {SIZE}x{SIZE}, {minutes[0]:.1f} minutes ({minutes[1]:.1f} of processor)",
-    )
+    return f"{steps} steps of 32 pictures of {SIZE}x{SIZE}, {minutes[0]:.1f} minutes ({minutes[1]:.1f} of processor)"
 
 
-def lay(session: Session, textures: Textures | None, seed: int) -> tuple[Array, NDArray[np.bool_]]:
-    """The pictures held out over backgrounds (N, 3, H, W), and their masks (N, H, W)."""
-    assert session.held_out is not None
-    pixels = torch.from_numpy(session.held_out.take())
+def lay(folder: Path, textures: Textures | None, seed: int) -> tuple[Array, NDArray[np.bool_]]:
+    """The pictures of a folder over backgrounds (N, 3, H, W), and their masks (N, H, W)."""
+    pixels = torch.from_numpy(load_masked(str(folder), size=(SIZE, SIZE)).take())
     picture, alpha = pixels[:, :3], (pixels[:, 3:] + 1) / 2
     generator = torch.Generator().manual_seed(seed)
     background = (
@@ -114,9 +144,9 @@ def compute_iou(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Array:
     return ((masks & truth).sum(axis=(1, 2)) / np.maximum(union, 1)).astype(np.float32)
 
 
-def draw(session: Session, pictures: Array) -> Array:
+def draw(file: Path, pictures: Array) -> Array:
     """8 samples for each picture, (8, N, H, W)."""
-    network = dtool.load(session.output, device="cpu")
+    network = dtool.load(file, device="cpu")
     told = {"picture": pictures}
     samples = [
         dtool.sample(network, "ddim", steps=10, n=len(pictures), seed=seed, conditions=told, batch_size=32).x0[:, 0]
@@ -185,22 +215,28 @@ def save_picture(pictures: Array, samples: Array, truth: NDArray[np.bool_]) -> N
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data")
+    parser.add_argument("data", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6300)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="packages of the same emoji by others")
+    parser.add_argument("--measure", action="store_true", help="what has been trained so far, and write nothing")
     given = parser.parse_args()
+    file = given.folder / "segment.pt"
     learned, unseen = save_textures(given.folder)
-    session, about = train(given.data, given.folder, learned, given.steps)
+    pictures, held_out = split_pictures(given.data, given.others, given.folder)
+    about = "" if given.measure else train(pictures, file, learned, given.steps)
     textures = load_textures(str(unseen), (SIZE, SIZE))
     scores = []
     for name, own in (("drawn backgrounds", None), ("unseen photos and textures", textures)):
-        pictures, truth = lay(session, own, seed=1)
-        samples = draw(session, pictures)
-        scores += list_scores(name, pictures, samples, truth)
+        told, truth = lay(held_out, own, seed=1)
+        samples = draw(file, told)
+        scores += list_scores(name, told, samples, truth)
         calibration = list_calibration(samples, truth)
-    save_picture(pictures, samples, truth)
-    about += "; calibration: on the unseen photos and textures"
-    write(f"{about}; {len(truth)} others measured; torch {torch.__version__}, one thread.", scores, *calibration)
+    sys.stdout.write("\n".join([*scores, ""]))
+    if not given.measure:
+        save_picture(told, samples, truth)
+        about += f", of {len(list(pictures.iterdir()))} pictures; calibration: on the unseen photos and textures"
+        write(f"{about}; {len(truth)} others measured; torch {torch.__version__}, one thread.", scores, *calibration)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import csv
 import json
 import platform
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from dtool.training.session import start
 
 PAGE = Path(__file__).with_name("words.md")
 START, END = "<!-- measured -->", "<!-- /measured -->"
-HELD_OUT, SIZE, SEED, STEPS, SHORT = 200, 32, 0, 30_000, 661
+HELD_OUT, SIZE, SEED, STEPS, SHORT = 200, 32, 0, 60_000, 661
 NETWORK = {"width": 32, "multipliers": (1, 2, 4), "attention": (1, 2), "patch": 2}
 FORMS = (
     "a picture of {caption}",
@@ -109,19 +110,23 @@ def prepare(pictures: Path, work: Path) -> None:
 
 
 def train(work: Path, encoder: str, kind: str, steps: int, name: str) -> None:
-    """Train for so many steps at a constant rate: the state of a longer run at that step."""
+    """Train for so many steps, or go on where it was interrupted; the rate falls in a run that is not a short one."""
     config = TrainConfig(
-        steps=STEPS, batch_size=16, decay="constant", ema=0.998, schedule="cosine", prediction="v", text_condition=kind
-    )
+        steps=steps, batch_size=16, decay="cosine" if name == "words" else "constant", ema=0.998, schedule="cosine",
+        prediction="v", text_condition=kind,
+    )  # fmt: skip
+    output = work / f"{name}.pt"
+    torch.set_num_threads(1)
     session = start(
-        str(work / "pictures"), work / f"{name}.pt", config, network=dict(NETWORK), size=(SIZE, SIZE), classes=False,
-        guidance=3.0, captions=str(work / "captions.csv"), text_encoder=encoder,
+        str(work / "pictures"), output, config, network=dict(NETWORK), size=(SIZE, SIZE), classes=False,
+        guidance=3.0, captions=str(work / "captions.csv"), text_encoder=encoder, resume=output.exists(),
     )  # fmt: skip
     before = time.process_time()
-    for progress in session.trainer.run():
-        if progress.step == steps:
-            break
-    session.save()
+    for progress in session.run():
+        if progress.step % 100 == 0:
+            sys.stdout.write(f"{progress}\n")
+    if session.interrupted:
+        raise KeyboardInterrupt
     about = {"steps": steps, "loss": progress.loss, "minutes": (time.process_time() - before) / 60}
     (work / f"{name}.json").write_text(json.dumps(about))
 
@@ -352,7 +357,7 @@ def main() -> None:
     parser.add_argument("encoder")
     parser.add_argument("work", type=Path)
     parser.add_argument("--others", type=Path, nargs="*", default=[], help="packages of the same emoji by others")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--stage", choices=("prepare", "train", "short", "measure", "all"), default="all")
     told = parser.parse_args()
     told.work.mkdir(parents=True, exist_ok=True)
@@ -360,9 +365,9 @@ def main() -> None:
     if "prepare" in stages:
         prepare(told.pictures, told.work)
     for kind in ("pooled", "tokens") if "short" in stages else ():
-        if not (told.work / f"short-{kind}.pt").exists():
+        if not (told.work / f"short-{kind}.json").exists():
             train(told.work, told.encoder, kind, SHORT, f"short-{kind}")
-    if "train" in stages and not (told.work / "words.pt").exists():
+    if "train" in stages and not (told.work / "words.json").exists():
         train(told.work, told.encoder, "pooled", told.steps, "words")
     if "measure" in stages:
         known = json.loads((told.work / "words.json").read_text())
