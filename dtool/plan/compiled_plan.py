@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtool.errors import CompileError, DtoolError, UsageError
+from dtool.errors import DtoolError
 from dtool.plan.fit_record import FitRecord
-from dtool.plan.parametrization import parse_sigma_data
+from dtool.plan.static_check import require_sound
 from dtool.samplers.rule import Basis, Prediction
 from dtool.schedulers.levels import compute_alpha_bar, compute_lam, compute_log_snr
 
@@ -34,7 +34,7 @@ class Plan:
     Without `b_raw`, it is 0 throughout; without `c_low`, it is `c`. guidance: the token of what the plan is made for,
     "" if the run decides; scale: its scale, None for the run's; rescale: see `dtool.guidances.guidance`. fit: of a plan
     that `dtool.fit` made, for what.
-    Raises CompileError if the table cannot be right (see `_check`).
+    Raises CompileError if the table cannot be right: see `dtool.plan.static_check`.
 
     >>> plan = dtool.plan("heun", steps=2)  # two calls per step, one in the last
     >>> plan.rows, plan.alpha.shape, plan.step_end.tolist()
@@ -92,7 +92,7 @@ class Plan:
             values: NDArray[Any] = np.array(getattr(self, column), dtype=dtype)  # a copy: nobody else can write to it
             values.setflags(write=False)
             object.__setattr__(self, column, values)
-        _check(self)
+        require_sound(self, COLUMNS, WIDE)
 
     @property
     def rows(self) -> int:
@@ -234,57 +234,3 @@ def _to_list(column: NDArray[Any]) -> list[Any]:
     """A column as JSON can hold it: None where the clean end's time would be NaN."""
     values: list[Any] = column.tolist()
     return [None if isinstance(v, float) and v != v else v for v in values]
-
-
-def _check_words(plan: Plan) -> None:
-    try:
-        parse_sigma_data(plan.prediction)
-    except UsageError as error:
-        raise CompileError(f"unknown prediction {plan.prediction!r}", error.hint) from error
-    if plan.basis not in get_args(Basis):
-        raise CompileError(f"unknown basis {plan.basis!r}", "x0 or eps")
-
-
-def _check(plan: Plan) -> None:
-    """The static check: shapes, finiteness, and nothing read before it was written."""
-    n = plan.alpha.size
-    if n == 0:
-        raise CompileError("the plan has no rows", "give a grid of at least two points")
-    for name in COLUMNS:
-        column = getattr(plan, name)
-        if column.shape[:1] != (n,) or column.ndim != (2 if name in WIDE else 1):
-            raise CompileError(f"column {name} has shape {column.shape}, not {n} rows", "make the plan with compile()")
-        fit = ~np.isinf(column) if name == "t" else np.isfinite(column)  # NaN: a point without a time
-        bad = np.flatnonzero(~fit.reshape(n, -1).all(axis=1))
-        if bad.size:
-            level = f"alpha={plan.alpha[bad[0]]:.3g}, sigma={plan.sigma[bad[0]]:.3g}"
-            hint = "the rule divides by something that vanishes there"
-            if name in ("m_x", "m_f") and plan.sigma[bad[0]] == 0:
-                hint = "an x0 network says nothing of the noise in an image that has none: give the grid end=0"
-            if name in ("c_skip", "c_out"):
-                hint = (
-                    "an eps network cannot tell the image where alpha = 0: use prediction v or x0, or another schedule"
-                )
-            raise CompileError(f"row {bad[0]}: {name} is not finite (at {level})", hint)
-    _check_words(plan)
-    if not (np.isfinite(plan.init) and plan.init > 0):
-        raise CompileError(f"the initial scale is {plan.init}", "it is the standard deviation of x at the first point")
-    for weights in (plan.b, plan.b_without):
-        row, back = np.nonzero(weights)
-        if (back > row).any():
-            first = int(np.argmax(back > row))
-            raise CompileError(f"row {row[first]} uses a prediction {back[first]} rows back", "there is none yet")
-    if not (plan.scale is None or 0 <= plan.scale < np.inf) or not 0 <= plan.rescale <= 1:
-        raise CompileError(
-            f"guidance of scale {plan.scale}, rescaled by {plan.rescale}", "a scale is at least 0, a share 0 to 1"
-        )
-    if (plan.c < 0).any():
-        raise CompileError(
-            f"row {np.argmax(plan.c < 0)} scales its noise by a negative number", "use its absolute value"
-        )
-    if ((plan.c_low > plan.c) | ((plan.c_low <= 0) & (plan.c > 0))).any():
-        raise CompileError("the bounds of a row's noise are not 0 < c_low ≤ c", "give the lower one first")
-    if not plan.step_end[-1]:
-        raise CompileError("the last row does not end a step", "make the plan with compile()")
-    if ((plan.a_saved != 0) & (np.cumsum(plan.save) == 0)).any():
-        raise CompileError("a saved x is used before any was saved", "make the plan with compile()")

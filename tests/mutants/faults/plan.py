@@ -47,7 +47,7 @@ FAULTS = (
     ),
     Fault(
         "plan-saved-before-it-is",
-        "dtool/plan/compiled_plan.py",
+        "dtool/plan/static_check.py",
         "(np.cumsum(plan.save) == 0)",
         "(np.cumsum(plan.save) < 0)",
         "a table that uses a saved x before any is saved passes the check",
