@@ -87,7 +87,8 @@ def compare(
     if sharing.is_given:
         sum_with_one_thread()
     from dtool.cli.flags.values import parse_classes, parse_counts, parse_duration
-    from dtool.cli.show.comparison import OutputFiles, show, show_task_progress
+    from dtool.cli.show.comparison import show, show_task_progress
+    from dtool.cli.show.comparison_files import OutputFiles
     from dtool.compare.contestants import select_runnable
     from dtool.compare.drawing import TIMED_IMAGES
     from dtool.compare.run import compare as compare_recipes
