@@ -111,7 +111,7 @@ class _Tasks:
             yield results.pop(told)
 
     def cancel(self) -> None:
-        """End the tasks that have not ended, at their next line of Python: by force Ray 2.60 aborts this process, too."""
+        """End what has not ended, at its next line of Python: by force, Ray 2.60 now and then aborts this process."""
         for reference in self._pending:
             with contextlib.suppress(Exception):  # it has ended by itself, or the cluster is gone
                 self._ray.cancel(reference, force=False)
