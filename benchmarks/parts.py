@@ -100,7 +100,7 @@ def measure_workers(folder: Path, given: argparse.Namespace) -> None:
 
 def measure_kills(folder: Path, given: argparse.Namespace) -> None:
     """Blocks that were begun and not ended at each of 20 kills, whose locks lie there; and that the rest stays."""
-    words = [*given.plain, "--steps", "4", "-n", str(int(20_000 * given.share)), "--block-size", "32", "--workers", "2"]
+    words = [*given.plain, "--steps", "4", "-n", str(int(60_000 * given.share)), "--block-size", "32", "--workers", "2"]
     command = [sys.executable, "-m", "dtool", "sample", "--sampler", "ddim", "-q", *words, "--into", "killed"]
     place, chance, lost, redrawn, kills = folder / "killed", random.Random(0), [], 0, 0
     stamps: dict[Path, int] = {}
@@ -111,6 +111,7 @@ def measure_kills(folder: Path, given: argparse.Namespace) -> None:
                 time.sleep(0.01)
             time.sleep(chance.uniform(0, 3))
             if process.poll() is not None:
+                print(f"kill -9: the run ended after {kills} kills: give it more images, --share {2 * given.share:g}")
                 break
             os.killpg(process.pid, signal.SIGKILL)
         kills += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,24 @@ PIECE = 256  # pictures of a piece
 AT_ONCE = 1 << 20  # bytes of an array that are read at a time
 
 Pieces = Iterator[NDArray[np.float32]]
+Loads = Iterator[Callable[[], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
 class ImageStream:
-    """`count` images of `shape` (C, H, W); each call of `pieces` reads them anew, float32 in [-1, 1], in order."""
+    """`count` images of `shape` (C, H, W), in pieces, in order; every call begins anew.
+
+    loads: functions that give a piece each, float32 in [-1, 1], and can be called by another process.
+    """
 
     count: int
     shape: tuple[int, ...]
-    pieces: Callable[[], Pieces]
+    loads: Callable[[], Loads]
+
+    def pieces(self) -> Pieces:
+        """The pieces, read one after another."""
+        for load_piece in self.loads():
+            yield load_piece()
 
 
 def open_stream(source: str) -> ImageStream:
@@ -47,9 +57,14 @@ def open_stream(source: str) -> ImageStream:
     return ImageStream(len(images), images.shape, lambda: _cut(images))
 
 
-def _cut(images: Images) -> Pieces:
+def _cut(images: Images) -> Loads:
     for start in range(0, len(images), PIECE):
-        yield images.take(slice(start, start + PIECE))
+        yield partial(_get, images.take(slice(start, start + PIECE)))
+
+
+def _get(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A piece that is read already, since it can only be read after those before it."""
+    return pixels
 
 
 def _stream_folder(folder: Path) -> ImageStream:
@@ -67,13 +82,17 @@ def _stream_folder(folder: Path) -> ImageStream:
             raise DtoolError(f"{path}: {sizes}", "make all one size")
     channels = 1 if all_grey else 3
 
-    def read() -> Pieces:
+    def read() -> Loads:
         for start in range(0, len(listing.paths), PIECE):
-            pictures = [decode_image(path, None) for path in listing.paths[start : start + PIECE]]
-            wide = [np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures]
-            yield Images(np.stack(wide).transpose(0, 3, 1, 2)).take()
+            yield partial(_read_pictures, listing.paths[start : start + PIECE], channels)
 
     return ImageStream(len(listing.paths), (channels, first.height, first.width), read)
+
+
+def _read_pictures(paths: Sequence[Path], channels: int) -> NDArray[np.float32]:
+    pictures = [decode_image(path, None) for path in paths]
+    wide = [np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures]
+    return Images(np.stack(wide).transpose(0, 3, 1, 2)).take()
 
 
 def _stream_npz(path: Path) -> ImageStream:
@@ -94,14 +113,14 @@ def _stream_npz(path: Path) -> ImageStream:
     elif header.dtype != np.uint8:
         raise DtoolError(f"{path}: images of type {header.dtype}", "store uint8, or floats in 0 … 1 or -1 … 1")
 
-    def read() -> Pieces:
+    def read() -> Loads:
         for part in _read_parts(path, name):
             rows = part[..., None] if part.ndim == 3 else part
             pixels = np.moveaxis(rows, -1, 1) if last else rows
             if pixels.dtype != np.uint8:
                 pixels = pixels.astype(np.float32)
                 pixels = pixels * 2 - 1 if low >= 0 else pixels
-            yield Images(pixels).take()
+            yield partial(_get, Images(pixels).take())
 
     return ImageStream(shape[0], tuple(shape[1:]), read)
 

@@ -11,13 +11,12 @@ import numpy as np
 
 from dtool.compare.candidates import CallBudget, plan_within_budget
 from dtool.errors import DtoolError, UsageError
-from dtool.fit.field import choose_dtype
 from dtool.fit.noises import Noises
+from dtool.fit.plan_runs import PlanRun, Runs, make_runs, split_noises
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.run.guided_plan import add_guidance
-from dtool.run.sampling import sample
 from dtool.util.arrays import Array
 
 MORE_SPACINGS = ("sgm-uniform", "beta")  # beside those that `dtool recommend` tries
@@ -40,7 +39,8 @@ class Entrant:
 class Contest:
     """Recipes side by side on some noises, whose solutions `target` `(n, *shape)` are.
 
-    options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations.
+    options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations. runs: who does them,
+    see `dtool.fit.plan_runs`.
     """
 
     network: Network
@@ -48,32 +48,40 @@ class Contest:
     target: Array
     options: dict[str, Any]
     on_call: Callable[[int], None] | None = None
+    runs: Runs | None = None
 
-    def draw(self, plan: Plan, count: int) -> Array:
-        """What a plan draws from the first `count` of the noises."""
-        noises = self.noises.take(slice(0, count))
-        x = (plan.init * noises.z).astype(choose_dtype(self.network))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a late start, which is what is tried out
-            out = sample(self.network, plan, x=x, batch_size=min(count, BATCH), **noises.options, **self.options)
-        if self.on_call is not None:
-            self.on_call(count * out.evaluations)
-        return np.asarray(out.x0, np.float64)
+    def draw(self, plans: Sequence[Plan], count: int) -> list[Array | None]:
+        """What each plan draws from the first `count` of the noises; None if its numbers are not finite."""
+        blocks = split_noises(self.noises.take(slice(0, count)), BATCH)
+        size = min(count, BATCH)
+        runs = self.runs or make_runs(self.network)
+        results = runs(
+            PlanRun(plan=plan, noises=block, options=self.options, batch_size=size, rival=True)
+            for plan in plans
+            for block in blocks
+        )
+        drawn: list[Array | None] = []
+        for _ in plans:
+            parts = [next(results) for _ in blocks]
+            images = [part.images for part in parts if part.images is not None]
+            drawn.append(np.concatenate(images) if len(images) == len(blocks) else None)
+            if self.on_call is not None:
+                self.on_call(sum(part.evaluations for part in parts))
+        next(results, None)  # tells workers that all is done
+        return drawn
 
     def rank(self, entrants: Sequence[Entrant]) -> list[tuple[Entrant, Array]]:
         """The best of them on all noises, the best first, each with its images; the others leave round by round."""
-        left, drawn = list(entrants), {}
+        left, drawn = list(entrants), dict[str, Array]()
         for images, share in ROUNDS:
             count = min(images or len(self.noises), len(self.noises))
             left = left[: max(2, int(np.ceil(share * len(entrants))))]
             errors = {}
-            for one in left:
-                try:
-                    drawn[one.recipe] = self.draw(one.plan, count)
-                except DtoolError:  # its numbers are not finite
-                    errors[one.recipe] = np.inf
-                    continue
-                errors[one.recipe] = float(((drawn[one.recipe] - self.target[:count]) ** 2).mean())
+            for one, its in zip(left, self.draw([each.plan for each in left], count), strict=True):
+                errors[one.recipe] = np.inf
+                if its is not None:
+                    drawn[one.recipe] = its
+                    errors[one.recipe] = float(((its - self.target[:count]) ** 2).mean())
             left = [one for one in sorted(left, key=lambda each: errors[each.recipe]) if errors[one.recipe] < np.inf]
         return [(one, drawn[one.recipe]) for one in left]
 

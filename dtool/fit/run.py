@@ -10,9 +10,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from dtool.compare.recommendation import measure_call_time
+from dtool.compare.work_sharing import WorkSharing
 from dtool.errors import UsageError
 from dtool.fit.held_out import judge_rival, judge_walk, make_law
 from dtool.fit.noises import Noises
+from dtool.fit.plan_runs import Runs, share_runs
 from dtool.fit.refine import Judged, Refinement, list_places
 from dtool.fit.rivals import Contest, list_late, list_named
 from dtool.fit.search import Found, TimeSearch, search_times
@@ -67,6 +69,7 @@ def fit(
     minutes: float | None = None,
     resume: Plan | None = None,
     judge: bool = True,
+    sharing: WorkSharing | None = None,
     on_better: Callable[[Plan], None] | None = None,
     progress: Callable[[int, str], None] | None = None,
     **told_options: Unpack[ToldOptions],
@@ -80,6 +83,7 @@ def fit(
     noises: how many of training, validation and judging. seed: of those; the same seed gives the same plan.
     minutes: the longest that the fit may take, its judgement not counted. resume: a plan of an earlier fit to go on
     from. judge: whether the plan is judged on held-out noises beside named recipes: `plan.fit.held_out`.
+    sharing: worker processes that make the solutions and the judgement; the plan is the same for any number of them.
     labels, prompt, negative, conditions, without: as for `dtool.compare`, in turn. on_better(plan): after every
     better plan. progress(evaluations, what): after every call.
     Raises UsageError for what cannot be fitted.
@@ -96,8 +100,9 @@ def fit(
         guidance=guidance, clip=clip, basis=basis, history=history, noises=noises, seed=seed, labels=labels,
         told=repeat_conditions(network, request),
     )  # fmt: skip
-    session, work = start_session(network, options, on_better, progress)
-    return fit_budget(session, count, work, minutes=minutes, resume=resume, judge=judge)
+    with share_runs(network, sharing) as runs:
+        session, work = start_session(network, options, on_better, progress, runs)
+        return fit_budget(session, count, work, minutes=minutes, resume=resume, judge=judge)
 
 
 def start_session(
@@ -105,8 +110,9 @@ def start_session(
     options: FitOptions,
     on_better: Callable[[Plan], None] | None = None,
     progress: Callable[[int, str], None] | None = None,
+    runs: Runs | None = None,
 ) -> tuple[FitSession, Work]:
-    """A session for fits of one budget or several, and how it is watched."""
+    """A session for fits of one budget or several, and how it is watched. runs: see `FitSession`."""
     doing, done = "", 0
 
     def count(evaluations: int) -> None:
@@ -120,7 +126,7 @@ def start_session(
         doing = what
         count(0)
 
-    return FitSession(network, options, count), Work(on_better=on_better or (lambda _: None), tell=tell)
+    return FitSession(network, options, count, runs), Work(on_better=on_better or (lambda _: None), tell=tell)
 
 
 def choose_calls(network: Network, calls: int | None, ms: float | None, guidance: float | str | Guidance | None) -> int:
@@ -225,7 +231,7 @@ def judge_plan(session: FitSession, plan: Plan, work: Work) -> Plan:
     held_out = judge_walk(walk, teacher.images, law)
     contest = Contest(
         network=session.network, noises=noises, target=teacher.images, options={"clip": session.options.clip},
-        on_call=session._spend,
+        on_call=session._spend, runs=session.runs,
     )  # fmt: skip
     guidance: Any = session.guidance or (session.scale if spec.is_conditional else None)
     named = contest.rank(list_named(session.network, calls, guidance))

@@ -12,6 +12,7 @@ import numpy as np
 from dtool.errors import UsageError
 from dtool.fit.field import Field
 from dtool.fit.noises import Noises, draw_noises
+from dtool.fit.plan_runs import Runs, make_runs
 from dtool.fit.teacher import Solver, Teacher
 from dtool.guidances import get_guidance
 from dtool.guidances.guidance import Guidance, Level
@@ -60,13 +61,19 @@ class FitOptions:
 class FitSession:
     """A network prepared for fits: see `FitOptions`. on_call(n): after every n evaluations of the network.
 
+    runs: who runs plans from the noises, see `dtool.fit.plan_runs`; by default this process.
+
     Raises UsageError for a network or a guidance that no table can be fitted to.
     """
 
-    def __init__(self, network: Network, options: FitOptions, on_call: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, network: Network, options: FitOptions, on_call: Callable[[int], None] | None = None,
+        runs: Runs | None = None,
+    ) -> None:  # fmt: skip
         if isinstance(network, FusedNetwork):
             raise UsageError("this file holds a whole sampler", "fit a table to the network's own file")
         self.network, self.options, self._on_call = network, options, on_call
+        self.runs = runs or make_runs(network)
         self.guidance, self.scale = _resolve_guidance(network, options.guidance)
         limit = self._find_clipping()
         self.field = Field(network, guidance=self.guidance, clip=limit, basis=options.basis, on_call=on_call)
@@ -89,7 +96,7 @@ class FitSession:
     @cached_property
     def solver(self) -> Solver:
         """Solves from the schedule's start, as finely as the tolerance asks for."""
-        solver = Solver(self.network, self.how, self.options.tolerance)
+        solver = Solver(self.network, self.how, self.options.tolerance, self.runs)
         solver.choose_steps(self._noises["validation"])
         self._spend(solver.calls)
         return solver

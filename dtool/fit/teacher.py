@@ -11,19 +11,17 @@ import numpy as np
 
 from dtool.compare.ode_path import make_solving_grid
 from dtool.errors import DtoolError
-from dtool.fit.field import choose_dtype
 from dtool.fit.noises import Noises
+from dtool.fit.plan_runs import PlanRun, Runs, make_runs, split_noises
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.point import CLEAN, Point
 from dtool.plan.prediction import ClampWarning
-from dtool.run.sampling import sample
 from dtool.util.arrays import Array
 
 RULE = "unipc:order=3"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # what is tried, until the images hardly change
-MAX_LEVELS = 160  # of a path that are kept
 TRIED_IMAGES = 16  # that the number of steps is chosen on
 # The error at which a solution is converged, as a share of the data's range: of a network, and of a function on arrays.
 TOLERANCE, FINE = 2e-3, 1e-7
@@ -61,14 +59,17 @@ class Solver:
 
     options: guidance, clip and the like of `dtool.sample`. tolerance: of the images' root mean square error, as a share
     of the data's range. error: that of the solve in `steps` steps, measured against the finest one that was tried, on a
-    few images; calls: images times calls so far.
+    few images; calls: images times calls so far. runs: who does them, see `dtool.fit.plan_runs`.
     """
 
-    def __init__(self, network: Network, options: dict[str, Any], tolerance: float | None = None) -> None:
+    def __init__(
+        self, network: Network, options: dict[str, Any], tolerance: float | None = None, runs: Runs | None = None
+    ) -> None:
         usual = FINE if network.backend == "numpy" else TOLERANCE
         self.network, self.options, self.tolerance = network, options, tolerance or usual
         self.start = Point(float(network.schedule.alpha[-1]), float(network.schedule.sigma[-1]))
         self.steps, self.error, self.calls = 0, float("nan"), 0
+        self._runs = runs or make_runs(network)
 
     def choose_steps(self, noises: Noises) -> None:
         """Find how many steps are enough, on the first few of the noises."""
@@ -76,7 +77,7 @@ class Solver:
         low, high = self.network.spec.data_range
         solves: list[tuple[int, Array]] = []
         for steps in STEPS:
-            solves.append((steps, self._draw(noises.take(slice(0, few)), steps, trace=False)[0]))
+            solves.append((steps, self._solve_few(noises.take(slice(0, few)), steps)))
             if len(solves) < 3:
                 continue
             # Each solve's error is at most what it changes by until the last one, and that one's own.
@@ -97,14 +98,25 @@ class Solver:
 
     def solve(self, noises: Noises, progress: Callable[[int], None] | None = None) -> Teacher:
         """The solution from these noises, path included."""
-        parts = []
-        for first in range(0, len(noises), BLOCK):
-            parts.append(self._draw(noises.take(slice(first, first + BLOCK)), self.steps, trace=True))
+        plan, parts = self.make_plan(self.steps), []
+        blocks = split_noises(noises, BLOCK)
+        for part in self._runs(self._run(plan, block, traced=True) for block in blocks):
+            parts.append(part)
+            self.calls += part.evaluations
             if progress is not None:
-                progress(self.steps * len(parts[-1][0]))
-        images = np.concatenate([part[0] for part in parts])
-        path, slope = (np.concatenate([part[k] for part in parts], axis=1) for k in (2, 3))
-        return Teacher(images=images, angle=parts[0][1], path=path, slope=slope, sizes=self._measure_size)
+                progress(part.evaluations)
+        images = np.concatenate([part.images for part in parts])
+        path, slope = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("path", "slope"))
+        return Teacher(images=images, angle=parts[0].angle, path=path, slope=slope, sizes=self._measure_size)
+
+    def _solve_few(self, noises: Noises, steps: int) -> Array:
+        [result] = self._runs([self._run(self.make_plan(steps), noises, traced=False)])
+        self.calls += result.evaluations
+        assert result.images is not None, "only a rival's may be missing"
+        return result.images
+
+    def _run(self, plan: Plan, noises: Noises, *, traced: bool) -> PlanRun:
+        return PlanRun(plan=plan, noises=noises, options=self.options, batch_size=len(noises), traced=traced)
 
     def _measure_size(self, lam: float) -> float:
         alpha, sigma = self.network.schedule.level(self.network.schedule.time(lam))
@@ -116,20 +128,3 @@ class Solver:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ClampWarning)
             return make_plan(RULE, points=points[:-1], end=points[-1], network=self.network)
-
-    def _draw(self, noises: Noises, steps: int, *, trace: bool) -> tuple[Array, Array, Any, Any]:
-        """(images, angles, path, slope) of some noises; nothing but the images without a trace."""
-        plan = self.make_plan(steps)
-        x = (plan.init * noises.z).astype(choose_dtype(self.network))
-        out = sample(self.network, plan, x=x, trace=trace, batch_size=len(noises), **noises.options, **self.options)
-        self.calls += len(noises) * out.evaluations
-        images = np.asarray(out.x0, np.float64)
-        if out.trace is None:
-            return images, images, None, None
-        kept = np.unique(np.linspace(0, plan.rows - 1, min(plan.rows, MAX_LEVELS)).round().astype(int))[::-1]
-        width = [-1] + [1] * (out.trace.x0.ndim - 1)
-        scale = np.hypot(plan.alpha, plan.sigma)[kept].reshape(width)
-        cos, sin = (level[kept].reshape(width) / scale for level in (plan.alpha, plan.sigma))
-        state, image = np.asarray(out.trace.x)[kept] / scale, np.asarray(out.trace.x0)[kept]
-        slope = cos * (state - cos * image) / sin - sin * image
-        return images, np.arctan2(plan.sigma, plan.alpha)[kept], *(v.astype(x.dtype) for v in (state, slope))

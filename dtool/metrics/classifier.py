@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Classifier:
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._options = {"data_range": data_range, "expects": expects, "device": device, "class_names": class_names}
         try:
             from dtool.onnx.session import open_session
         except ImportError as error:
@@ -75,6 +77,10 @@ class Classifier:
         start, end = expects or data_range
         self._scale = (end - start) / (high - low)
         self._shift = start - low * self._scale
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file itself."""
+        return partial(Classifier, self.path, **self._options), ()
 
     def __call__(self, images: ArrayLike) -> NDArray[Any]:
         """Scores (n, classes) of images (n, *shape)."""

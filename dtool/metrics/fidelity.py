@@ -115,14 +115,19 @@ def _stream_plain(pair: RowPair, **_: Any) -> StreamedFigure:
 
 
 def _stream_kid(pair: RowPair, **_: Any) -> StreamedFigure:
-    return stream_pairs(pair, "kid", cubic_products)
+    return stream_pairs(pair, "kid", _cube_pair)
+
+
+def _cube_pair(_pair: RowPair, x: Array, y: Array) -> Array:
+    return cubic_products(x, y)
 
 
 def _stream_cmmd(pair: RowPair, **_: Any) -> StreamedFigure:
-    def kernel(x: Array, y: Array) -> Array:
-        return _scaled_kernel(pair.square_distances(_normalise(x), _normalise(y)))
+    return stream_pairs(pair, "cmmd", _scale_pair)
 
-    return stream_pairs(pair, "cmmd", kernel)
+
+def _scale_pair(pair: RowPair, x: Array, y: Array) -> Array:
+    return _scaled_kernel(pair.square_distances(_normalise(x), _normalise(y)))
 
 
 def _normalise(rows: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,31 @@ from dtool.util.arrays import Array
 from dtool.util.files import make_write_error
 
 BLOCK = 100  # rows of a block: sums are made block by block, so that this number is part of a figure's bits
-STRIPE = 20  # blocks that another block is compared with at a time
+STRIPE = 5  # blocks that another block is compared with at a time: fewer than the least set has, to be as small for all
 
 
 class RowBlocks:
     """Rows `(n, d)`, float64 when they are read, of which the i-th block is those from i·BLOCK on.
 
     Written once, in whatever pieces they come, to a scratch file that goes when the object does. Blocks do not depend
-    on the pieces.
+    on the pieces. is_shared: whether the file has a name, so that other processes can be given the object to read.
     """
 
-    def __init__(self, pieces: Iterable[NDArray[Any]] = ()) -> None:
-        self._file = tempfile.TemporaryFile(prefix="dtool-")  # noqa: SIM115 - it lives as long as the object
+    def __init__(self, pieces: Iterable[NDArray[Any]] = (), *, is_shared: bool = False) -> None:
+        make = tempfile.NamedTemporaryFile if is_shared else tempfile.TemporaryFile
+        self._file: IO[bytes] = make(prefix="dtool-")
         self._dtype: np.dtype[Any] | None = None
         self.width = 0
         self.count = 0
         for piece in pieces:
             self.append(piece)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_file": self._file.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._file = Path(state["_file"]).open("rb")  # noqa: SIM115 - it lives as long as the object
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows `(k, d)`, kept in the dtype of the first. Raises UsageError for other widths, DtoolError if the

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from dtool.util.arrays import Array
 LEAST_BLOCKS = 8  # on either side: halves of fewer are too much alike for an interval
 RESAMPLES, PERMUTATIONS, SPLITS = 200, 500, 100
 T = TypeVar("T")
+P = TypeVar("P")
+Side = Literal["samples", "reference"]
+Share = Callable[[Callable[..., Any], Iterable[Any]], Iterator[Any]]  # a function and its places: the results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,28 @@ class RowPair:
             raise UsageError("the samples and the reference have different features", "compare images of one shape")
         self.samples, self.reference, self.seed = samples, reference, seed
         self._known: dict[Hashable, Any] = {}
+        self._share: Share | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is given: where the rows are, and what is known of all of them."""
+        return {**vars(self), "_known": {}, "_share": None, "scale": self.scale, "centre": self.centre}
+
+    def share(self, share: Share) -> None:
+        """Let workers that have this pair do what `map` is asked for."""
+        self._share = share
+
+    def map(self, function: Callable[[RowPair, P], T], places: Iterable[P]) -> Iterator[T]:
+        """`function(pair, place)` of each place, in their order: here, or by workers, with the same bits.
+
+        function: of a module, or a partial of one.
+        """
+        if self._share is None:
+            return (function(self, place) for place in places)
+        return self._share(function, places)
+
+    def get(self, side: Side) -> RowBlocks:
+        """The rows of the samples, or of the reference."""
+        return self.samples if side == "samples" else self.reference
 
     def recall(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives, computed once for all metrics that ask for `key`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ def open_samples(source: str) -> ImageStream:
     manifest = open_folder(folder)
     first = _read(folder, manifest, 0)
     shape = tuple(_to_pixels(manifest, first).shape[1:])
-    return ImageStream(manifest.images, shape, lambda: _read_blocks(folder, manifest))
+    numbers = range(len(manifest.blocks))
+    return ImageStream(
+        manifest.images, shape, lambda: (partial(_read_pixels, folder, manifest, number) for number in numbers)
+    )
 
 
-def _read_blocks(folder: Path, manifest: Manifest) -> Iterator[NDArray[np.float32]]:
-    for number in range(len(manifest.blocks)):
-        yield _to_pixels(manifest, _read(folder, manifest, number))
+def _read_pixels(folder: Path, manifest: Manifest, number: int) -> NDArray[np.float32]:
+    return _to_pixels(manifest, _read(folder, manifest, number))
 
 
 def _read(folder: Path, manifest: Manifest, number: int) -> BlockImages:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dtool.measure.frechet import frechet_distance
 from dtool.measure.half_sampling import recentred_interval
 from dtool.measure.moments import Moments, merge_moments
 from dtool.metrics.pool import Masks
 from dtool.metrics.row_blocks import BLOCK, RowBlocks
-from dtool.metrics.row_pair import LEAST_BLOCKS, RESAMPLES, RowPair, StreamedFigure
+from dtool.metrics.row_pair import LEAST_BLOCKS, RESAMPLES, RowPair, Side, StreamedFigure
 
 GROUPS = 32  # of blocks, whose random halves give the interval
 GROUP_BYTES = 1 << 28  # that the groups of one set may take: with many features there are fewer of them
@@ -23,8 +25,8 @@ def stream_frechet(pair: RowPair, parts: Sequence[int], rounds: int = RESAMPLES)
 
     Moments are made of blocks and merged in id order, so that the bits do not depend on who made which.
     """
-    mine = pair.recall("groups of samples", lambda: measure_groups(pair.samples))
-    theirs = pair.recall("groups of the reference", lambda: measure_groups(pair.reference))
+    mine = pair.recall("groups of samples", lambda: measure_groups(pair, "samples"))
+    theirs = pair.recall("groups of the reference", lambda: measure_groups(pair, "reference"))
     if len(parts) == 1:
         value = compute_distance(merge_moments(mine), merge_moments(theirs))
     else:
@@ -40,13 +42,17 @@ def compute_distance(one: Moments, other: Moments) -> float:
     return frechet_distance(*one.fit_gaussian(), *other.fit_gaussian())
 
 
-def measure_groups(rows: RowBlocks) -> list[Moments]:
+def measure_groups(pair: RowPair, side: Side) -> list[Moments]:
     """The moments of groups of neighbouring blocks, each merged block by block in id order."""
+    rows = pair.get(side)
     groups = int(np.clip(GROUP_BYTES // (8 * rows.width**2), LEAST_BLOCKS, min(GROUPS, len(rows))))
-    return [
-        merge_moments(Moments.of(rows.read(int(i))) for i in blocks)
-        for blocks in np.array_split(np.arange(len(rows)), groups)
-    ]
+    return list(pair.map(partial(measure_group, side=side), np.array_split(np.arange(len(rows)), groups)))
+
+
+def measure_group(pair: RowPair, blocks: NDArray[np.intp], side: Side) -> Moments:
+    """The moments of some blocks, merged in this order."""
+    rows = pair.get(side)
+    return merge_moments(Moments.of(rows.read(int(i))) for i in blocks)
 
 
 def fit_to_infinity(parts: Sequence[int], distances: Sequence[float]) -> float:

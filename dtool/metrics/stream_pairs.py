@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from dtool.metrics.row_pair import PERMUTATIONS, SPLITS, RowPair, StreamedFigure
 from dtool.util.arrays import Array
 
 MASKS = 50  # that are combined at a time
-RowKernel = Callable[[Array, Array], Array]  # of rows (n, d) and (m, d): (n, m)
+# Of a pair, for its scale and distances, and rows (n, d) and (m, d): (n, m). A function of a module.
+RowKernel = Callable[[RowPair, Array, Array], Array]
 
 
 def stream_pairs(pair: RowPair, name: str, kernel: RowKernel) -> StreamedFigure:
@@ -39,7 +41,7 @@ def stream_pairs(pair: RowPair, name: str, kernel: RowKernel) -> StreamedFigure:
     )  # fmt: skip
 
 
-def sum_block_row(pair: RowPair, kernel: RowKernel, row: int) -> Array:
+def sum_block_row(pair: RowPair, row: int, kernel: RowKernel) -> Array:
     """Sums of the kernel between block `row` and every block from it on, `(blocks - row,)`: a function of ids alone.
 
     Blocks are counted through the samples, then through the reference. No point is a pair with itself.
@@ -50,12 +52,12 @@ def sum_block_row(pair: RowPair, kernel: RowKernel, row: int) -> Array:
     x = own.read(place)
     sums: list[Array] = []
     for start, y in own.stripes(place):
-        values = kernel(x, y)
+        values = kernel(pair, x, y)
         if start == place:
             np.fill_diagonal(values[:, : len(x)], 0)
         sums.append(sum_by_block(values.sum(axis=0)))
     if in_samples:
-        sums += [sum_by_block(kernel(x, y).sum(axis=0)) for _, y in pair.reference.stripes()]
+        sums += [sum_by_block(kernel(pair, x, y).sum(axis=0)) for _, y in pair.reference.stripes()]
     return np.concatenate(sums)
 
 
@@ -63,8 +65,8 @@ def collect_sums(pair: RowPair, kernel: RowKernel) -> Array:
     """The sums of all pairs of blocks, symmetric `(blocks, blocks)`."""
     total = len(pair.samples) + len(pair.reference)
     sums = np.zeros((total, total))
-    for row in range(total):
-        sums[row, row:] = sums[row:, row] = sum_block_row(pair, kernel, row)
+    for row, values in enumerate(pair.map(partial(sum_block_row, kernel=kernel), range(total))):
+        sums[row, row:] = sums[row:, row] = values
     return sums
 
 

@@ -16,8 +16,9 @@ from dtool.metrics.evaluation import Figure, Figures, list_metrics, resolve_metr
 from dtool.metrics.reference import FeatureFunction, NullDistribution, Reference
 from dtool.metrics.row_blocks import RowBlocks
 from dtool.metrics.row_pair import RowPair, StreamedFigure
+from dtool.metrics.row_workers import FeatureJob, extract_all, share_pairs, split_piece
 
-Pieces = Iterable[Any]  # arrays of images (k, *shape), or pairs of images and their classes (k,)
+Pieces = Iterable[Any]  # arrays of images (k, *shape), pairs of images and their classes (k,), or what gives either
 
 
 def evaluate_stream(
@@ -29,14 +30,18 @@ def evaluate_stream(
     classifier: Classifier | FeatureFunction | None = None,
     data_range: tuple[float, float] = (-1.0, 1.0),
     seed: int = 0,
+    workers: int = 1,
 ) -> Figures:
     """Metrics of all samples against all real images, neither of which need fit into memory.
 
-    samples, reference: arrays `(n, *shape)`, or pieces of such, in order, in whatever sizes: images `(k, *shape)` or
-    pairs of images and classes `(k,)`; at least 800 images each. Every piece is read once; its features are kept in a
-    scratch file. Figures are of all pairs of points, and have the same bits however the pieces were cut or made.
+    samples, reference: arrays `(n, *shape)`, or pieces of such, in order, in whatever sizes: images `(k, *shape)`,
+    pairs of images and classes `(k,)`, or functions that give either; at least 800 images each. Every piece is read
+    once; its features are kept in a scratch file. Figures are of all pairs of points, and have the same bits however
+    the pieces were cut or made.
     Intervals, p and the null are of random halves of blocks of 100 images; density, precision, recall, coverage and
     Fréchet distances have no null here. names, features, classifier, data_range, seed: as for `evaluate_all`.
+    workers: processes that make features and sums, for which features and classifier must be functions of a module, or
+    a `Classifier`, and metrics registered; the bits are those of one, if each sums with as many threads.
     Raises UsageError for sets that cannot be compared; for a named metric that cannot be computed.
 
     >>> law = dtool.targets.target("gmm:d=2")
@@ -46,28 +51,46 @@ def evaluate_stream(
     (1200, True)
     """
     metrics = list_metrics() if names is None else [resolve_metric(name) for name in names]
-    figures = Figures()
+    figures, named = Figures(), names is not None
     first, pieces = _peek(_list_pieces(reference))
     extractor = Reference(first, features=features, classifier=classifier, data_range=data_range)
-    usable = _select(metrics, extractor, figures, named=names is not None)
-    real = _collect_rows(extractor, usable, pieces, "the reference", figures, named=names is not None)
-    mine = _collect_rows(extractor, usable, _list_pieces(samples), "the samples", figures, named=names is not None)
-    pairs: dict[str, RowPair] = {}
-    for metric in usable:
-        if metric.token in figures.skipped:
-            continue
-        try:
+    usable = _select(metrics, extractor, figures, named=named)
+    kinds = {metric.feature_key: metric for metric in usable}
+    job = FeatureJob(
+        first=first, features=features, classifier=classifier, data_range=data_range, metrics=[*kinds.values()],
+        must=named,
+    )  # fmt: skip
+    real, skipped = _collect_rows(job, pieces, "the reference", workers)
+    mine, more = _collect_rows(job, _list_pieces(samples), "the samples", workers)
+    pairs, unpaired = _make_pairs(mine, real, skipped | more, seed)
+    with share_pairs(pairs, workers):
+        for metric in usable:
             key = metric.feature_key
-            if key not in pairs:
-                pairs[key] = RowPair(mine[key], real[key], seed)
-            with metric.guard():
-                streamed = metric.evaluate_pair(pairs[key])
-            figures[metric.token] = _complete(streamed, pairs[key])
-        except (UsageError, PluginError) as error:
-            if names is not None and isinstance(error, UsageError):
-                raise
-            figures.skipped[metric.token] = str(error)
+            try:
+                if key in unpaired:
+                    raise unpaired[key]
+                with metric.guard():
+                    streamed = metric.evaluate_pair(pairs[key])
+                figures[metric.token] = _complete(streamed, pairs[key])
+            except (UsageError, PluginError) as error:
+                if named and isinstance(error, UsageError):
+                    raise
+                figures.skipped[metric.token] = str(error)
     return figures
+
+
+def _make_pairs(
+    mine: dict[str, RowBlocks], real: dict[str, RowBlocks], skipped: dict[str, str], seed: int
+) -> tuple[dict[str, RowPair], dict[str, UsageError]]:
+    """The rows of either side by kind, and for which kinds there is no pair, with the reason."""
+    pairs: dict[str, RowPair] = {}
+    unpaired = {key: UsageError(why) for key, why in skipped.items()}
+    for key in mine.keys() - unpaired.keys():
+        try:
+            pairs[key] = RowPair(mine[key], real[key], seed)
+        except UsageError as error:
+            unpaired[key] = error
+    return pairs, unpaired
 
 
 def _complete(streamed: StreamedFigure, pair: RowPair) -> Figure:
@@ -100,23 +123,18 @@ def _select(metrics: list[Metric], extractor: Reference, figures: Figures, *, na
 
 
 def _collect_rows(
-    extractor: Reference, metrics: list[Metric], pieces: Iterator[Any], whose: str, figures: Figures, *, named: bool
-) -> dict[str, RowBlocks]:
-    """The features of all pieces, by kind, each piece read once."""
-    kinds = {metric.feature_key: metric for metric in metrics}
-    rows = {key: RowBlocks() for key in kinds}
-    for piece in pieces:
-        images, labels = _split_piece(piece)
-        for key, metric in kinds.items():
-            if metric.token in figures.skipped:
-                continue
-            try:
-                rows[key].append(extractor.points(metric, images, labels, whose))
-            except (UsageError, PluginError) as error:
-                if named or metric.features != "agreement":
-                    raise
-                figures.skipped[metric.token] = str(error)
-    return rows
+    job: FeatureJob, pieces: Iterable[Any], whose: str, workers: int
+) -> tuple[dict[str, RowBlocks], dict[str, str]]:
+    """The features of all pieces by kind, each piece read once; and for which kinds there are none, with the reason."""
+    rows = {metric.feature_key: RowBlocks(is_shared=workers > 1) for metric in job.metrics}
+    skipped: dict[str, str] = {}
+    for extracted in extract_all(job, pieces, whose, workers):
+        for key, features in extracted.items():
+            if isinstance(features, str):
+                skipped.setdefault(key, features)
+            elif key not in skipped:
+                rows[key].append(features)
+    return rows, skipped
 
 
 def _list_pieces(images: Pieces | ArrayLike) -> Iterator[Any]:
@@ -132,9 +150,4 @@ def _peek(pieces: Iterator[Any]) -> tuple[NDArray[Any], Iterator[Any]]:
     first = next(pieces, None)
     if first is None:
         raise UsageError("the reference is empty", "give real images")
-    return _split_piece(first)[0], itertools.chain([first], pieces)
-
-
-def _split_piece(piece: Any) -> tuple[NDArray[Any], Any]:
-    images, labels = piece if isinstance(piece, tuple) else (piece, None)
-    return np.asarray(images), labels
+    return split_piece(first)[0], itertools.chain([first], pieces)

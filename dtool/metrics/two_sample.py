@@ -91,11 +91,19 @@ def _energy(pool: Pool) -> Engine:
 
 def _stream_mmd(pair: RowPair) -> StreamedFigure:
     _require_scale(pair.scale)
-    return stream_pairs(pair, "mmd", lambda x, y: _mix_gaussians(pair.square_distances(x, y), pair.scale))
+    return stream_pairs(pair, "mmd", _mix_pair)
+
+
+def _mix_pair(pair: RowPair, x: Array, y: Array) -> Array:
+    return _mix_gaussians(pair.square_distances(x, y), pair.scale)
 
 
 def _stream_energy(pair: RowPair) -> StreamedFigure:
-    return stream_pairs(pair, "energy", lambda x, y: -np.sqrt(pair.square_distances(x, y)))
+    return stream_pairs(pair, "energy", _negate_distances)
+
+
+def _negate_distances(pair: RowPair, x: Array, y: Array) -> Array:
+    return np.asarray(-np.sqrt(pair.square_distances(x, y)))
 
 
 @metric(

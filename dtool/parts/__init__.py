@@ -4,7 +4,7 @@ from dtool.parts.block import Block, Blocks, divide
 from dtool.parts.job import Job, draw_block
 from dtool.parts.merging import merge
 from dtool.parts.ray_tasks import for_each_block_on_ray
-from dtool.parts.workers import for_each_block
+from dtool.parts.workers import for_each_block, keep_workers
 
 __all__ = [
     "Block",
@@ -14,5 +14,6 @@ __all__ = [
     "draw_block",
     "for_each_block",
     "for_each_block_on_ray",
+    "keep_workers",
     "merge",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import signal
 import sys
@@ -67,6 +68,23 @@ def collect_warnings() -> Iterator[list[str]]:
         yield texts
     ours = (each for each in caught if not issubclass(each.category, DeprecationWarning | ResourceWarning))
     texts.extend(dict.fromkeys(str(each.message) for each in ours))
+
+
+@contextlib.contextmanager
+def set_threads(count: int) -> Iterator[None]:
+    """The environment in which libraries start so many threads, and no more than it says: read when they are loaded."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    for name, value in before.items():
+        allowed = int(value) if value is not None and value.isdecimal() and int(value) > 0 else count
+        os.environ[name] = str(min(count, allowed))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def as_portable(error: Exception) -> BaseException:

@@ -10,13 +10,13 @@ import signal
 import threading
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from dtool.errors import DtoolError, UsageError
-from dtool.parts.worker import THREAD_VARIABLES, Answer, serve
+from dtool.parts.worker import Answer, serve, set_threads
 from dtool.util.cores import count_cores
 from dtool.util.text import format_exception
 
@@ -33,7 +33,7 @@ MAX_WORKERS = 1024
 def for_each_block(
     job: J,
     function: Callable[[J, B], R],
-    blocks: Sequence[B],
+    blocks: Iterable[B],
     *,
     workers: int = 1,
     threads: int | None = None,
@@ -42,23 +42,52 @@ def for_each_block(
     """`function(job, block)` of each block, in their order, whatever process was ready first.
 
     workers: processes; 1: this one. Of several, job, function, blocks and results are pickled, the job once for each
-    process; a worker that is killed is replaced, and its block done again. threads: of each worker [default: the cores
-    divided among them]. on_done(block): when a result is there, in any order.
-    No more than a few results are held at a time. What the function raises ends all; so does leaving the iterator.
+    process; a worker that is killed is replaced, and its block done again. threads: of each worker at most [default:
+    the cores divided among them]. on_done(block): when a result is there, in any order.
+    No more than a few blocks and results are held at a time. What the function raises ends all; so does leaving the
+    iterator.
     Raises UsageError for a number of workers that there is not, DtoolError for a block that no worker survives.
 
     >>> from dtool.parts import divide, for_each_block
     >>> list(for_each_block(10, lambda job, block: job * len(block), divide(5, 2)))
     [20, 20, 10]
     """
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UsageError(f"{workers} workers", f"use 1 to {MAX_WORKERS}")
+    _require_workers(workers)
     if workers > 1:
-        return _Pool(job, function, min(workers, len(blocks)), threads).run(blocks, on_done)
+        return _Pool(job, function, workers, threads).run(blocks, on_done)
     return _run_here(job, function, blocks, on_done)
 
 
-def _run_here(job: Any, function: Any, blocks: Sequence[Any], on_done: Callable[[Any], None] | None) -> Iterator[Any]:
+@contextlib.contextmanager
+def keep_workers(
+    job: J, function: Callable[[J, B], R], *, workers: int = 1, threads: int | None = None
+) -> Iterator[Callable[[Iterable[B]], Iterator[R]]]:
+    """`for_each_block` for blocks that come in several goes: the workers, and what they have opened, stay between them.
+
+    Yields blocks ↦ results in their order, one go at a time. Errors as there.
+
+    >>> from dtool.parts import divide, keep_workers
+    >>> with keep_workers(10, lambda job, block: job * len(block)) as each:
+    ...     list(each(divide(5, 2))), list(each(divide(2, 1)))
+    ([20, 20, 10], [10, 10])
+    """
+    _require_workers(workers)
+    if workers == 1:
+        yield lambda blocks: _run_here(job, function, blocks, None)
+        return
+    pool = _Pool(job, function, workers, threads)
+    try:
+        yield lambda blocks: pool.run(blocks, None, keep=True)
+    finally:
+        pool.stop()
+
+
+def _require_workers(workers: int) -> None:
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UsageError(f"{workers} workers", f"use 1 to {MAX_WORKERS}")
+
+
+def _run_here(job: Any, function: Any, blocks: Iterable[Any], on_done: Callable[[Any], None] | None) -> Iterator[Any]:
     for block in blocks:
         result = function(job, block)
         if on_done is not None:
@@ -79,28 +108,45 @@ class _Pool:
         self._warned: set[str] = set()
         self._last_code: int | None = None
 
-    def run(self, blocks: Sequence[Any], on_done: Callable[[Any], None] | None) -> Iterator[Any]:
-        """The results in order; ends all workers, however it is left."""
+    def run(self, blocks: Iterable[Any], on_done: Callable[[Any], None] | None, *, keep: bool = False) -> Iterator[Any]:
+        """The results in order; ends all workers, however it is left, but for keep, if all was done."""
+        is_done = False
+        try:
+            yield from self._run(iter(blocks), on_done)
+            is_done = True
+        finally:
+            if not (keep and is_done):
+                self.stop()
+
+    def _run(self, source: Iterator[Any], on_done: Callable[[Any], None] | None) -> Iterator[Any]:
+        self._deaths.clear()
         waiting: deque[int] = deque()
+        blocks: dict[int, Any] = {}  # those that are begun and not ended
         results: dict[int, Any] = {}
         begun = told = 0
-        try:
-            while told < len(blocks):
-                while begun < min(len(blocks), told + AHEAD * self._count) and len(waiting) < self._count:
-                    waiting.append(begun)
-                    begun += 1
-                self._hand_out(blocks, waiting)
-                for place, answer in self._receive(blocks, waiting):
-                    results[place] = self._open(answer)
-                    if on_done is not None:
-                        on_done(blocks[place])
-                while told in results:
-                    yield results.pop(told)
-                    told += 1
-        finally:
-            self._stop()
+        is_last = False
+        while True:
+            while not is_last and begun < told + AHEAD * self._count and len(waiting) < self._count:
+                try:
+                    blocks[begun] = next(source)
+                except StopIteration:
+                    is_last = True
+                    break
+                waiting.append(begun)
+                begun += 1
+            if told == begun:
+                return
+            self._hand_out(blocks, waiting)
+            for place, answer in self._receive(blocks, waiting):
+                results[place] = self._open(answer)
+                block = blocks.pop(place)
+                if on_done is not None:
+                    on_done(block)
+            while told in results:
+                yield results.pop(told)
+                told += 1
 
-    def _hand_out(self, blocks: Sequence[Any], waiting: deque[int]) -> None:
+    def _hand_out(self, blocks: Mapping[int, Any], waiting: deque[int]) -> None:
         """Give each free worker a block, and start workers while there are more blocks than those."""
         idle = deque(connection for connection in self._workers if connection not in self._tasks)
         while waiting and (idle or len(self._workers) < self._count):
@@ -110,7 +156,7 @@ class _Pool:
             with contextlib.suppress(OSError):  # it has been killed: seen when its answer is waited for
                 connection.send(blocks[place])
 
-    def _receive(self, blocks: Sequence[Any], waiting: deque[int]) -> Iterator[tuple[int, Answer]]:
+    def _receive(self, blocks: Mapping[int, Any], waiting: deque[int]) -> Iterator[tuple[int, Answer]]:
         """Wait for answers; the block of a worker that has died waits again, before all others."""
         for connection in wait(list(self._tasks)):
             assert isinstance(connection, Connection)
@@ -140,7 +186,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._payload), daemon=True)
-        with _set_threads(self._threads), _ignore_interrupts():
+        with set_threads(self._threads), _ignore_interrupts():
             process.start()
         theirs.close()
         self._workers[ours] = process
@@ -154,7 +200,7 @@ class _Pool:
         self._last_code = process.exitcode
         return self._tasks.pop(connection)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """End all workers: those that are idle leave, others are stopped."""
         for connection, process in self._workers.items():
             if connection in self._tasks:
@@ -166,6 +212,7 @@ class _Pool:
                 process.kill()
                 process.join()
         self._workers.clear()
+        self._tasks.clear()
 
 
 def pack(job: Any, function: Any) -> bytes:
@@ -185,21 +232,6 @@ def _make_death_error(block: Any, code: int | None) -> DtoolError:
         f"{block}: {MAX_DEATHS} workers in turn have died of them ({name})",
         "if memory is short, use fewer --workers or a smaller --batch-size",
     )
-
-
-@contextlib.contextmanager
-def _set_threads(count: int) -> Iterator[None]:
-    """The environment in which libraries start so many threads: they read it when they are loaded."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -15,6 +15,10 @@ def sets():
     return x, random.standard_normal((2010, 9)) @ np.diag(np.arange(1, 10.0))
 
 
+def pair_of(rows):
+    return RowPair(rows, rows)
+
+
 @pytest.fixture(scope="module")
 def pair(sets):
     return RowPair(*(RowBlocks([rows]) for rows in sets))
@@ -29,13 +33,13 @@ def test_the_value_is_that_of_all_rows_at_once(pair, sets, extrapolate):
 
 
 def test_groups_are_merged_in_id_order_whatever_the_pieces(sets):
-    whole = measure_groups(RowBlocks([sets[0]]))
-    cut = measure_groups(RowBlocks(sets[0][i : i + 7] for i in range(0, 1250, 7)))
+    whole = measure_groups(pair_of(RowBlocks([sets[0]])), "samples")
+    cut = measure_groups(pair_of(RowBlocks(sets[0][i : i + 7] for i in range(0, 1250, 7))), "samples")
     assert len(whole) == len(cut) == 13
     assert all(
         np.array_equal(a.mean, b.mean) and np.array_equal(a.scatter, b.scatter) for a, b in zip(whole, cut, strict=True)
     )
-    assert len(measure_groups(RowBlocks([sets[0]] * 4))) == GROUPS
+    assert len(measure_groups(pair_of(RowBlocks([sets[0]] * 4)), "samples")) == GROUPS
 
 
 def test_an_interval_of_equal_laws_reaches_to_the_bias():

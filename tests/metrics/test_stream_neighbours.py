@@ -23,12 +23,12 @@ def pair(sets):
 
 def test_radii_are_those_of_scikit_learn(pair, sets):
     wanted = NearestNeighbors(n_neighbors=6).fit(sets[1]).kneighbors(sets[1])[0][:, 5] ** 2
-    np.testing.assert_allclose(find_radii(pair, pair.reference, 5), wanted, rtol=1e-10)
+    np.testing.assert_allclose(find_radii(pair, "reference", 5), wanted, rtol=1e-10)
 
 
 def test_the_border_belongs_to_a_ball(pair):
-    radii = find_radii(pair, pair.reference, 3)
-    counts = count_in_balls(pair, pair.reference, radii, pair.reference)
+    radii = find_radii(pair, "reference", 3)
+    counts = count_in_balls(pair, "reference", radii, "reference")
     assert (counts.of_balls == 4).all()  # the centre, and the three nearest, of which the last is on the border
     assert counts.of_points.sum() == counts.of_balls.sum()
 
@@ -43,15 +43,15 @@ def test_the_value_is_that_of_all_rows_at_once(pair, sets, name, k):
 
 
 def test_a_block_alone_has_the_bits_that_it_has_among_all(pair):
-    whole = find_radii(pair, pair.reference, 5)
-    assert np.array_equal(find_block_radii(pair, pair.reference, 7, 5), whole[700:800])
+    whole = find_radii(pair, "reference", 5)
+    assert np.array_equal(find_block_radii(pair, 7, "reference", 5), whole[700:800])
 
 
 def test_repeated_rows_are_at_no_distance():
     rows = np.repeat(np.random.default_rng(0).standard_normal((100, 3)), 8, axis=0) + 100
     pair = RowPair(RowBlocks([rows]), RowBlocks([rows]))
-    assert (find_radii(pair, pair.samples, 7) == 0).all()
-    assert (find_radii(pair, pair.samples, 8) > 0).all()
+    assert (find_radii(pair, "samples", 7) == 0).all()
+    assert (find_radii(pair, "samples", 8) > 0).all()
 
 
 def test_intervals_of_shares_hold_them_in_nineteen_of_twenty():
@@ -63,4 +63,4 @@ def test_intervals_of_shares_hold_them_in_nineteen_of_twenty():
 
 def test_too_large_a_k_is_refused(pair):
     with pytest.raises(UsageError, match="850 images have no 850 nearest neighbours"):
-        find_radii(pair, pair.samples, 850)
+        find_radii(pair, "samples", 850)

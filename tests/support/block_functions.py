@@ -36,6 +36,39 @@ def die_once(job: Path, block: Any) -> int:
     return int(block.first)
 
 
+def wait_to_be_killed(job: Path, block: Any) -> tuple[int, int]:
+    """The block and who did it; at the third block the first time it says who it is, and waits for the end."""
+    if block.first == 2 and not (job / "worker").exists():
+        (job / "worker").write_text(str(os.getpid()))
+        time.sleep(600)
+    return block.first, os.getpid()
+
+
+def wait_for_the_end_of_a_node(job: tuple[str, Path], block: Any) -> int:
+    """On the node with this id, say that it is there, and wait for its end; elsewhere, for that of the node."""
+    import ray
+
+    node, folder = job
+    if ray.get_runtime_context().get_node_id() == node:
+        (folder / "started").write_text(str(block.first))
+        time.sleep(600)
+    while not (folder / "gone").exists():
+        time.sleep(0.02)
+    return int(block.first)
+
+
+def run_on_after_the_first(job: Path, block: Any) -> int:
+    """Of all blocks but the first, run on for ten minutes, and say so when that is interrupted."""
+    if block.first:
+        (job / "worker").write_text(str(os.getpid()))
+        try:
+            for _ in range(60_000):
+                time.sleep(0.01)
+        finally:
+            (job / "ended").write_text(str(block.first))
+    return int(block.first)
+
+
 def die(job: Any, block: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -60,6 +93,16 @@ def sleep_long(job: Path, block: Any) -> None:
 
 def open_gaussians() -> dtool.Network:
     return dtool.targets.target("gmm:d=2").network()
+
+
+def open_and_die_once(flag: Path) -> dtool.Network:
+    """The Gaussians; the first process that opens them, if no file `flag` is there yet, is killed."""
+    try:
+        flag.touch(exist_ok=False)
+    except FileExistsError:
+        return open_gaussians()
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("it is dead")
 
 
 def open_prototypes() -> dtool.Network:

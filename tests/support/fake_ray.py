@@ -23,6 +23,7 @@ class FakeRay:
     cores: int = 2
     is_there: bool = True
     loses: int | None = None  # the task that is lost
+    last_first: bool = False  # whether the last task is ready first
     given: dict[str, Any] = field(default_factory=dict)
     outstanding: set[int] = field(default_factory=set)
     most: int = 0
@@ -56,6 +57,10 @@ class FakeRay:
         self.outstanding.add(len(self._tasks) - 1)
         self.most = max(self.most, len(self.outstanding))
         return len(self._tasks) - 1
+
+    def wait(self, references: list[int], num_returns: int) -> tuple[list[int], list[int]]:
+        ordered = references[::-1] if self.last_first else references
+        return ordered[:num_returns], ordered[num_returns:]
 
     def get(self, reference: int) -> Any:
         if reference == self.loses:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from dtool.cli.flags.work_sharing import sum_with_one_thread
+from dtool.cli.flags.work_sharing import Workers, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Column, Quiet, format_number, print_table, remark, say_json
 from dtool.errors import UsageError
 
 EXAMPLES = (
     "dtool evaluate samples/ --data images/",
     "dtool evaluate samples.npz --data real.npz --metrics mmd,fd,recall --json",
+    "dtool evaluate samples/ --data images/ --workers 4",
 )
 
 
@@ -37,6 +38,7 @@ def evaluate(
         Path | None, typer.Option(help="an ONNX file whose features fd-features is computed on", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="of the halves that intervals come from")] = 0,
+    workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -56,7 +58,7 @@ def evaluate(
         raise UsageError(f"{samples} holds images of {mine.shape}, {data} of {real.shape}", "give images of one shape")
     features = None if classifier is None else Classifier(classifier).features
     names = metrics.split(",") if metrics else None
-    figures = evaluate_stream(mine.pieces(), real.pieces(), names, features=features, seed=seed)
+    figures = evaluate_stream(mine.loads(), real.loads(), names, features=features, seed=seed, workers=workers or 1)
     if as_json:
         skipped = figures.skipped
         plain = {name: asdict(figure) for name, figure in figures.items()}

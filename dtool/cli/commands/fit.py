@@ -12,7 +12,8 @@ import typer
 from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
 from dtool.cli.flags.drawing import DRAWING, Drawing
 from dtool.cli.flags.groups import with_flags
-from dtool.cli.flags.loading import DESCRIPTION, RUNTIME, open_network
+from dtool.cli.flags.loading import DESCRIPTION, RUNTIME, Opening, open_network
+from dtool.cli.flags.work_sharing import SharedModel, Workers, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Quiet, remark, say, say_json
 from dtool.errors import UsageError
 from dtool.models.description import Description
@@ -30,6 +31,7 @@ EXAMPLES = (
     "dtool fit model.onnx --calls 3,4,5,6,8,10 -o fits.json",
     "dtool fit model.onnx --guidance 3 --ms 40 --minutes 5 -o fast.json",
     "dtool fit --calls 5 -o five.json --resume",
+    "dtool fit model.onnx --calls 8 --workers 4 -o eight.json",
     "dtool fit gmm:d=2 --calls 6 --basis x0 --eta 0.5 -o noisy.json",
 )
 MEANING = "RMSE to the solution from the start of the schedule, from the same noise"
@@ -87,6 +89,7 @@ def fit(
     conditions: ConditionWords,
     runtime: Runtime,
     description: Description,
+    workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -95,10 +98,13 @@ def fit(
     Times and rows are found from forward passes alone. The plan aims at the converged solution from the start of the
     schedule. It is for this network, guidance and clipping, and is refused for another (FILE.json:force=true runs it
     all the same). Interrupted, the best plan so far is in the file, and --resume goes on. --seed chooses other noises;
-    the same seed gives the same plan.
+    the same seed gives the same plan. --workers share the solutions and the judgement; a search is one process's.
     """
+    if workers is not None:
+        sum_with_one_thread()
     from dtool.cli.flags.values import parse_classes
     from dtool.cli.show.fit import show_plan
+    from dtool.fit.plan_runs import share_runs
     from dtool.fit.run import choose_calls, fit_budget, start_session
     from dtool.fit.session import FitOptions
     from dtool.run.repeated_conditions import repeat_conditions
@@ -123,8 +129,9 @@ def fit(
         told=repeat_conditions(net, conditions.read(net, None)),
     )  # fmt: skip
     plans: list[Plan] = []
-    with show_evaluations(quiet) as tell:
-        session, work = start_session(net, options, progress=tell)
+    shared_model = SharedModel(name=model, opening=Opening(runtime=runtime, description=description), drawing=drawing)
+    with share_runs(net, shared_model.share(workers)) as runs, show_evaluations(quiet) as tell:
+        session, work = start_session(net, options, progress=tell, runs=runs)
         for count in sorted(counts, reverse=shared_times):
             work.on_better = partial(save_plan, files[count])
             before = read_plan(files[count]) if resume else None

@@ -91,6 +91,12 @@ class SharedModel:
         net = net if self.decoder is None else self.decoder.attach(net, self.opening.runtime)
         return net if self.drawing is None else self.drawing.attach_weak(net, self.opening.open)
 
+    def share(self, workers: int | None) -> WorkSharing | None:
+        """So many worker processes that open it; None where no number was given."""
+        from dtool.compare.work_sharing import WorkSharing
+
+        return None if workers is None else WorkSharing(workers=workers, opener=self, files=self.list_files())
+
     def list_files(self) -> list[Path]:
         """The files that it is in, which identify it; none of a closed form."""
         from importlib.resources import as_file, files

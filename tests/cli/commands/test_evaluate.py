@@ -29,6 +29,14 @@ def test_figures_are_those_of_the_same_images_in_memory(capsys, images):
         assert document["metrics"][name]["value"] == figure.value, name
 
 
+def test_the_document_has_the_same_bytes_for_any_number_of_workers(capsys):
+    words = ("evaluate", "samples.npz", "--data", "real.npz", "--json", "--metrics", "mmd,fd,recall")
+    alone = ran(capsys, *words)
+    assert alone.code == 0
+    for workers in (1, 2, 7):
+        assert ran(capsys, *words, "--workers", str(workers)).out == alone.out
+
+
 def test_a_table_says_what_was_not_computed(capsys):
     result = ran(capsys, "evaluate", "samples.npz", "--data", "real.npz")
     assert "850 samples against 850 real images" in result.out
