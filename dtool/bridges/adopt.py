@@ -73,7 +73,8 @@ def make_adoption(
     """As `adopt`, with what was measured on the way."""
     if steps is not None and steps < 1:
         raise UsageError(f"steps={steps} is not a number of steps", "use 1 or more")
-    if hasattr(source, "set_timesteps") and hasattr(source, "step") and not isinstance(source, type):
+    steps_of = hasattr(source, "step") or hasattr(source, "step_pred")
+    if hasattr(source, "set_timesteps") and steps_of and not isinstance(source, type):
         if (schedule, spacing, sigmas) != (None, None, None):
             raise UsageError("a scheduler has levels of its own", "leave out schedule, spacing and sigmas")
         from dtool.bridges.diffusers_words import adopt_scheduler

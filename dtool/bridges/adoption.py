@@ -127,11 +127,6 @@ def _read_images(
     raw = network["c_skip"][:, None] * unrolled.states[:-1] + network["c_out"][:, None] * answers
     if not len(unrolled.clipped):
         return raw, None
-    if sampler.inverse:
-        raise UsageError(
-            f"{sampler.token} leads from an image to its noise, and clips: what is cut off does not come back",
-            "turn its clipping off (clip_sample=false)",
-        )
     scale = np.abs(raw).max(axis=1)
     for i in np.flatnonzero(np.abs(unrolled.clipped - raw).max(axis=1) > 10 * tolerance * scale):
         raise UsageError(
@@ -151,15 +146,14 @@ def _factor(
     entries, (image, gaps), states = images[0], images, unrolled.states
     if basis == "eps":
         alpha, sigma, n = network["alpha"], network["sigma"], unrolled.calls
-        if gaps is None:
-            m_x, m_f = history_map(basis, sampler.prediction, alpha, sigma, network["c_in"])
-            entries = m_x[:, None] * states[:-1]
-            entries[np.arange(n), 1 + np.arange(n)] += m_f
-        else:
-            safe = np.where(alpha == 0, 1.0, sigma)
-            with np.errstate(all="ignore"):
-                noise = (states[:-1] - alpha[:, None] * image) / safe[:, None]
-            entries = np.where((alpha == 0)[:, None], image, noise)
+        m_x, m_f = history_map(basis, sampler.prediction, alpha, sigma, network["c_in"])
+        entries = m_x[:, None] * states[:-1]
+        entries[np.arange(n), 1 + np.arange(n)] += m_f
+        if gaps is not None:  # of σ = 0, where ε does not follow from the image, it is what the network says
+            safe = np.where((alpha == 0) | (sigma == 0), 1.0, sigma)
+            noise = (states[:-1] - alpha[:, None] * image) / safe[:, None]
+            derived = np.where((alpha == 0)[:, None], image, noise)
+            entries = np.where((sigma == 0)[:, None], entries, derived)
     if not np.isfinite(entries).all():
         raise UsageError(f"{sampler.token}: its history is not finite in terms of {basis}", "use other options")
     starts = [level.starts for level in unrolled.levels]
@@ -195,11 +189,13 @@ def _measure_error(plan: Plan, unrolled: Unrolled, rows: Rows) -> float:
 
     def ask(x: Column, i: int) -> Answer:
         output = symbol(1 + i)
+        said = plan.m_x[i] * x + plan.m_f[i] * output
         if not clips:
-            return Answer(plan.m_x[i] * x + plan.m_f[i] * output)
+            return Answer(said)
         raw, image = plan.c_skip[i] * x + plan.c_out[i] * output, symbol(1 + n + i)
-        entry = image if plan.images[i] else (x - plan.alpha[i] * image) / plan.sigma[i]
-        return Answer(entry, raw - image)
+        if plan.sigma[i] == 0 and not plan.images[i]:
+            return Answer(said, raw - image)
+        return Answer(image if plan.images[i] else (x - plan.alpha[i] * image) / plan.sigma[i], raw - image)
 
     worst = 0.0
     for state, wanted in zip(
@@ -211,8 +207,10 @@ def _measure_error(plan: Plan, unrolled: Unrolled, rows: Rows) -> float:
 
 def _map_noises(unrolled: Unrolled, rows: Rows, plan: Plan) -> Column:
     """The plan's noises in terms of the drawn ones: exactly if each is drawn once, else by least squares."""
-    own = np.array(rows.noises)[plan.c != 0][:, unrolled.first_noise :]
+    own: Column = np.array(rows.noises)[plan.c != 0][:, unrolled.first_noise :]
     if not own.size:
         return np.zeros((plan.draws, len(unrolled.weights)))
+    if unrolled.weights.shape[0] == unrolled.weights.shape[1] and (unrolled.weights == np.eye(len(own[0]))).all():
+        return own
     mapped: Column = np.linalg.lstsq(unrolled.weights.T, own.T, rcond=None)[0].T
     return mapped

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dtool.bridges.lent_run import LentRun
+from dtool.bridges.own_noise import draw_own, require_own_noise
 from dtool.bridges.scheduler_configs import config, recipe
-from dtool.bridges.trained_network import TrainedNetwork, describe_trained_network, read_trained_network
+from dtool.bridges.trained_network import TrainedNetwork, describe_trained_network, read_config, read_trained_network
 from dtool.errors import DtoolError, UsageError
 from dtool.plan.recipe import Recipe
-from dtool.run.noise import derive_key, normals
 from dtool.util.arguments import check_arguments
 
 try:
@@ -39,6 +39,7 @@ class Scheduler(SchedulerMixin, ConfigMixin):
     def __init__(
         self, recipe: str = "ddpm", trained: Any = None, *, schedule: str = "linear", prediction: str = "eps",
         clip: bool | None = None, threshold: float | str | None = None, seed: int | None = None,
+        noise: str | None = None,
     ) -> None:  # fmt: skip
         """recipe: SAMPLER[:k=v][@SCHEDULER][/SPACING], as everywhere in dtool.
 
@@ -46,20 +47,20 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         and `prediction` do, by dtool's names. clip, threshold: as `dtool.sample` has them; None: as `trained` says, or
         not at all. seed: noise of dtool's own, so that image i is that of `dtool.sample` with this seed, where the
         start comes from `draw_start` (from `add_noise`, if the pipeline begins at an image); None: of the pipeline's
-        generator. Raises UsageError for a recipe that no pipeline can run.
+        generator. noise: "path", with a seed, for increments of one Brownian path an image, as `dtool.sample` has them.
+        Raises UsageError for a recipe that no pipeline can run.
         """
         super().__init__()
         Recipe.parse(recipe)
-        if seed is not None:
-            derive_key(seed)
-        said = _read_config(trained)
+        self._path_noise = require_own_noise(noise, seed)
+        said = read_config(trained)
         self._network: TrainedNetwork = (
             read_trained_network(said, clip=clip, threshold=threshold) if said
             else describe_trained_network(schedule, prediction, clip=clip, threshold=threshold)
         )  # fmt: skip
         self.register_to_config(  # type: ignore[no-untyped-call]
             recipe=recipe, trained=said, schedule=schedule, prediction=prediction, clip=clip, threshold=threshold,
-            seed=seed,
+            seed=seed, noise=noise,
         )  # fmt: skip
         self._recipe, self._seed = recipe, seed
         self._run: LentRun | None = None
@@ -145,7 +146,7 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         run.require_next(float(timestep))
         self._require_asked(run)
         x = sample if sample.dtype == torch.float64 else sample.float()
-        z = self._draw(run.draw, x, generator) if run.is_noisy else None
+        z = self._draw(run, x, generator) if run.is_noisy else None
         after = run.advance(x, model_output.to(x.dtype), z).to(sample.dtype)
         self._was_scaled = False
         return SchedulerOutput(prev_sample=after) if return_dict else (after,)
@@ -170,7 +171,7 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         """The standard Gaussian noise of dtool's own for images `(B, *)` of the seed, for a pipeline's `latents=`."""
         if self._seed is None:
             raise UsageError("this scheduler has no seed", "make it with seed=0")
-        return torch.from_numpy(_draw_own(self._seed, shape, 0, ids))
+        return torch.from_numpy(draw_own(self._seed, shape, 0, ids))
 
     def __len__(self) -> int:
         return self._network.schedule.T
@@ -209,37 +210,19 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         place = int(np.argmin(np.abs(told - time)))
         return float(self._network.schedule.alpha[place]), float(self._network.schedule.sigma[place])
 
-    def _draw(self, draw: int, like: torch.Tensor, generator: Any) -> torch.Tensor:
-        if self._seed is None:
+    def _draw(self, run: LentRun, like: torch.Tensor, generator: Any) -> torch.Tensor:
+        """The z of the next row."""
+        seed = self._seed
+        if seed is None:
             drawn: torch.Tensor = randn_tensor(like.shape, generator=generator, device=like.device, dtype=like.dtype)
             return drawn
-        return torch.from_numpy(_draw_own(self._seed, tuple(like.shape), draw, None)).to(like)
-
-
-def _draw_own(seed: int, shape: tuple[int, ...], draw: int, ids: list[int] | None) -> Any:
-    places = np.arange(shape[0], dtype=np.uint64) if ids is None else np.asarray(ids, np.uint64)
-    return normals(seed, places, draw, tuple(shape[1:]))[0]
+        shape = tuple(like.shape)
+        own = run.draw_path(lambda k: draw_own(seed, shape, k)) if self._path_noise else draw_own(seed, shape, run.draw)
+        return torch.from_numpy(own).to(like)
 
 
 def _not_begun() -> UsageError:
     return UsageError("the run has no steps yet", "call scheduler.set_timesteps(20) first")
-
-
-def _read_config(trained: Any) -> dict[str, Any]:
-    """A scheduler's config as plain values, with its class; empty for none."""
-    if trained is None:
-        return {}
-    if isinstance(trained, Scheduler):
-        trained = trained.config["trained"] or {}
-    kind = None if isinstance(trained, Mapping) else type(trained).__name__
-    config = trained if isinstance(trained, Mapping) else getattr(trained, "config", None)
-    if not isinstance(config, Mapping):
-        raise UsageError(f"{kind} is no scheduler of diffusers", "give pipe.scheduler, or its config")
-    if "recipe" in config:
-        return dict(config["trained"] or {})
-    kept = {key: value for key, value in config.items() if not key.startswith("_")}
-    name = kind or config.get("_class_name")
-    return kept | ({"_class_name": name} if name else {})
 
 
 __all__ = ["Scheduler", "config", "recipe"]

@@ -8,27 +8,28 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import cos, sin, sqrt
 from typing import Any
 
 import torch
 
 from dtool.bridges.diffusers_levels import find_level, has_index, read_prediction
+from dtool.bridges.diffusers_loops import LOOPS
 from dtool.bridges.probe import BrownianPath, Probe, replace_names, widen_constants
 from dtool.bridges.unrolled import Ask, ForeignSampler, Level
 from dtool.errors import DtoolError, UsageError
-from dtool.plugins.refused_names import NOT_GAUSSIAN, OWN_LOOPS, explain_refused_name
+from dtool.plugins.refused_names import NOT_GAUSSIAN, UNADOPTED, explain_refused_name
 from dtool.schedulers.schedule import Schedule
 from dtool.util.text import format_exception
 
-MODULES = "diffusers.schedulers.scheduling_"
+MODULES = ("diffusers.schedulers.scheduling_", "diffusers.schedulers.deprecated.scheduling_")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheduling:
     """A scheduler and how it is called: `make()` a new one, `steps`, arguments of its set_timesteps and of its step.
 
-    wide: its constants are made in float64.
+    wide: its constants are made in float64. spread: what the network says of its noise's variance, -1 … 1, in as many
+    channels more.
     """
 
     make: Callable[[], Any]
@@ -36,6 +37,7 @@ class Scheduling:
     grid: Mapping[str, Any] = field(default_factory=dict)
     step: Mapping[str, Any] = field(default_factory=dict)
     wide: bool = False
+    spread: float | None = None
 
     @cached_property
     def _new(self) -> Any:
@@ -71,9 +73,19 @@ def make_sampler(scheduling: Scheduling, token: str, schedule: Schedule | None) 
 
 
 def require_known(kind: str, token: str) -> None:
-    """Raise UsageError for a class that is no Gaussian sampler, or that is called in a way of its own."""
-    if kind in (*NOT_GAUSSIAN, *OWN_LOOPS) and (refusal := explain_refused_name("sampler", kind)) is not None:
+    """Raise UsageError for a class that is no Gaussian sampler, or whose network gives more than a plan's does."""
+    if kind in (*NOT_GAUSSIAN, *UNADOPTED) and (refusal := explain_refused_name("sampler", kind)) is not None:
         raise UsageError(f"{token.removesuffix(kind)}{refusal[0]}", refusal[1])
+
+
+def require_one_stage(scheduler: Any, token: str) -> None:
+    """Raise UsageError for Helios in several stages."""
+    stages = scheduler.config.get("stages", 1)
+    if stages != 1:
+        raise UsageError(
+            f"{token}: after the last network call of each of {stages} stages its pipeline enlarges x",
+            "one stage is a table: stages=1",
+        )
 
 
 @contextlib.contextmanager
@@ -96,10 +108,18 @@ def _run(scheduling: Scheduling, x: Any, ask: Ask, probe: Probe) -> Any:
         stack.enter_context(replace_names(vars(module), BrownianTreeNoiseSampler=lambda *_, **__: path))
         loop = LOOPS.get(type(scheduler).__name__, _run_plainly)
         stack.enter_context(probe)
-        return loop(scheduler, x, ask, dict(scheduling.step))
+        said = ask if scheduling.spread is None else _say_spread(ask, scheduling.spread)
+        return loop(scheduler, x, said, dict(scheduling.step))
 
 
-Loop = Callable[[Any, Any, Ask, dict[str, Any]], Any]
+def _say_spread(ask: Ask, spread: float) -> Ask:
+    """A network that says something of the noise's variance, too: everywhere the same."""
+
+    def say(x: Any, given: Any, level: Level) -> Any:
+        output = ask(x, given, level)
+        return torch.cat([output, torch.full_like(output, spread)], dim=1)
+
+    return say
 
 
 def _run_plainly(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
@@ -111,52 +131,6 @@ def _run_plainly(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
         level = find_level(scheduler, t, i)._replace(starts=starts)
         x = scheduler.step(answer(ask, x, given, level), t, x, return_dict=False, **step)[0]
     return x
-
-
-def _run_with_previous(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
-    """UnCLIP is told the time that comes next."""
-    times = [*scheduler.timesteps, None]
-    for i, t in enumerate(scheduler.timesteps):
-        output = ask(x, x, find_level(scheduler, t, i))
-        x = scheduler.step(output, t, x, prev_timestep=times[i + 1], return_dict=False, **step)[0]
-    return x
-
-
-def _run_cogvideo(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
-    """CogVideoX's DPM-Solver: the caller keeps the image of the call before, and its time."""
-    before, earlier = None, None
-    for i, t in enumerate(scheduler.timesteps):
-        output = ask(x, x, find_level(scheduler, t, i))
-        x, before = scheduler.step(output, before, t, earlier, x, return_dict=False, **step)
-        earlier = t
-    return x
-
-
-def _run_wuerstchen(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
-    """Times in 0 … 1, one an image, the last of which is the end."""
-    for t in scheduler.timesteps[:-1]:
-        share = float(scheduler._alpha_cumprod(t.reshape(1), x.device))
-        output = ask(x, x, Level(sqrt(share), sqrt(1 - share)))
-        x = scheduler.step(output, t.reshape(1), x, return_dict=False, **step)[0]
-    return x
-
-
-def _run_trigflow(scheduler: Any, x: Any, ask: Ask, step: dict[str, Any]) -> Any:
-    """sCM: α = cos t, σ = σ_data·sin t; the network is asked for the image, whatever it says it by."""
-    spread = float(scheduler.config.sigma_data)
-    for t in scheduler.timesteps[:-1]:
-        alpha, sigma = cos(float(t)), sin(float(t))
-        image = ask(x, x, Level(alpha, spread * sigma))
-        x = scheduler.step((torch.cos(t) * x - image) / torch.sin(t), t, x, return_dict=False, **step)[0]
-    return x
-
-
-LOOPS: dict[str, Loop] = {
-    "UnCLIPScheduler": _run_with_previous,
-    "CogVideoXDPMScheduler": _run_cogvideo,
-    "DDPMWuerstchenScheduler": _run_wuerstchen,
-    "SCMScheduler": _run_trigflow,
-}
 
 
 def _choose_answer(scheduler: Any) -> Callable[[Ask, Any, Any, Level], Any]:

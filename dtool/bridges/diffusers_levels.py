@@ -12,7 +12,7 @@ from dtool.samplers.rule import Prediction
 PREDICTIONS: dict[str, Prediction] = {
     "epsilon": "eps", "sample": "x0", "v_prediction": "v", "flow_prediction": "flow", "flow": "flow",
 }  # fmt: skip
-_FLOW = ("FlowMatch", "FlowMap", "EulerAncestralRF", "MiniMaxH3")
+_FLOW = ("FlowMatch", "FlowMap", "EulerAncestralRF", "MiniMaxH3", "Proteina")
 _BY_IMAGE = ("CMStochasticIterativeScheduler", "SCMScheduler")
 
 
@@ -29,11 +29,6 @@ def has_index(scheduler: Any) -> bool:
 def read_prediction(scheduler: Any) -> Prediction:
     """What the scheduler takes the network's output for; raises UsageError for what dtool has no word for."""
     kind, config = type(scheduler).__name__, scheduler.config
-    if str(config.get("variance_type")).startswith("learned"):
-        raise UsageError(
-            f"{kind} takes the variance of its noise from the network (variance_type={config['variance_type']})",
-            "use another variance_type, or dtool's own ddpm:sigma=learned",
-        )
     if kind in _BY_IMAGE:
         return "x0"
     if kind == "IPNDMScheduler":
@@ -44,6 +39,17 @@ def read_prediction(scheduler: Any) -> Prediction:
     if said not in PREDICTIONS:
         raise UsageError(f"{kind}: there is no word for prediction_type={format_value(said)}", ", ".join(PREDICTIONS))
     return PREDICTIONS[said]
+
+
+def leaves_variance(scheduler: Any, token: str) -> bool:
+    """Whether the network chooses the size of the noise within a range; raises UsageError where it says the size."""
+    said = scheduler.config.get("variance_type")
+    if said == "learned":
+        raise UsageError(
+            f"{token}: at network call 1 the network says the variance of the noise itself (variance_type=learned)",
+            "variance_type=learned_range is a table, and so is dtool's own ddpm:sigma=learned",
+        )
+    return bool(said == "learned_range")
 
 
 def find_level(scheduler: Any, t: Any, i: int) -> Level:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dtool.bridges.adoption import Adoption, adopt_sampler
-from dtool.bridges.diffusers_driver import Scheduling, explain_refusal, make_sampler, require_known
+from dtool.bridges.diffusers_driver import Scheduling, explain_refusal, make_sampler, require_known, require_one_stage
+from dtool.bridges.diffusers_levels import leaves_variance
 from dtool.bridges.foreign_options import build_model
 from dtool.bridges.installed import get_version, import_library, silence
+from dtool.bridges.learned_noise import adopt_learned_noise
 from dtool.errors import DtoolError, UsageError, did_you_mean, format_value
 from dtool.models.readers.diffusers_scheduler import read_scheduler_config
 from dtool.plan.foreign import AdoptionRequest, ForeignRule, refuse_interval
-from dtool.plugins.refused_names import NOT_GAUSSIAN, OWN_LOOPS
+from dtool.plugins.refused_names import NOT_GAUSSIAN, UNADOPTED
 from dtool.schedulers import get_scheduler
 from dtool.schedulers.level_tables import MAX_STEPS
 from dtool.schedulers.schedule import Schedule, from_betas
@@ -29,6 +32,7 @@ CONFIG = "scheduler_config.json"
 GIVEN = (
     "model_output", "timestep", "sample", "generator", "return_dict", "num_inference_steps", "device", "timesteps",
     "sigmas", "trained_betas", "prev_timestep", "kwargs", "timestep_back", "r_timestep",
+    "sigma_hat", "sigma_prev", "sample_hat", "cur_sampling_step",
 )  # fmt: skip
 _BETAS = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "rescale_betas_zero_snr")
 _SAID = {"eps": "epsilon", "v": "v_prediction"}
@@ -49,7 +53,7 @@ def find_class(name: str) -> Any:
     silence("diffusers")
     names = [one for one in dir(schedulers) if _is_scheduler(one, getattr(schedulers, one))]
     if name not in names:
-        known = [one for one in names if one not in (*NOT_GAUSSIAN, *OWN_LOOPS)]
+        known = [one for one in names if one not in (*NOT_GAUSSIAN, *UNADOPTED)]
         raise UsageError(f"diffusers has no scheduler {format_value(name)}", did_you_mean(name, known))
     require_known(name, f"diffusers:{name}")
     return getattr(schedulers, name)
@@ -86,7 +90,7 @@ def _read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
 
 def _make_rule(found: Any, config: Mapping[str, Any], name: str) -> ForeignRule:
     """The rule of a class; `config`: arguments of its own that are not options of the word."""
-    init, grid, step = (getattr(found, method) for method in ("__init__", "set_timesteps", "step"))
+    init, grid, step = found.__init__, found.set_timesteps, get_step(found)
     model = build_model(found.__name__, [grid, step] if config else [init, grid, step], GIVEN)
     defaults = tuple((key, field.default) for key, field in model.model_fields.items() if not field.is_required())
     cite, inverse = f"diffusers {get_version('diffusers')}", "Inverse" in found.__name__
@@ -113,19 +117,34 @@ def _adopt(found: Any, config: Mapping[str, Any], rule: ForeignRule, request: Ad
         own.setdefault("prediction_type", _SAID[request.prediction])
     calls = {
         name: {key: value for key, value in options.items() if key in inspect.signature(function).parameters}
-        for name, function in (("grid", found.set_timesteps), ("step", found.step))
+        for name, function in (("grid", found.set_timesteps), ("step", get_step(found)))
     }
     scheduling = Scheduling(make=lambda: found(**own), steps=request.steps, wide=request.exact, **calls)
     with explain_refusal(rule.token):
-        schedule = schedule or read_schedule(found(**own))
-    return adopt_sampler(make_sampler(scheduling, rule.token, schedule))
+        scheduler = found(**own)
+    return _adopt_scheduling(scheduling, scheduler, rule.token, schedule or read_schedule(scheduler))
+
+
+def get_step(found: Any) -> Any:
+    """What a scheduler, or its class, steps by."""
+    return found.step if hasattr(found, "step") else found.step_pred
+
+
+def _adopt_scheduling(scheduling: Scheduling, scheduler: Any, token: str, schedule: Schedule | None) -> Adoption:
+    """The plan of a scheduler that is called like this."""
+    require_one_stage(scheduler, token)
+    if not leaves_variance(scheduler, token):
+        return adopt_sampler(make_sampler(scheduling, token, schedule))
+    return adopt_learned_noise(
+        lambda spread: adopt_sampler(make_sampler(replace(scheduling, spread=spread), token, schedule)), token
+    )
 
 
 def adopt_scheduler(scheduler: Any, steps: int, exact: bool, options: Mapping[str, Any]) -> Adoption:
     """The plan of a scheduler as it is; `options` are arguments of its set_timesteps and of its step."""
     kind = type(scheduler)
     token = f"diffusers:{kind.__name__}"
-    signatures = {"grid": kind.set_timesteps, "step": kind.step}
+    signatures = {"grid": kind.set_timesteps, "step": get_step(kind)}
     calls: dict[str, dict[str, Any]] = {
         name: {key: value for key, value in options.items() if key in inspect.signature(function).parameters}
         for name, function in signatures.items()
@@ -139,12 +158,13 @@ def adopt_scheduler(scheduler: Any, steps: int, exact: bool, options: Mapping[st
     own = {key: value for key, value in given.items() if key in known}
     make = (lambda: kind(**own)) if exact else (lambda: copy.deepcopy(scheduler))
     scheduling = Scheduling(make=make, steps=steps, wide=exact, **calls)
-    return adopt_sampler(make_sampler(scheduling, _format(token, kind, own, options), read_schedule(scheduler)))
+    word = _format(token, kind, own, options)
+    return _adopt_scheduling(scheduling, scheduler, word, read_schedule(scheduler))
 
 
 def _format(token: str, kind: Any, own: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The scheduler as a word, with what differs from its class's defaults and can be typed."""
-    model = build_model(kind.__name__, [kind.__init__, kind.set_timesteps, kind.step], GIVEN)
+    model = build_model(kind.__name__, [kind.__init__, kind.set_timesteps, get_step(kind)], GIVEN)
     from dtool.util.options import format_token
 
     said = {key: value for key, value in {**own, **options}.items() if key in model.model_fields}

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dtool.bridges.own_noise import draw_own, require_own_noise
 from dtool.errors import UsageError
 from dtool.plan.compiled_plan import Plan
 from dtool.plan.compiler import compile as compile_rule
 from dtool.plan.point import Point
 from dtool.plan.recipe import Recipe
 from dtool.run.loop import Walk
-from dtool.run.noise import derive_key, normals
+from dtool.run.path_noise import draw_path
 from dtool.util.arguments import check_arguments
 
 Sample = Callable[..., Any]
 
 
 @check_arguments
-def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None) -> Sample:
+def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None, noise: str | None = None) -> Sample:
     """The recipe as `sampler(model, x, sigmas, extra_args=None, callback=None, disable=None, noise_sampler=None)`.
 
     recipe: SAMPLER[:k=v] alone, since the caller's sigmas say where the steps are. model(x, σ, **extra_args) is the
@@ -31,7 +32,8 @@ def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None) ->
     `(n + 1,)`: falling, 0 at the end or not; x = x0 + σ·ε, or with `flow` x = (1 - σ)·x0 + σ·ε. callback(dict): called
     once a step, with x, i, sigma, sigma_hat, denoised.
     noise_sampler(σ, σ_next): standard Gaussian noise like x; without it, torch.randn_like, or with a seed dtool's own,
-    so that image i is that of `dtool.sample` with this seed. Raises UsageError for a recipe or sigmas that cannot be.
+    so that image i is that of `dtool.sample` with this seed; noise="path", with a seed: increments of one Brownian path
+    an image, as `dtool.sample` has them. Raises UsageError for a recipe or sigmas that cannot be.
     """
     parsed = Recipe.parse(recipe)
     if parsed.scheduler is not None or parsed.spacing is not None or parsed.guidance is not None:
@@ -40,8 +42,7 @@ def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None) ->
         )
     if parsed.rule.inverse:
         raise UsageError(f"{recipe} runs from images to noise", "run it with dtool.sample")
-    if seed is not None:
-        derive_key(seed)
+    of_path = require_own_noise(noise, seed)
 
     def sample(
         model: Callable[..., Any], x: Any, sigmas: Any, extra_args: Mapping[str, Any] | None = None,
@@ -50,7 +51,7 @@ def make_sampler(recipe: str, *, flow: bool = False, seed: int | None = None) ->
     ) -> Any:  # fmt: skip
         del disable  # the bar is the caller's
         plan = compile_rule(parsed.rule, make_points(sigmas, flow=flow), prediction="x0", recipe=recipe)
-        drawn = _draw_noise(plan, x, sigmas, noise_sampler, seed)
+        drawn = _draw_noise(plan, x, sigmas, noise_sampler, seed, of_path=of_path)
         sizes = plan.alpha + plan.sigma if flow else plan.alpha
         return _run(plan, sizes, partial(model, **(extra_args or {})), x, sigmas, callback, drawn)
 
@@ -96,19 +97,22 @@ def _run(
 
 
 def _draw_noise(
-    plan: Plan, x: Any, sigmas: Any, noise_sampler: Callable[[Any, Any], Any] | None, seed: int | None
+    plan: Plan, x: Any, sigmas: Any, noise_sampler: Callable[[Any, Any], Any] | None, seed: int | None, *, of_path: bool
 ) -> Iterator[Any]:
     """c·z of each row that has noise."""
     import torch
 
+    shape = tuple(x.shape)
     steps: NDArray[np.intp] = np.cumsum(plan.step_end) - plan.step_end  # of the rows
+    path = draw_path(plan, lambda k: draw_own(seed or 0, shape, k)[None]) if of_path else None
     for row in np.flatnonzero(plan.c).tolist():
         step = int(steps[row])
         if noise_sampler is not None:
             z = noise_sampler(sigmas[step], sigmas[step + 1])
+        elif path is not None:
+            z = torch.from_numpy(next(path)).to(x)
         elif seed is not None:
-            ids = np.arange(x.shape[0], dtype=np.uint64)
-            z = torch.from_numpy(normals(seed, ids, row + 1, tuple(x.shape[1:]))[0]).to(x)
+            z = torch.from_numpy(draw_own(seed, shape, row + 1)).to(x)
         else:
             z = torch.randn_like(x)
         yield float(plan.c[row]) * z

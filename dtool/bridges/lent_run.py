@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
@@ -14,6 +14,7 @@ from dtool.errors import UsageError
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
 from dtool.run.loop import Walk
+from dtool.run.path_noise import draw_path
 
 IN_ORDER = "give the steps in the order of scheduler.timesteps, and call set_timesteps before each run"
 
@@ -38,6 +39,7 @@ class LentRun:
         self.first = 0
         self._own = self.plan  # the plan of the steps that are taken
         self._walk = Walk(self.plan, network.limit)
+        self._path: Iterator[Any] | None = None  # the z of the rows with noise that are left, once one was asked for
 
     @property
     def row(self) -> int:
@@ -64,7 +66,7 @@ class LentRun:
         own = make_plan(self._recipe, steps=self._steps, network=self._network, strength=left / self.plan.steps)
         if not np.allclose(own.time, self.plan.time[row:], rtol=0, atol=1e-6):
             raise UsageError(f"{self.plan.recipe} has other times when it begins late", "use another recipe")
-        self.first, self._own, self._walk = row, own, Walk(own, self._network.limit)
+        self.first, self._own, self._walk, self._path = row, own, Walk(own, self._network.limit), None
 
     def find_row(self, time: float) -> int:
         """The row, from the next one on, at which the network is told this; raises UsageError if there is none."""
@@ -98,6 +100,15 @@ class LentRun:
     def is_noisy(self) -> bool:
         """Whether the next row adds noise."""
         return self._walk.row.c != 0
+
+    def draw_path(self, draw: Callable[[int], Any]) -> Any:
+        """The z of the next row, which `is_noisy`, as an increment of one path; draw(k): the k-th draw `(B, *)`.
+
+        To be asked for once a row.
+        """
+        if self._path is None:
+            self._path = draw_path(self._own, lambda k: draw(k)[None])
+        return next(self._path)
 
     def advance(self, x: Any, output: Any, z: Any = None) -> Any:
         """x `(B, *)` after the next row, of the network's output; z: standard Gaussian noise, where `is_noisy`.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -22,18 +23,21 @@ COMPARED_STEPS = (10, 17)  # the second does not divide T
 TOLERANCE = 1e-6  # of coefficients: a config holds the same numbers in another way
 TRAINED = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
-    "rescale_betas_zero_snr", "sigma_data", "sigma_min", "sigma_max", "rho", "shift",
+    "rescale_betas_zero_snr", "sigma_data", "sigma_min", "sigma_max", "rho", "shift", "use_flow_sigmas", "flow_shift",
 )  # fmt: skip
 _PLACING: dict[str, tuple[Any, ...]] = {
     "timestep_spacing": ("leading", "trailing", "linspace"), "steps_offset": (0, 1), "set_alpha_to_one": (True, False),
     "final_sigmas_type": ("zero", "sigma_min"), "sigma_schedule": ("karras", "exponential"),
+    "invert_sigmas": (False, True),
 }  # fmt: skip
 _FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
 _STEPPING: dict[str, tuple[Any, ...]] = {
     "variance_type": ("fixed_small", "fixed_large", "learned_range"), "solver_order": (2, 1, 3),
-    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver"), "skip_prk_steps": (True, False),
-    "solver_type": ("midpoint", "heun", "bh2", "bh1", "logrho"), "clip_sample": (False,),
-    "lower_order_final": (True, False),
+    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "noise_prediction"),
+    "skip_prk_steps": (True, False), "solver_type": ("midpoint", "heun", "bh2", "bh1", "logrho"),
+    "clip_sample": (False, True), "lower_order_final": (True, False), "euler_at_final": (False, True),
+    "predict_x0": (True, False), "predictor_order": (2, 1, 3), "corrector_order": (2, 0, 1, 3),
+    "stochastic_sampling": (False, True),
 }  # fmt: skip
 _UNLIKE = ("CMStochasticIterativeScheduler", "DDIMParallelScheduler", "DDPMParallelScheduler")  # a network's, or twins
 
@@ -103,19 +107,43 @@ def _list_steppers(own: Mapping[str, Any], wanted: Recipe, network: TrainedNetwo
 
     Those whose sampler has the recipe's name, if there are any: ddim is Euler's method too.
     """
-    is_flow, is_edm = network.prediction == "flow", network.prediction.startswith("edm")
     times = np.linspace(network.schedule.T - 1, 0, COMPARED_STEPS[0] + 1)[:-1].tolist()
     plan = make_plan(Recipe(wanted.rule), points=times, network=network)
+    is_flow, is_edm = network.prediction == "flow", network.prediction.startswith("edm")
     found: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for kind, defaults in DEFAULTS.items():
-        if kind in _UNLIKE or kind.startswith("FlowMatch") != is_flow or kind.startswith("EDM") != is_edm:
-            continue
-        for options in _combine(_STEPPING, defaults):
-            config = {"_class_name": kind, **own, **options}
-            sampler = _read_sampler(config)
-            if sampler is not None and _is_same(plan, make_plan(sampler, points=times, network=network)):
-                found[sampler.rule.name == wanted.rule.name].append(config)
+    for token, configs in _group_by_sampler(is_flow, is_edm).items():
+        sampler = Recipe.parse(token)
+        if _is_same(plan, make_plan(sampler, points=times, network=network)):
+            found[sampler.rule.name == wanted.rule.name] += [_add_training(config, own) for config in configs]
     return found[True] or found[False]
+
+
+def _add_training(config: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with what is said of the network's training; a shift has another name where flow is an option."""
+    defaults, shift = DEFAULTS[config["_class_name"]], own.get("shift", own.get("flow_shift"))
+    told = {key: value for key, value in own.items() if key in defaults}
+    told |= {key: shift for key in ("shift", "flow_shift") if key in defaults and shift is not None}
+    return config | told
+
+
+@cache
+def _group_by_sampler(is_flow: bool, is_edm: bool) -> dict[str, list[dict[str, Any]]]:
+    """The shortest config of each class for each sampler that it has, by the sampler's token; of such networks."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind, defaults in DEFAULTS.items():
+        takes_flow = kind.startswith("FlowMatch") or "use_flow_sigmas" in defaults
+        if kind in _UNLIKE or (is_flow and not takes_flow) or kind.startswith("EDM") != is_edm:
+            continue
+        if not is_flow and kind.startswith("FlowMatch"):
+            continue
+        flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"} if is_flow else {}
+        for options in _combine(_STEPPING, defaults):
+            config = {"_class_name": kind, **{key: value for key, value in flow.items() if key in defaults}, **options}
+            sampler = _read_sampler(config)
+            if sampler is not None:
+                known = found.setdefault(str(sampler), {}).get(kind)
+                found[str(sampler)][kind] = config if known is None or len(config) < len(known) else known
+    return {token: [*configs.values()] for token, configs in found.items()}
 
 
 def _read_sampler(config: Mapping[str, Any]) -> Recipe | None:
@@ -137,18 +165,29 @@ def _place(config: Mapping[str, Any], wanted: Recipe, network: TrainedNetwork) -
     """The config with every option that places its steps, and how far its table is from the recipe's."""
     plans = [make_plan(wanted, steps=steps, network=network) for steps in COMPARED_STEPS]
     defaults = DEFAULTS[config["_class_name"]]
+    measured: dict[str, tuple[float, tuple[str, ...]]] = {}  # by recipe: many options place no step of a class
     for flag in (None, *(flag for flag in _FLAGS if flag in defaults)):
         for options in _combine(_PLACING, defaults):
             candidate = {**config, **options, **({flag: True} if flag else {})}
             try:
                 said = recipe_of(candidate)
-                others = [make_plan(said.recipe, steps=plan.steps, network=network) for plan in plans]
+                if said.recipe not in measured:
+                    measured[said.recipe] = _measure_distance(said.recipe, plans, network)
             except DtoolError:
                 continue
-            same = all(_is_same(plan, other) for plan, other in zip(plans, others, strict=True))
-            far = 0.0 if same else 1 + _measure_times(others[0], plans[0])
-            own = () if same else (_describe_times(others[0], plans[0]),)
+            far, own = measured[said.recipe]
             yield far, ConfigReading(candidate, (*said.differences, *own))
+
+
+def _measure_distance(
+    recipe: str, plans: Sequence[Plan], network: TrainedNetwork
+) -> tuple[float, tuple[str, ...]]:
+    """(how far a recipe's steps are from these plans', 0 for the same tables; in what they differ)."""
+    others = (make_plan(recipe, steps=plan.steps, network=network) for plan in plans)
+    first = next(others)
+    if _is_same(plans[0], first) and all(_is_same(plan, other) for plan, other in zip(plans[1:], others, strict=True)):
+        return 0.0, ()
+    return 1 + _measure_times(first, plans[0]), (_describe_times(first, plans[0]),)
 
 
 def _measure_times(theirs: Plan, ours: Plan) -> float:

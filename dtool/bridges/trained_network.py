@@ -67,3 +67,21 @@ def _choose_limit(clip: bool, threshold: Threshold | None, reach: float) -> Clip
     if threshold is not None:
         return Clipping(-1.0, 1.0, *threshold)
     return Clipping(-reach, reach) if clip else None
+
+
+def read_config(trained: Any) -> dict[str, Any]:
+    """The config of a scheduler of diffusers, or what is one, as plain values with its class; empty for none.
+
+    Of one of dtool's own, what it was told of the network. Raises UsageError for what is neither.
+    """
+    if trained is None:
+        return {}
+    kind = None if isinstance(trained, Mapping) else type(trained).__name__
+    config = trained if isinstance(trained, Mapping) else getattr(trained, "config", None)
+    if not isinstance(config, Mapping):
+        raise UsageError(f"{kind} is no scheduler of diffusers", "give pipe.scheduler, or its config")
+    if "recipe" in config:
+        return dict(config["trained"] or {})
+    kept = {key: value for key, value in config.items() if not key.startswith("_")}
+    name = kind or config.get("_class_name")
+    return kept | ({"_class_name": name} if name else {})

@@ -22,6 +22,7 @@ MAX_CALLS = 20_000  # network calls of one run: beyond, it decides by itself how
 SIZE = 1e3  # of the random numbers: a clipping that 1e-3 passes cuts these off
 WIDTH = 7  # numbers in a random array
 LINEAR = 1e-9  # what rounding may do to a random run, relative to the largest of its terms
+MOST_SYMBOLS = 6_000  # calls, clippings and noises of one run: their table is dense
 ALIKE = 1e-9  # levels of a Brownian path that are the same but for rounding
 
 
@@ -113,6 +114,11 @@ def unroll_sampler(sampler: ForeignSampler) -> Unrolled:
     bounds = _find_bounds(sampler, first.events, calls)
     weights = _separate_noises(first.events.draws)
     size = 1 + calls + clips + weights.shape[1]
+    if size > MOST_SYMBOLS:
+        raise UsageError(
+            f"{sampler.token} makes {calls} network calls and draws {weights.shape[1]} noises: at most {MOST_SYMBOLS} "
+            "together become a plan", "use fewer steps"
+        )  # fmt: skip
     unit = torch.eye(size, dtype=torch.float64)
     at = 1 + calls
     noises = torch.from_numpy(np.pad(weights, ((0, 0), (at + clips, 0))))

@@ -33,6 +33,7 @@ from dtool.util.arrays import Array
 STEPS, COUNTS = 16, (1, 2, 3, 7, 10, 31, 61, 100)
 SLOPES = (16, 32, 64)
 TABLE, MARGINALS, SAME = 1e-9, 1e-7, 1e-8
+START = 0.01  # of the size of the start: some schedules round the first level
 EVEN = (3.9, -3.0)  # λ of the cleanest level and of the noisiest, where the order is measured
 FLOOR = 1e-10  # an error below it is rounding
 ELSEWHERE = ("lcm:scaling=10",)  # what options are set to elsewhere, where a range says nothing of it
@@ -76,6 +77,15 @@ def measure_marginals(plan: Plan) -> tuple[float, float, int]:
     mean = np.abs(means[:-1] - plan.alpha) / size
     variance = np.abs(variances[:-1] - plan.sigma**2) / size**2
     return float(mean.max()), float(variance.max()), int(np.argmax(mean + variance))
+
+
+def measure_start(plan: Plan) -> float:
+    """How far the size of the noise at which a plan begins is from that of its first level, relative to it.
+
+    Between σ and √(α² + σ²) it is right: the image may be counted in or not.
+    """
+    low, high = float(plan.sigma[0]), float(np.hypot(plan.alpha[0], plan.sigma[0]))
+    return max(low - plan.init, plan.init - high, 0.0) / high
 
 
 def measure_order(recipe: Recipe, counts: tuple[int, ...] = SLOPES) -> Order:
@@ -211,10 +221,14 @@ def _check_adopted(name: str, recipe: Recipe) -> CheckResult:
 
 def _check_marginals(name: str, recipe: Recipe) -> CheckResult:
     """Every network input has mean α·x0 and variance σ²."""
-    mean, variance, row = measure_marginals(adopt(recipe, STEPS).plan)
-    good = largest([mean, variance]) <= MARGINALS
+    plan = adopt(recipe, STEPS).plan
+    mean, variance, row = measure_marginals(plan)
+    starts_right = measure_start(plan) <= START
+    good = largest([mean, variance]) <= MARGINALS and starts_right
     detail = f"mean / variance of the network's inputs for a constant image, {STEPS} steps; at most {MARGINALS:.0e}"
-    if not good:
+    if not starts_right:
+        detail += f"; it begins at noise of size {plan.init:.3g}, where the network is told {plan.sigma[0]:.3g}"
+    elif not good:
         detail += f"; worst at network call {row + 1}: the network is told another level than that of x"
     return CheckResult(name, "pass" if good else "fail", f"{mean:.1e} / {variance:.1e}", detail)
 

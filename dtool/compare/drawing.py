@@ -18,6 +18,7 @@ from dtool.models.labels import assign_classes
 from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
 from dtool.run.guided_plan import find_compared_rows, uses_comparison
+from dtool.run.path_noise import require_path_noise
 from dtool.run.prediction_check import warn_of_prediction
 from dtool.run.repeated_conditions import NOTHING_TOLD, RepeatedConditions
 from dtool.run.sampler_file import FusedNetwork
@@ -33,7 +34,7 @@ class ComparisonSampler:
 
     labels: classes `(k,)`, repeated for more images; None: image i of a conditional network gets class i mod classes.
     told: prompts and other conditions, repeated in the same way.
-    options: clip and batch_size as for `dtool.sample`; guidance is in the plans. parts: where images are saved.
+    options: clip, batch_size and noise as for `dtool.sample`; guidance is in the plans. parts: where images are saved.
     on_progress(done, total, what): after every network call, in network calls of one image.
     """
 
@@ -130,6 +131,19 @@ class ComparisonSampler:
             trace=trace, progress=None if what is None or self.on_progress is None else progress,
             **self.told.take(ids, compared=uses_comparison(self.network, plan)), **self.options,
         )  # fmt: skip
+
+
+def choose_settings(
+    network: Network, *, clip: bool | None, batch_size: int | None, noise: str | None
+) -> dict[str, Any]:
+    """What all runs of a comparison are called with; a noise is in it only if it is one path's.
+
+    Raises UsageError for another word, and for a sampler's file, which draws its own.
+    """
+    settings: dict[str, Any] = {"clip": clip, "batch_size": batch_size}
+    if noise is not None and require_path_noise(noise, None, of_file=isinstance(network, FusedNetwork)):
+        settings["noise"] = noise
+    return settings
 
 
 def warm_up(network: Network, batch: int, doubled: bool, calls: int = 2) -> None:

@@ -100,7 +100,8 @@ class Comparison:
     solver's error is measured against, or `why_no_solution`. `data`, `metrics`: what the samples' law is compared with,
     and how; `data` None: with nothing. `verdict`: one line. `images` (rows, n, *shape) float32, `traces`, one per row
     or none, `plans` and the network's `schedule` are not in the JSON form. told: the prompts and other conditions, in
-    turn by the images' ids. codec: what decoded the images; the traces are as they were sampled.
+    turn by the images' ids. codec: what decoded the images; the traces are as they were sampled. noise: "rows", what
+    each row adds being its own, or "path", for increments of one Brownian path an image.
     """
 
     entries: tuple[ComparisonEntry, ...]
@@ -126,6 +127,7 @@ class Comparison:
     class_names: tuple[str, ...] = ()
     told: RepeatedConditions = NOTHING_TOLD
     codec: Codec | None = field(repr=False, default=None)
+    noise: str = "rows"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pictures, as JSON can hold it: what is not finite is None."""
@@ -138,6 +140,7 @@ class Comparison:
             "verdict": self.verdict,
             "n": self.n,
             "seed": self.seed,
+            "noise": self.noise,
             "repeats": self.repeats,
             "backend": self.backend,
             "device": self.device,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtool.compare.contestants import list_contestants
-from dtool.compare.drawing import TIMED_IMAGES, ComparisonSampler
+from dtool.compare.drawing import TIMED_IMAGES, ComparisonSampler, choose_settings
 from dtool.compare.drawn_images import draw_timed, draw_untimed
 from dtool.compare.kept_images import ImageCache, cache_images, make_cache_key
 from dtool.compare.law_error import Law, make_law
@@ -56,6 +56,7 @@ def compare(
     labels: int | Sequence[int] | None = None,
     guidance: float | str | Guidance | Sequence[float | str | Guidance] | None = None,
     clip: bool | None = None,
+    noise: str | None = None,
     batch_size: int | None = None,
     reference: Any = None,
     reference_name: str = "the images given",
@@ -73,9 +74,9 @@ def compare(
 
     A few network calls warm up; in the `repeats` timed rounds that follow, the recipes take turns at 16 images.
     n: default 16, or as many as fit into `budget`, in seconds. guidance: for the recipes that name none, a scale or
-    e.g. "3@-1.3:0.3"; of several, each is a row of its own. labels, clip, batch_size: as for `dtool.sample`; so are
-    prompt, negative, conditions and without, of which image i of every recipe gets the one at i modulo their number.
-    Of a network with a codec, pictures and metrics are of what it decodes. solver: whether the distance to the
+    e.g. "3@-1.3:0.3"; of several, each is a row of its own. labels, clip, batch_size, noise ("rows" or "path"): as for
+    `dtool.sample`; so are prompt, negative, conditions and without, of which image i gets the one at i modulo their
+    number. Of a network with a codec, pictures and metrics are of what it decodes. solver: whether the distance to the
     solution of the probability-flow ODE from the same noise is measured. reference: what the law of the samples is
     compared with: images `(m, *shape)` in the data range, a `dtool.metrics.Reference`, a `dtool.targets.Target`, or
     the statistics of `dtool.compare.statistics`; default those that the network has of its training images. metrics:
@@ -98,7 +99,7 @@ def compare(
     _check_arguments(n, repeats, budget, traces, sharing)
     require_room(network, (len(plans) if sharing is None else HELD_PLANS) * (n or 0))
     fixed_labels = check_labels(network, labels, n)
-    settings = {"clip": clip, "batch_size": batch_size}
+    settings = choose_settings(network, clip=clip, batch_size=batch_size, noise=noise)
     told = repeat_conditions(network, Request(**told_options, guidance=choose_told_scale(network, plans)))
     cache = keep if isinstance(keep, ImageCache) else None
     key: dict[str, Any] = {}
@@ -145,6 +146,7 @@ def compare(
         ids=np.arange(n, dtype=np.uint64), labels=classes, plans=tuple(plans),
         traces=tuple(run.trace for run in runs if run.trace is not None),
         schedule=network.schedule, class_names=network.spec.class_names, told=told, codec=network.codec,
+        noise=settings.get("noise", "rows"),
     )  # fmt: skip
 
 

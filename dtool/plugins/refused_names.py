@@ -13,31 +13,39 @@ _ATTENTION = "changes what is inside the network, which is opaque here"
 _CONSTANT = "does not keep a constant image, so that its network is told levels that x does not have"
 _DISCRETE = "is no sampler of Gaussian diffusion"
 
-# Classes of diffusers that are no samplers of Gaussian diffusion, and those that are called in a way of their own.
+# Classes of diffusers that are no samplers of Gaussian diffusion.
 NOT_GAUSSIAN = (
     "AmusedScheduler", "BlockRefinementScheduler", "EntropyBoundScheduler", "DiscreteDDIMScheduler",
     "VQDiffusionScheduler", "BlockTokenScheduler",
 )  # fmt: skip
+# Those that are no recipe of dtool's, and what comes nearest; `diffusers:CLASS` adopts all but the unadopted ones.
 OWN_LOOPS = {
     "RePaintScheduler": "it is told an image and a mask",
     "ScoreSdeVeScheduler": "its corrector's step is of the size of a norm",
-    "ScoreSdeVpScheduler": "its step is told the score",
-    "KarrasVeScheduler": "its pipeline calls a corrector in each step",
-    "ConsistencyDecoderScheduler": "it is a decoder's",
+    "ScoreSdeVpScheduler": "it is Euler and Maruyama's method in the time of its SDE",
+    "KarrasVeScheduler": "its levels are the squares of what its range says",
+    "ConsistencyDecoderScheduler": "it is a decoder's, of two steps",
     "HeliosScheduler": "its pipeline changes the size of x between its stages",
     "HeliosDMDScheduler": "its pipeline changes the size of x between its stages",
-    "PiflowScheduler": "its network answers with a policy of several steps",
-    "RFD4ProteinaScheduler": "it is told of proteins",
+    "PiflowScheduler": "each network call answers with several predictions (n_grid), and a row of a plan has one",
+    "RFD4ProteinaScheduler": "it rescales the score, so that its samples are of another law",
 }
+UNADOPTED = ("PiflowScheduler",)
 _INSTEAD = {
     "RePaintScheduler": "dtool sample --sampler ddpm --spacing repaint --image FILE --mask FILE",
-    "ScoreSdeVeScheduler": "ddpm@ve is its predictor",
+    "ScoreSdeVeScheduler": "ddpm@ve goes the way of its predictor",
     "ScoreSdeVpScheduler": "ddpm@vp goes the same way, by the exact posterior",
     "KarrasVeScheduler": "edm-heun@ve has its noise and its corrector",
+    "ConsistencyDecoderScheduler": "consistency takes such steps",
     "HeliosScheduler": "unipc@flow steps within a stage",
     "HeliosDMDScheduler": "lcm:scaling=0@flow steps within a stage",
     "PiflowScheduler": "euler@flow for a network of one prediction",
+    "RFD4ProteinaScheduler": "flow-ancestral@flow for samples of the network's own law",
 }
+_ADOPTED = {
+    "ScoreSdeVeScheduler": "ScoreSdeVeScheduler:correct_steps=0", "HeliosScheduler": "HeliosScheduler:stages=1",
+    "HeliosDMDScheduler": "HeliosDMDScheduler:stages=1",
+}  # fmt: skip
 
 # kind: sampler, spacing or guidance. (name, …): (why, what to write instead).
 _REFUSED: dict[str, dict[tuple[str, ...], tuple[str, str]]] = {
@@ -68,8 +76,12 @@ def explain_refused_name(kind: str, name: str) -> tuple[str, str] | None:
     wanted = _squeeze(name)
     if kind == "sampler":
         for known in (one for one in (*NOT_GAUSSIAN, *OWN_LOOPS) if _squeeze(one) == wanted):
-            why = _DISCRETE if known in NOT_GAUSSIAN else f"is no table: {OWN_LOOPS[known]}"
-            return f"{known} {why}", _INSTEAD.get(known, "dtool samplers lists those that are")
+            if known in NOT_GAUSSIAN:
+                return f"{known} {_DISCRETE}", "dtool samplers lists those that are"
+            if known in UNADOPTED:
+                return f"{known} is no table: {OWN_LOOPS[known]}", _INSTEAD[known]
+            own = _ADOPTED.get(known, known)
+            return f"{known} is no recipe: {OWN_LOOPS[known]}", f"{_INSTEAD[known]}; diffusers:{own} adopts it"
     for names, (why, instead) in (_REFUSED.get(kind, {}) | _REFUSED["guidance"]).items():
         if wanted in map(_squeeze, names):
             return f"{name} {why}", instead

@@ -56,6 +56,20 @@ def test_words_to_pictures(recipe, text_pipeline):
     assert pipe.scheduler.step_index == len(pipe.scheduler.timesteps) == ours.plan.rows
 
 
+@pytest.mark.parametrize("recipe", ["ddpm", "dpmpp-2m-sde/karras", "dpmpp-sde"])
+def test_noise_of_one_path(recipe, text_pipeline):
+    pipe, network = text_pipeline
+    pipe.scheduler = Scheduler(recipe, like_stable_diffusion(), seed=7, noise="path")
+    for _ in range(2):  # the second run's path begins anew
+        latents = pipe.scheduler.draw_start((2, 4, 8, 8))
+        with watch_steps(pipe) as seen:
+            pipe(["a cat", "cat"], num_inference_steps=STEPS, guidance_scale=3.0, latents=latents, output_type="latent")
+        ours = dtool.sample(network, recipe, steps=STEPS, prompt=["a cat", "cat"], guidance=3.0, seed=7, noise="path")
+        assert closeness(ours.x0, seen.last) < 1e-5
+    with pytest.raises(UsageError, match="there is no seed"):
+        Scheduler(recipe, noise="path")
+
+
 @pytest.mark.parametrize("recipe", ["ddpm", "ddim/trailing", "dpmpp-2m/karras", "heun", "unipc/leading"])
 @pytest.mark.parametrize("clip", [True, False])
 def test_unconditional_pictures(recipe, clip):

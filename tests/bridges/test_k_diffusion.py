@@ -88,6 +88,19 @@ def test_image_i_is_that_of_dtool(recipe, flow):
     assert (ours - expected).abs().max() < 1e-12
 
 
+def test_one_path_of_noise_in_few_steps_and_in_many():
+    """What a step adds is the path's increment: of 10 and of 40 steps nearly one picture; of each row's own noise not."""
+    x = start()
+    made = {noise: [make_sampler("dpmpp-2m-sde", seed=2, noise=noise)(denoise, x, karras(n)) for n in (10, 40)]
+            for noise in ("path", "rows")}  # fmt: skip
+    apart = {noise: float((few - many).square().mean().sqrt()) for noise, (few, many) in made.items()}
+    assert apart["path"] < 0.3 * apart["rows"]
+    with pytest.raises(UsageError, match="there is no seed"):
+        make_sampler("ddpm", noise="path")
+    with pytest.raises(UsageError, match="neither path nor rows"):
+        make_sampler("ddpm", seed=0, noise="brownian")
+
+
 def test_the_callback_is_called_once_a_step():
     seen = []
     sigmas = karras(5)

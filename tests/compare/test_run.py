@@ -71,3 +71,18 @@ def test_what_is_kept_of_one_guidance_is_not_taken_for_another(tmp_path):
         np.testing.assert_array_equal(images[0], dtool.sample(net, "ddim", steps=4, n=20, guidance=guidance).x0)
         again = dtool.compare(net, ["ddim"], guidance=guidance, **told)
         np.testing.assert_array_equal(again.images, images)
+
+
+def test_noise_of_one_path_an_image(tmp_path):
+    """What is drawn is `dtool.sample`'s with noise="path", and what is kept of each row's own noise is not taken for it."""
+    net = network()
+    made = {
+        noise: dtool.compare(net, ["ddpm"], steps=4, n=3, repeats=1, noise=noise, keep=tmp_path / "kept")
+        for noise in (None, "rows", "path")
+    }
+    np.testing.assert_array_equal(made["path"].images[0], dtool.sample(net, "ddpm", steps=4, n=3, noise="path").x0)
+    np.testing.assert_array_equal(made["rows"].images[0], made[None].images[0])
+    assert np.abs(made["path"].images[0] - made["rows"].images[0]).max() > 1e-3
+    assert [one.to_dict()["noise"] for one in made.values()] == ["rows", "rows", "path"]
+    with pytest.raises(dtool.UsageError, match="neither path nor rows"):
+        dtool.compare(net, ["ddpm"], steps=4, n=3, noise="brownian")

@@ -11,7 +11,7 @@ import typer
 
 from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
 from dtool.cli.flags.decoder import DECODER, DecoderWords
-from dtool.cli.flags.drawing import DRAWING, Drawing
+from dtool.cli.flags.drawing import DRAWING, Drawing, NoiseSource
 from dtool.cli.flags.fail_if import GATES, GateFlags, GateSet
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.loading import OPENING, Opening, is_model
@@ -56,6 +56,7 @@ def compare(
     ] = None,
     *,
     drawing: Drawing,
+    noise: NoiseSource = None,
     conditions: ConditionWords,
     measures: Measures,
     gates: GateFlags,
@@ -123,7 +124,7 @@ def compare(
                 labels=labels, batch_size=opening.batch_size, reference=reference, reference_name=name,
                 metrics=measures.names, solver=measures.solver, repeats=measures.repeats, budget=seconds,
                 traces=TRACED_IMAGES if outputs.page else 0, keep=parts, sharing=shared, progress=tell,
-                **told,
+                noise=noise, **told,
             )  # fmt: skip
         document = outputs.write(comparison, drawing.name_model(model), limits.old)
         if as_json:

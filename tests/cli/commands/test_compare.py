@@ -45,6 +45,12 @@ def test_compare_in_json_is_only_json(capsys):
     assert document["picture"] == "compare.png"
 
 
+def test_noise_of_one_path(capsys):
+    result = ran(capsys, "compare", "ddpm", "--steps", "3", "-n", 2, "--repeats", 1, "--json", "--noise", "path")
+    assert json.loads(result.out)["noise"] == "path"
+    failed(ran(capsys, "compare", "ddpm", "--steps", 3, "--noise", "brownian"), 2, "neither path nor rows")
+
+
 def test_the_first_word_may_be_a_network(capsys, monkeypatch, tmp_path):
     (tmp_path / "own_networks.py").write_text(
         "import dtool\n\ndef make():\n    return dtool.network(lambda x, t: 0 * x, shape=(1, 5, 5))\n"
