@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import HAS_RICH, TyperCommand, TyperGroup
 
-from dtool.cli.flags.parts import RAY, complete_ray
+from dtool.cli.flags.ray_address import RAY, complete_ray
 from dtool.errors import UsageError, did_you_mean
 
 PICTURES, TABLES, MEASURES = "Pictures", "Samplers as tables", "Measures"
@@ -150,7 +150,20 @@ def load_command(name: str, args: list[str]) -> Any:
     built.help = _reflow(built.help or "")
     for parameter in built.params:
         parameter.help = _escape(parameter.help or "")
+        _spare_unset(parameter)
     return built
+
+
+def _spare_unset(parameter: Any) -> None:
+    """Let a parameter that was not given, and has no default, be None without a validator, whose making takes 1 ms."""
+    process = parameter.process_value
+    is_single = parameter.nargs == 1 and not parameter.multiple
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        is_unset = value is None and is_single and not parameter.required and parameter.callback is None
+        return None if is_unset else process(ctx, value)
+
+    parameter.process_value = process_value
 
 
 def _reflow(text: str) -> str:

@@ -45,7 +45,7 @@ class Condition(BaseModel):
     'text float32 (…, 768)'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_./:-]*$")
     shape: tuple[Annotated[int, Field(ge=1)] | None, ...] = Field(default=(), max_length=8)

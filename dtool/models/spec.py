@@ -32,7 +32,7 @@ class PixelStatistics(BaseModel):
     `grid` is the pooled size (rows, columns); features are channel-major, `mean` has d entries, `covariance` d rows.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     grid: tuple[int, int]
     count: int = Field(gt=1)
@@ -46,7 +46,7 @@ class LevelTable(BaseModel):
     `alpha`, `sigma`: a number for each training step, the least noise first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     coordinates: Coordinates
     alpha: tuple[float, ...] = Field(min_length=1, max_length=MAX_STEPS)

@@ -7,7 +7,6 @@ for its last thread. On two cores a diffusion network of 150 MB took 0.9 of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -32,7 +31,6 @@ class ParallelSession:
     def __init__(self, file: CheckedFile, runtime: Runtime, limit: float) -> None:
         """Open the session; raises what `open_session` raises. limit: seconds after which a run is stopped."""
         self._file, self._runtime, self._limit = file, runtime, limit
-        self._states = _read_states(file)
         self._sessions: dict[bool, ort.InferenceSession] = {}  # by whether it is the one of one thread
         session = self._get_session(False)
         self.device = find_device(session)
@@ -49,7 +47,7 @@ class ParallelSession:
 
     def _get_session(self, alone: bool) -> ort.InferenceSession:
         if alone not in self._sessions:
-            if _read_states(self._file) != self._states:  # what is not in the message is read again
+            if self._file.has_changed():  # what is not in the message is read again
                 raise DtoolError(f"{self._file.source} was changed while it was in use", "load it again")
             if self._file.size > KEEP_BOTH:
                 self._sessions.clear()
@@ -58,12 +56,3 @@ class ParallelSession:
                 file.data, file.source, self._runtime, weights=file.weights, threads=threads
             )
         return self._sessions[alone]
-
-
-def _read_states(file: CheckedFile) -> list[tuple[int, int, int]]:
-    """(inode, size, time of the last change) of each file that holds weights out of the message."""
-    if file.weights is None:
-        return []
-    paths = {Path(file.source), *(file.weights.folder / tensor.location for tensor in file.weights.tensors)}
-    states = [path.stat() for path in sorted(paths) if path.exists()]
-    return [(state.st_ino, state.st_size, state.st_mtime_ns) for state in states]

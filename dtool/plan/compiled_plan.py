@@ -7,16 +7,18 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dtool.errors import DtoolError
-from dtool.plan.fit_record import FitRecord
 from dtool.plan.static_check import require_sound
 from dtool.samplers.rule import Basis, Prediction
 from dtool.schedulers.levels import compute_alpha_bar, compute_lam, compute_log_snr
+
+if TYPE_CHECKING:
+    from dtool.plan.fit_record import FitRecord
 
 FORMAT = 2  # 1 had no b_raw, c_low and inverse
 GUIDED_FORMAT = 3  # of a plan that says something of guidance; one that does not is written as before

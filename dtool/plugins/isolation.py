@@ -21,6 +21,8 @@ ARITHMETIC_SECONDS, IMPORT_SECONDS = (
     30.0,
     180.0,
 )  # seconds that may pass in a rule, schedule or spacing, and in an import
+PYDANTIC_PLUGINS, ALL = "PYDANTIC_DISABLE_PLUGINS", "__all__"
+UNTOUCHED = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}  # NumPy's errors as it begins
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,21 @@ _timed_out: set[tuple[Origin | None, str]] = set()  # what has not ended, and is
 
 @contextmanager
 def claim_process() -> Iterator[None]:
-    """While this holds the process is dtool's: code that no package registered is guarded too, and descriptor 1."""
+    """While this holds the process is dtool's: code that no package registered is guarded too, and descriptor 1.
+
+    pydantic looks for no plugins of its own then, which would read what every installed package offers, unless the
+    environment says which it is to leave out.
+    """
     global _strict
     before, _strict = _strict, True
     _timed_out.clear()
+    is_ours = os.environ.setdefault(PYDANTIC_PLUGINS, ALL) is ALL
     try:
         yield
     finally:
         _strict = before
+        if is_ours:
+            os.environ.pop(PYDANTIC_PLUGINS, None)
 
 
 def is_own_process() -> bool:
@@ -147,21 +156,23 @@ def _preserve_process_state() -> Iterator[None]:
                     os.chdir(folder)
 
 
-def _get_numpy_state() -> tuple[Any, Any] | None:
-    numpy = sys.modules.get("numpy")
-    return None if numpy is None or not hasattr(numpy, "random") else (numpy.geterr(), numpy.random.get_state())
+def _get_numpy_state() -> tuple[Any, Any]:
+    """NumPy's error state, and that of its global generator; None for what is not imported, and is not for this."""
+    numpy, chance = sys.modules.get("numpy"), sys.modules.get("numpy.random")
+    errors = numpy.geterr() if numpy is not None and hasattr(numpy, "geterr") else None
+    return errors, chance.get_state() if chance is not None and hasattr(chance, "get_state") else None
 
 
-def _restore_numpy(state: tuple[Any, Any] | None) -> None:
-    numpy = sys.modules.get("numpy")
-    if numpy is None or not hasattr(numpy, "seterr"):
-        return
-    if state is None:  # it has been imported meanwhile
-        numpy.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-        return
+def _restore_numpy(state: tuple[Any, Any]) -> None:
     errors, random_state = state
-    numpy.seterr(**errors)
-    numpy.random.set_state(random_state)
+    numpy, chance = sys.modules.get("numpy"), sys.modules.get("numpy.random")
+    if numpy is not None and hasattr(numpy, "seterr"):  # else half of it was imported
+        numpy.seterr(**errors or UNTOUCHED)
+    if chance is not None and hasattr(chance, "seed"):
+        if random_state is not None:
+            chance.set_state(random_state)
+        else:  # it was imported meanwhile, and may have been seeded
+            chance.seed()
 
 
 @contextmanager

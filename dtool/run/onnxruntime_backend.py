@@ -35,7 +35,7 @@ from dtool.onnx.session import (
 )  # fmt: skip
 from dtool.onnx.spec import KEY, determine_spec, list_known_conditions
 from dtool.run.numpy_backend import HostNetwork
-from dtool.run.rewritten_session import choose_session
+from dtool.run.rewritten_session import SessionChoice, choose_session
 from dtool.run.side_by_side_calls import Feed, SideBySideCalls, split_batch
 from dtool.util.cores import count_cores
 
@@ -65,28 +65,28 @@ class OnnxNetwork(HostNetwork):
         Raises DtoolError for a file that cannot or must not be run, and if the device or provider is not there.
         """
         file = read_checked_file(file) if isinstance(file, Path) else file
+        self.message = file.data  # which its session holds
         self._interface = identify_inputs(file.graph, file.source, list_known_conditions(file.graph, description))
         super().__init__(determine_spec(file.graph, self._interface, description, file.source))
         self.has_known_prediction = KEY in file.graph.metadata  # it says itself what it was trained for
         self._limit, self._source = resolve_time_limit(runtime.time_limit, CALL_SECONDS), file.source
         require_cuda(file, runtime)
-        self.session = open_session(file.data, file.source, runtime, settings, weights=file.weights)
+        self.session = open_session(self.message, file.source, runtime, settings, weights=file.weights)
         self.device = find_device(self.session)
         self.fixed_batch = self._interface.batch
         self.micro_batch = self.fixed_batch or choose_default_micro_batch(self.shape, self.device)
         self._endless = file.graph.loops
         self._stock = BufferPool()
         self._guard = True  # the next call: not that of a network without loops whose last one was fast
-        data = file.data
 
-        def open_again(data: bytes, threads: int | None = None) -> ort.InferenceSession:
+        def reopen(data: bytes, threads: int | None = None) -> ort.InferenceSession:
             return open_session(data, file.source, runtime, weights=file.weights, threads=threads)
 
-        self._side_by_side = SideBySideCalls(lambda: open_again(data, 1), self._run_feeds, self._make_trial_feed)
-        if settings is None and self.session.get_providers()[0] == CPU:
-            data = choose_session(self, file, open_again)
-            if self.bindable and file.weights is None and file.size <= KEEP_BOTH:
-                self._side_by_side.workers = count_cores()
+        self._side_by_side = SideBySideCalls(lambda: reopen(self.message, 1), self._run_feeds, self._make_trial_feed)
+        on_cpu = settings is None and self.session.get_providers()[0] == CPU
+        self._choice = SessionChoice((lambda: choose_session(self, file, reopen)) if on_cpu else None)
+        if on_cpu and self.bindable and file.weights is None and file.size <= KEEP_BOTH:
+            self._side_by_side.workers = count_cores()
 
     @property
     def path(self) -> Path:
@@ -95,6 +95,7 @@ class OnnxNetwork(HostNetwork):
 
     def predict(self, x: Any, t: Any, conditions: Any = None) -> NDArray[Any]:
         """Run the session once; answers in the dtype of `x`. Raises DtoolError if the session fails."""
+        self._choice.make()
         told = self._check_conditions(conditions)
         batch = self._interface.batch
         if batch is None or len(x) == batch:
@@ -178,6 +179,7 @@ class OnnxNetwork(HostNetwork):
     def bind(self, like: Any, conditions: Any = None) -> Callable[[Any, Any], NDArray[Any]]:
         """`predict` in buffers that are bound to the session once: of a small network's call that saves some 2 %."""
         told = self._check_conditions(conditions)
+        self._choice.make()
         if not self.bindable:
             return super().bind(like, told)
         loan = self._stock.lend((len(like), len(self._side_by_side.split(len(like)))), self._arrays)

@@ -1,9 +1,10 @@
-"""Somebody else's network in a faster form (`dtool.onnx.rewrite`) from the start, if that computes the same."""
+"""Somebody else's network in a faster form (`dtool.onnx.rewrite`) from its first call on, if that computes the same."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from dtool.errors import DtoolError
@@ -17,27 +18,57 @@ if TYPE_CHECKING:
     from dtool.run.onnxruntime_backend import OnnxNetwork
 
 
+class SessionChoice:
+    """A choice that is made once, before a network's first call: whoever only looks at a network never makes it."""
+
+    def __init__(self, choose: Callable[[], None] | None = None) -> None:
+        self._choose, self._lock, self._is_made = choose, RLock(), choose is None
+
+    def make(self) -> None:
+        """Choose, if that was not done; another thread waits for it, and calls that the choice itself makes do not."""
+        if self._is_made:
+            return
+        with self._lock:
+            choose, self._choose = self._choose, None
+            if choose is not None:
+                choose()
+                self._is_made = True
+
+
 def choose_session(
     network: OnnxNetwork, file: CheckedFile, open_again: Callable[[bytes], ort.InferenceSession]
-) -> bytes:
-    """Give the network a session of its file rewritten, if there is something to rewrite; returns the message in use.
+) -> None:
+    """Give the network a session of its file rewritten, and that message, if there is something to rewrite.
 
     A call of one image, or of its only batch size, is made with each: if an output would change by more than 1e-5, the
-    network keeps the session that it has.
+    network keeps what it has. Only one of them is open at a time, so that a large network never lies in memory twice.
     """
-    data, original = rewrite_file(file), network.session
-    if data is None:
-        return file.data
+    message = None if file.has_changed() else rewrite_file(file)  # else it could not be opened again
+    if message is None:
+        return
     images, time = network.fixed_batch or 1, network.schedule.T // 2
+    equal = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a run says what it has to say of its own times
             before = network.run_trial(images, images, time, False)
-            network.session = open_again(data)
+            del network.session
+            network.session = open_again(message)
             after = network.run_trial(images, images, time, False)
         equal = are_equal([before], [after])
     except DtoolError:  # it cannot be called with random conditions, say; what is wrong with it, the run will tell
-        equal = False
-    if not equal:
-        network.session = original
-    return data if equal else file.data
+        pass
+    finally:
+        if equal:
+            network.message = message
+        else:
+            _open_as_it_was(network, file, open_again)
+
+
+def _open_as_it_was(
+    network: OnnxNetwork, file: CheckedFile, open_again: Callable[[bytes], ort.InferenceSession]
+) -> None:
+    """The session of the file itself."""
+    if hasattr(network, "session"):
+        del network.session
+    network.session = open_again(file.data)

@@ -9,12 +9,14 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, InstanceOf, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import core_schema
 
 from dtool.errors import UsageError, format_value
 
@@ -140,8 +142,18 @@ def _is_protocol_class(hint: type) -> bool:
     return bool(getattr(hint, "_is_protocol", False))
 
 
+@dataclass(frozen=True)
+class _IsInstance:
+    """pydantic's `InstanceOf`, which would also look through every field of a class that it never reads."""
+
+    kind: type
+
+    def __get_pydantic_core_schema__(self, *_: Any) -> Any:
+        return core_schema.is_instance_schema(self.kind)
+
+
 def _instance_of(kind: type) -> Any:
-    return InstanceOf[kind]  # type: ignore[misc, valid-type]
+    return typing.Annotated[Any, _IsInstance(kind)]
 
 
 def _to_python(value: Any) -> Any:

@@ -24,6 +24,10 @@ def test_listing_samplers_imports_no_backend():
     assert not list_modules("samplers") & {"torch", "onnxruntime", "onnx", "PIL"}
 
 
+def test_a_plan_imports_no_generator_of_numpy():
+    assert "numpy.random" not in list_modules("plan", "ddim", "--steps", "3")
+
+
 def test_help_lists_every_command_with_its_line_in_full(capsys):
     result = ran(capsys, "--help")
     assert result.code == 0

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -70,6 +71,25 @@ def test_what_a_process_has_once_stays_as_it_was(tmp_path, capsys):
     assert (np.random.get_state()[1] == numbers).all()  # noqa: NPY002
     assert sys.stdout is out
     assert capsys.readouterr() == ("", "to stderr\n")
+
+
+GUARDED = """
+import sys
+import numpy
+from dtool.plugins.isolation import Origin, guard_code
+with guard_code(Origin("sampler", "x", "bad-one", "1.2")):
+    {code}
+print("numpy.random" in sys.modules, numpy.random.randint(1 << 30) == numpy.random.RandomState(0).randint(1 << 30))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("pass", "False False"), ("import numpy.random", "True False"), ("numpy.random.seed(0)", "True False")],
+)
+def test_generators_that_were_not_imported_are_neither_imported_nor_seeded(code, said):
+    done = subprocess.run([sys.executable, "-c", GUARDED.format(code=code)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == said
 
 
 def test_json_is_json_whatever_a_plugin_prints(install):

@@ -1,3 +1,6 @@
+import threading
+import weakref
+
 import numpy as np
 import onnx
 import pytest
@@ -5,6 +8,7 @@ import pytest
 import dtool
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.rewrite import network as rewrite
+from dtool.run.rewritten_session import SessionChoice
 from tests.support.rewritten_graphs import SIZE, GraphWriter, count_kinds
 
 SPEC = {"shape": (8, SIZE, SIZE), "schedule": "linear", "prediction": "eps"}
@@ -76,3 +80,61 @@ def test_a_file_of_ours_is_opened_once_as_it_is(monkeypatch):
     opened = list_opened(monkeypatch)
     dtool.default_network(device="cpu")
     assert len(opened) == 1
+
+
+def save_beside(foreign):
+    """The same network, its weights in a second file."""
+    path = foreign.with_name("beside.onnx")
+    onnx.save(onnx.load(foreign), path, save_as_external_data=True, location="beside.data", size_threshold=100)
+    return path
+
+
+def test_one_whose_weights_lie_beside_it_is_rewritten_with_one_session_at_a_time(foreign, monkeypatch):
+    opened, alive = list_opened(monkeypatch), []
+    network = load(save_beside(foreign))
+    choose = network.run_trial
+    monkeypatch.setattr(
+        network, "run_trial", lambda *words: alive.append(weakref.ref(network.session)) or choose(*words), raising=False
+    )
+    assert len(opened) == 1
+    fast = predict(network)
+    assert [count_kinds(model, "Shape") > 0 for model in opened] == [True, False]
+    assert [one() is not None for one in alive] == [False, True]
+    monkeypatch.setattr("dtool.run.rewritten_session.rewrite_file", lambda file: None)
+    assert np.abs(fast - predict(load(foreign))).max() < 1e-5
+
+
+def test_one_that_was_changed_since_keeps_its_session(foreign, monkeypatch):
+    opened, path = list_opened(monkeypatch), save_beside(foreign)
+    network = load(path)
+    path.with_name("beside.data").write_bytes(b"")
+    assert np.abs(predict(network) - predict(load(foreign))).max() < 1e-5
+    assert len(opened) == 3  # the other one twice
+
+
+def test_one_whose_rewritten_form_cannot_be_opened_is_opened_again(foreign, monkeypatch):
+    plain = predict(load(foreign))
+    monkeypatch.setattr("dtool.run.rewritten_session.rewrite_file", lambda file: b"no graph")
+    network = load(foreign)
+    assert np.abs(predict(network) - plain).max() < 1e-5
+    assert network.message != b"no graph"
+
+
+def test_threads_wait_for_the_choice_of_one_of_them():
+    begun, go_on, order = threading.Event(), threading.Event(), []
+
+    def choose():
+        choice.make()  # the calls that a choice makes itself
+        begun.set()
+        go_on.wait(10)
+        order.append("chosen")
+
+    choice = SessionChoice(choose)
+    threads = [threading.Thread(target=lambda: (choice.make(), order.append("called"))) for _ in range(2)]
+    threads[0].start()
+    begun.wait(10)
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["chosen", "called", "called"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dtool.cli.flags.groups import FlagGroup
+from dtool.cli.flags.ray_address import RAY
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from dtool.models.network import Network
     from dtool.parts.share import Share
 
-RAY, ANY_CLUSTER = "--ray", "auto"
-_ADDRESS = re.compile(r"auto|local|ray://\S+|[\w.\-]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
 _part = partial(typer.Option, rich_help_panel="Many images", show_default=False)
 
 
@@ -88,17 +85,6 @@ class PartsWords:
 
 
 PARTS = FlagGroup.of(PartsWords)
-
-
-def complete_ray(words: Sequence[str]) -> list[str]:
-    """The words of a command line, with the address of any cluster behind a --ray that has none."""
-    completed: list[str] = []
-    for place, word in enumerate(words):
-        following = words[place + 1] if place + 1 < len(words) else ""
-        if word == "--":
-            return [*completed, *words[place:]]
-        completed += [word, ANY_CLUSTER] if word == RAY and not _ADDRESS.fullmatch(following) else [word]
-    return completed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 SMALL = 1 << 10  # numbers of a constant that shapes may follow from
 Shape = tuple[int | str, ...]  # a number, or a name for what varies; "" where nothing is known of it
+Read = Callable[[onnx.TensorProto], bytes | None]  # the numbers of a tensor that are kept elsewhere, if they can be had
 
 
 class Graph:
@@ -20,8 +21,9 @@ class Graph:
     A replaced node's inputs may then be of no use: `finish` drops what nothing uses.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.model, self.proto = model, model.graph
+    def __init__(self, model: onnx.ModelProto, read: Read | None = None) -> None:
+        """read: gives the numbers of constants that are kept in other files."""
+        self.model, self.proto, self._read = model, model.graph, read
         self.constants = {tensor.name: tensor for tensor in self.proto.initializer}
         self.results = {value.name for value in self.proto.output}
         self.inputs = [value.name for value in self.proto.input if value.name not in self.constants]
@@ -77,14 +79,17 @@ class Graph:
         return self._shapes.get(name)
 
     def get_array(self, name: str) -> NDArray[Any] | None:
-        """The values of a constant; None of what is none, or is kept in another file."""
+        """The values of a constant; None of what is none, or is kept in another file and cannot be read."""
         tensor = self.constants.get(name)
         if tensor is None:
             node = self.get_maker(name, "Constant")
             tensor = get_attribute(node, "value", None) if node is not None else None
-        if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
+        if tensor is None:
             return None
-        return numpy_helper.to_array(tensor)
+        if tensor.data_location != TensorProto.EXTERNAL:
+            return numpy_helper.to_array(tensor)
+        numbers = self._read(tensor) if self._read is not None and tensor.data_type == TensorProto.FLOAT else None
+        return None if numbers is None else np.frombuffer(numbers, "<f4").reshape(tensor.dims)
 
     def split_constant(self, node: onnx.NodeProto) -> tuple[str, NDArray[Any]] | None:
         """(the other input, the numbers) of a node that takes a value and a constant, in either order."""

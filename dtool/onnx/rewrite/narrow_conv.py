@@ -20,7 +20,7 @@ def rewrite(graph: Graph) -> int:
     """Rewrite every k×k convolution of stride 1 to few channels whose result has the size of what goes in."""
     count = 0
     for node in graph.find("Conv"):
-        weights = graph.get_array(node.input[1])
+        weights = graph.get_array(node.input[1]) if _has_few_results(graph, node) else None
         if weights is None or not _is_narrow(node, weights):
             continue
         turned = np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
@@ -32,13 +32,17 @@ def rewrite(graph: Graph) -> int:
     return count
 
 
+def _has_few_results(graph: Graph, conv: onnx.NodeProto) -> bool:
+    shape = graph.get_shape(conv.input[1])
+    return shape is not None and len(shape) > 0 and isinstance(shape[0], int) and shape[0] <= MOST
+
+
 def _is_narrow(conv: onnx.NodeProto, weights: NDArray[np.float32]) -> bool:
     rank = weights.ndim - 2
     half = [length // 2 for length in weights.shape[2:]] * 2
     return (
         weights.dtype == np.float32
         and rank == 2
-        and len(weights) <= MOST
         and weights.shape[1] >= FEWEST
         and all(length % 2 and length > 1 for length in weights.shape[2:])
         and get_attribute(conv, "group", 1) == 1

@@ -1,8 +1,8 @@
 """All rewritings of a network's graph, one after another until none finds anything more.
 
 Each leaves the numbers as they are to rounding, and none makes an image depend on its batch. The nodes are ONNX's own;
-a graph of an operator set before 13 is left as it is. Constants that are kept in other files stay there, and are not
-read: what would need their numbers is not rewritten.
+a graph of an operator set before 13 is left as it is. Constants that are kept in other files stay there; those whose
+numbers a rewriting needs are read, if the caller says how.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dtool.onnx.rewrite import (
     transposes,
     upsampled_conv,
 )
-from dtool.onnx.rewrite.graph import Graph
+from dtool.onnx.rewrite.graph import Graph, Read
 
 OLDEST_OPSET = 13  # from which on axes are inputs of Squeeze, Split and Unsqueeze
 MOST_ROUNDS = 8
@@ -48,16 +48,16 @@ REWRITINGS: Mapping[str, Rewriting] = MappingProxyType(
 )
 
 
-def rewrite_network(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, int]]:
+def rewrite_network(model: onnx.ModelProto, read: Read | None = None) -> tuple[onnx.ModelProto, dict[str, int]]:
     """The graph rewritten, and how often each rewriting was made; the model itself, and nothing, where none was.
 
-    The model is not changed. Takes about its size in memory besides.
+    The model is not changed. Takes about its size in memory besides. read: see `Graph`.
     """
     if not _is_standard_enough(model):
         return model, {}
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
-    counts = apply_rewritings(Graph(rewritten), REWRITINGS)
+    counts = apply_rewritings(Graph(rewritten, read), REWRITINGS)
     return (rewritten, counts) if counts else (model, {})
 
 

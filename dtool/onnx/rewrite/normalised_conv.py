@@ -14,12 +14,14 @@ def rewrite(graph: Graph) -> int:
     """Rewrite every W·(γ·n + β) + b as (W·γ)·n + (b + W·β), where nothing else uses what is in the bracket."""
     count = 0
     for node in graph.find("Conv"):
+        affine = find_affine(graph, node.input[0])
+        if affine is None:
+            continue
         weights = graph.get_array(node.input[1])
         bias = graph.get_array(node.input[2]) if len(node.input) > 2 else None
         if weights is None or not _is_pointwise(node, weights) or (bias is None and len(node.input) > 2):
             continue
-        affine = find_affine(graph, node.input[0])
-        if affine is None or len(affine.scale) != weights.shape[1]:
+        if len(affine.scale) != weights.shape[1]:
             continue
         exact = weights.astype(np.float64)
         shift = exact[:, :, 0, 0] @ affine.shift + (0 if bias is None else bias)

@@ -22,8 +22,10 @@ def rewrite(graph: Graph) -> int:
     count = 0
     for node in graph.find("Conv"):
         resize = graph.get_only_maker(node.input[0], "Resize")
+        if resize is None or not _doubles(graph, resize):
+            continue
         weights = graph.get_array(node.input[1])
-        if resize is None or weights is None or not (_doubles(graph, resize) and _is_plain(node, weights)):
+        if weights is None or not _is_plain(node, weights):
             continue
         name = graph.add_constant(make_weights(weights), f"{node.input[1]}/upsampled")
         inputs = [resize.input[0], name, *node.input[2:]]

@@ -1,4 +1,4 @@
-"""The flags of a run into a folder: what belongs together, and an address that may be left out."""
+"""The flags of a run into a folder: what belongs together."""
 
 import pickle
 
@@ -7,29 +7,10 @@ import pytest
 from dtool.cli.flags.decoder import DecoderWords
 from dtool.cli.flags.drawing import Drawing
 from dtool.cli.flags.loading import Opening
-from dtool.cli.flags.parts import PartsWords, SampleModel, complete_ray
+from dtool.cli.flags.parts import PartsWords, SampleModel
 from dtool.errors import UsageError
 from dtool.models.description import UNDESCRIBED
 from dtool.models.runtime import ANYWHERE
-
-
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("--ray", "--ray auto"),
-        ("--ray -n 5", "--ray auto -n 5"),
-        ("--ray model.pt", "--ray auto model.pt"),
-        ("--ray package.module:factory", "--ray auto package.module:factory"),
-        ("--ray auto", "--ray auto"),
-        ("--ray 10.0.0.1:6379 model.pt", "--ray 10.0.0.1:6379 model.pt"),
-        ("--ray ray://head:10001", "--ray ray://head:10001"),
-        ("--ray [::1]:6379", "--ray [::1]:6379"),
-        ("--ray=head:1", "--ray=head:1"),
-        ("-n 5 -- --ray", "-n 5 -- --ray"),
-    ],
-)
-def test_an_address_of_ray_may_be_left_out(typed, completed):
-    assert complete_ray(typed.split()) == completed.split()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ FAULTS = (
         "guard-leaves-the-generator",
         "dtool/plugins/isolation.py",
         "_restore_numpy(numbers)",
-        "_restore_numpy(None)",
+        "_restore_numpy((None, None))",
         "NumPy's random state is afterwards what a plugin made of it",
     ),
     Fault(

@@ -26,10 +26,18 @@ def test_a_file_with_something_to_gain_is_rewritten(model, tmp_path):
     assert rewrite_saved(rewritten, tmp_path) is None
 
 
-def test_marked_and_large_files_stay(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(file, "MOST_BYTES", 1000)
-    assert rewrite_saved(model, tmp_path) is None
-    monkeypatch.undo()
+def test_weights_in_another_file_are_read_as_far_as_they_are_needed(model, tmp_path, monkeypatch):
+    whole = onnx.load_model_from_string(rewrite_saved(model, tmp_path))
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=100)
+    checked = read_checked_file(tmp_path / "net.onnx")
+    rewritten = onnx.load_model_from_string(file.rewrite_file(checked))
+    assert [node.op_type for node in rewritten.graph.node] == [node.op_type for node in whole.graph.node]
+    assert count_kinds(rewritten, "ConvTranspose") == 1
+    monkeypatch.setattr(file, "MOST_READ", 1000)  # too few for the weights of the convolution
+    assert count_kinds(onnx.load_model_from_string(file.rewrite_file(checked)), "ConvTranspose") == 0
+
+
+def test_marked_files_stay(model, tmp_path):
     mark(model)
     mark(model)
     assert len(model.metadata_props) == 1
