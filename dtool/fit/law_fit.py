@@ -8,9 +8,9 @@ import numpy as np
 
 from dtool.errors import UsageError
 from dtool.fit.law import LawSearch, LawTable, draw_fresh
-from dtool.fit.run import Work
 from dtool.fit.session import FitSession
 from dtool.fit.to_plan import make_fitted_plan
+from dtool.fit.work import Work
 from dtool.plan.compiled_plan import Plan
 from dtool.schedulers.levels import compute_lam
 from dtool.spacings import get_spacing

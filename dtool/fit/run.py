@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
 from dtool.compare.recommendation import measure_call_time
 from dtool.compare.work_sharing import WorkSharing
 from dtool.errors import UsageError
-from dtool.fit.held_out import judge_rival, judge_walk, make_law
+from dtool.fit.judgement import judge_plan
 from dtool.fit.noises import Noises
 from dtool.fit.plan_runs import Runs, share_runs
 from dtool.fit.refine import Judged, Refinement, list_places
-from dtool.fit.rivals import Contest, list_late, list_named
 from dtool.fit.search import Found, TimeSearch, search_times
 from dtool.fit.session import FEW, SEARCHING, FitOptions, FitSession
 from dtool.fit.starts import list_starts
 from dtool.fit.table import FitTable, measure_rmse, run_table
 from dtool.fit.to_plan import make_fitted_plan, read_table
+from dtool.fit.work import Work
 from dtool.guidances.guidance import Guidance
 from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.fit_record import Rival
 from dtool.run.fitted_plan import require_fitted_for
 from dtool.run.guided_conditions import Request, ToldOptions
 from dtool.run.guided_plan import parse_scale
@@ -37,20 +35,6 @@ SEARCH_STEPS = 8  # at most
 # Jacobians at most: as many as take so many numbers of images, but for those that nothing is spent on.
 JACOBIANS, NUMBERS = (2, 60), 2.5e7
 MOST_CALLS = 32
-RIVALS = 3  # named recipes at the same calls that a certificate shows, beside the best late one and those at twice
-
-
-@dataclass(kw_only=True)
-class Work:
-    """How a fit is watched and ended: on_better(plan) after every better table, progress(done, what), a deadline."""
-
-    on_better: Callable[[Plan], None] = lambda _: None
-    tell: Callable[[str], None] = lambda _: None
-    deadline: float = float("inf")
-
-    def is_over(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() > self.deadline
 
 
 @check_arguments
@@ -150,36 +134,41 @@ def fit_budget(
     judge: bool = True,
 ) -> Plan:  # fmt: skip
     """The best plan of so many calls, with its record."""
-    began = session.field.calls
+    began, least = session.field.calls, float("inf")
     work.deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
 
-    def write(judged: Judged, stage: str = "all") -> Plan:
+    def write(judged: Judged, stage: str) -> Plan:
+        nonlocal least
         record = session.make_record(judged.training, judged.validation, stage, session.field.calls - began)
         plan = make_fitted_plan(
             session.network, judged.table, basis=session.options.basis, guidance=session.guidance, record=record
         )
-        work.on_better(plan)
+        if stage == "all" or judged.validation < least:
+            work.on_better(plan)
+        least = min(least, judged.validation)
         return plan
 
     if resume is None:
-        table = search_table(session, calls, work, lambda judged: write(judged, "times"))
+        tables = search_tables(session, calls, work, lambda judged: write(judged, "times"))
     else:
-        table = _read_resumed(session, resume, calls)
+        tables = [_read_resumed(session, resume, calls)]
     work.tell(f"{calls} calls: refining")
     training, teacher = session.take("training")
     validation, validating = session.take("validation")
     refinement = Refinement(
         network_field=session.field, training=training, teacher=teacher, validation=validation, judge=validating,
-        should_stop=work.is_over, on_step=lambda judged: write(judged, "all" if resume else "times"),
+        should_stop=work.is_over, on_step=lambda judged: write(judged, "times"),
     )  # fmt: skip
-    plan = write(refinement.refine(table, count_jacobians(table, training)))
+    jacobians = count_jacobians(tables[0], training)
+    refined = [refinement.refine(table, jacobians) for table in tables]
+    plan = write(min(refined, key=lambda judged: judged.validation), "all")
     return judge_plan(session, plan, work) if judge else plan
 
 
-def search_table(
+def search_tables(
     session: FitSession, calls: int, work: Work, on_better: Callable[[Judged], object] = lambda _: None
-) -> FitTable:
-    """Times and rows, by search; on_better(table and errors): after every step of the search that is ended."""
+) -> list[FitTable]:
+    """Times and rows, by search, the best first; on_better(table and errors): after every step of a search."""
     work.tell("solving")
     validation, validating = session.take("validation")
 
@@ -193,7 +182,7 @@ def search_table(
     kinds = {"network_field": session.field, "history": session.options.history, "should_stop": work.is_over}
     search = TimeSearch(teacher=teacher, noises=searching, on_step=note, **kinds)  # type: ignore[arg-type]
     quick = TimeSearch(teacher=teacher_of_few, noises=few, **kinds)  # type: ignore[arg-type]
-    return search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS).table
+    return [one.table for one in search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS)]
 
 
 def count_jacobians(table: FitTable, noises: Noises) -> int:
@@ -218,41 +207,3 @@ def _read_resumed(session: FitSession, plan: Plan, calls: int) -> FitTable:
         session.network, plan, session.scale, session.field.clip, autoguided=session.network.is_autoguided
     )
     return read_table(plan)
-
-
-def judge_plan(session: FitSession, plan: Plan, work: Work) -> Plan:
-    """The plan with its figures on held-out noises, beside named recipes at the same calls and at twice as many."""
-    calls = plan.rows
-    work.tell(f"{calls} calls: judging")
-    noises, teacher = session.take("judging")
-    walk = run_table(session.field, read_table(plan), noises)
-    spec = session.network.spec
-    law = make_law(spec.statistics, spec.shape)
-    held_out = judge_walk(walk, teacher.images, law)
-    contest = Contest(
-        network=session.network, noises=noises, target=teacher.images, options={"clip": session.options.clip},
-        on_call=session._spend, runs=session.runs,
-    )  # fmt: skip
-    guidance: Any = session.guidance or (session.scale if spec.is_conditional else None)
-    named = contest.rank(list_named(session.network, calls, guidance))
-    recipes = [one.recipe for one, _ in named]
-    late = contest.rank(list_late(session.network, recipes, calls, guidance))[:1] if calls > 1 else []
-    twice = contest.rank(list_named(session.network, 2 * calls, guidance, [_strip_guidance(r) for r in recipes]))[:1]
-    rivals: list[Rival] = [
-        judge_rival(one.recipe, one.plan.rows, images, walk.images, teacher.images, late=one.late, law=law)
-        for one, images in (*named[:RIVALS], *late, *twice)
-    ]
-    assert plan.fit is not None, "it was just made"
-    judged = replace(plan, fit=replace(plan.fit, held_out=replace(held_out, rivals=tuple(rivals))))
-    work.on_better(judged)
-    return judged
-
-
-def _strip_guidance(recipe: str) -> str:
-    return recipe.partition("~")[0]
-
-
-def measure_held_out(session: FitSession, plan: Plan) -> float:
-    """The error of a plan on the judging noises alone, without anybody beside it."""
-    noises, teacher = session.take("judging")
-    return measure_rmse(run_table(session.field, read_table(plan), noises).images, np.asarray(teacher.images))

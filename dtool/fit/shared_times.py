@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from dtool.errors import UsageError
+from dtool.fit.judgement import judge_plan
 from dtool.fit.refine import Judged, Refinement
-from dtool.fit.run import Work, count_jacobians, judge_plan
+from dtool.fit.run import count_jacobians
 from dtool.fit.search import TimeSearch
 from dtool.fit.session import FEW, FitSession
 from dtool.fit.to_plan import make_fitted_plan, read_table
+from dtool.fit.work import Work
 from dtool.plan.compiled_plan import Plan
 from dtool.util.arrays import Array
 

@@ -5,8 +5,8 @@ import pytest
 from dtool.certify.adopted import measure_marginals
 from dtool.errors import UsageError
 from dtool.fit.law_fit import fit_law
-from dtool.fit.run import Work
 from dtool.fit.session import FitOptions, FitSession
+from dtool.fit.work import Work
 from dtool.targets import target
 
 

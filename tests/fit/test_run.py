@@ -5,6 +5,7 @@ import pytest
 
 import dtool
 from dtool.errors import UsageError
+from dtool.fit.refine import Refinement
 from dtool.fit.run import choose_calls
 from dtool.targets import target
 from tests.fit.conftest import TOKEN
@@ -70,16 +71,22 @@ def test_a_fit_goes_on_from_its_plan_and_never_gets_worse():
         dtool.fit(net, calls=3, resume=dtool.plan("ddim", steps=3))
 
 
-def test_it_is_judged_beside_named_recipes_at_the_same_and_at_twice_the_calls():
-    plan = dtool.fit(target("gmm:d=2").network(), calls=3, noises=(24, 16, 24))
-    held_out = plan.fit.held_out
-    assert {rival.calls for rival in held_out.rivals} == {3, 6}
-    assert any(rival.late is not None for rival in held_out.rivals)
-    best = min(rival.rmse for rival in held_out.rivals if rival.calls == 3)
-    assert held_out.rmse < 0.5 * best, "three calls of a fitted table on eight points of a circle"
-    assert held_out.low <= held_out.rmse <= held_out.high
-    out = dtool.sample(target("gmm:d=2").network(), plan, n=4)
-    assert out.calls == 3
+def test_the_better_of_two_refined_tables_is_taken(monkeypatch):
+    net, refined = target("gmm:d=2").network(), []
+    refine = Refinement.refine
+
+    def note(self, table, jacobians):
+        refined.append(refine(self, table, jacobians))
+        return refined[-1]
+
+    monkeypatch.setattr(Refinement, "refine", note)
+    monkeypatch.setattr("dtool.fit.search.APART", 0.0)
+    seen = []
+    plan = dtool.fit(net, calls=3, noises=(24, 16, 8), judge=False, on_better=seen.append)
+    assert len(refined) == 2
+    assert plan.fit.validation == min(one.validation for one in refined) == min(one.fit.validation for one in seen)
+    before = [one.fit.validation for one in seen if one.fit.stage == "times"]
+    assert before == sorted(before, reverse=True)
 
 
 def test_guidance_is_part_of_what_is_fitted():

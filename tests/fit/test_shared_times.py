@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dtool.errors import UsageError
-from dtool.fit.run import Work, fit_budget
+from dtool.fit.run import fit_budget
 from dtool.fit.shared_times import fit_subset
+from dtool.fit.work import Work
 
 
 def test_the_times_of_fewer_calls_are_among_those_of_more(mixture_session):

@@ -22,8 +22,8 @@ from dtool.models.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dtool.fit.run import Work
     from dtool.fit.session import FitSession
+    from dtool.fit.work import Work
     from dtool.plan import Plan
 
 EXAMPLES = (
