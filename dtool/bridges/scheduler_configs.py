@@ -179,9 +179,7 @@ def _place(config: Mapping[str, Any], wanted: Recipe, network: TrainedNetwork) -
             yield far, ConfigReading(candidate, (*said.differences, *own))
 
 
-def _measure_distance(
-    recipe: str, plans: Sequence[Plan], network: TrainedNetwork
-) -> tuple[float, tuple[str, ...]]:
+def _measure_distance(recipe: str, plans: Sequence[Plan], network: TrainedNetwork) -> tuple[float, tuple[str, ...]]:
     """(how far a recipe's steps are from these plans', 0 for the same tables; in what they differ)."""
     others = (make_plan(recipe, steps=plan.steps, network=network) for plan in plans)
     first = next(others)

@@ -149,9 +149,9 @@ def fit_budget(
         return plan
 
     if resume is None:
-        tables = search_tables(session, calls, work, lambda judged: write(judged, "times"))
+        table = search_table(session, calls, work, lambda judged: write(judged, "times"))
     else:
-        tables = [_read_resumed(session, resume, calls)]
+        table = _read_resumed(session, resume, calls)
     work.tell(f"{calls} calls: refining")
     training, teacher = session.take("training")
     validation, validating = session.take("validation")
@@ -159,16 +159,14 @@ def fit_budget(
         network_field=session.field, training=training, teacher=teacher, validation=validation, judge=validating,
         should_stop=work.is_over, on_step=lambda judged: write(judged, "times"),
     )  # fmt: skip
-    jacobians = count_jacobians(tables[0], training)
-    refined = [refinement.refine(table, jacobians) for table in tables]
-    plan = write(min(refined, key=lambda judged: judged.validation), "all")
+    plan = write(refinement.refine(table, count_jacobians(table, training)), "all")
     return judge_plan(session, plan, work) if judge else plan
 
 
-def search_tables(
+def search_table(
     session: FitSession, calls: int, work: Work, on_better: Callable[[Judged], object] = lambda _: None
-) -> list[FitTable]:
-    """Times and rows, by search, the best first; on_better(table and errors): after every step of a search."""
+) -> FitTable:
+    """Times and rows, by search; on_better(table and errors): after every step of the search that is ended."""
     work.tell("solving")
     validation, validating = session.take("validation")
 
@@ -182,7 +180,7 @@ def search_tables(
     kinds = {"network_field": session.field, "history": session.options.history, "should_stop": work.is_over}
     search = TimeSearch(teacher=teacher, noises=searching, on_step=note, **kinds)  # type: ignore[arg-type]
     quick = TimeSearch(teacher=teacher_of_few, noises=few, **kinds)  # type: ignore[arg-type]
-    return [one.table for one in search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS)]
+    return search_times(search, list_starts(session.network, calls), quick, SEARCH_STEPS).table
 
 
 def count_jacobians(table: FitTable, noises: Noises) -> int:

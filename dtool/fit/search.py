@@ -25,8 +25,6 @@ REACH = 0.8  # by how much a time moves at most in one step, in λ
 LEAST_GAIN = 2e-3  # of the error in a step, below which a search ends
 COMPARED = 3  # of the starts, whose searches are begun
 FIRST_STEPS = 2  # of those that are begun
-ENDED = 2  # of those whose times differ
-APART = 0.15  # in λ: the least distance of the times of two that are both ended
 
 
 @dataclass(frozen=True)
@@ -95,22 +93,12 @@ class TimeSearch:
             yield (flatten(trial.walk.images) - flatten(found.walk.images)) / step
 
 
-def search_times(search: TimeSearch, starts: Sequence[Array], few: TimeSearch, steps: int) -> list[Found]:
-    """The best tables that searches from these starts lead to: all are tried, some begun, the best two ended.
+def search_times(search: TimeSearch, starts: Sequence[Array], few: TimeSearch, steps: int) -> Found:
+    """The best table that searches from these starts lead to: all are tried, some begun, the best one ended.
 
-    few: the same search on a few of the noises, for the choice between starts. Two that lead to the same times are one.
+    few: the same search on a few of the noises, for the choice between starts.
     """
     tried = sorted((few.try_times(lam) for lam in starts), key=lambda one: one.rmse)
-    begun = sorted((few.improve(one, FIRST_STEPS) for one in tried[:COMPARED]), key=lambda one: one.rmse)
-    ended: list[Found] = []
-    for one in begun:
-        if all(is_apart(one, other) for other in ended) and not (ended and search.should_stop()):
-            ended.append(search.improve(search.try_times(one.table.lam), steps))
-        if len(ended) == ENDED:
-            break
-    return ended
-
-
-def is_apart(one: Found, other: Found) -> bool:
-    """Whether a time of one is at least `APART` from that of the other."""
-    return bool(np.abs(one.table.lam - other.table.lam).max() >= APART)
+    begun = [few.improve(one, FIRST_STEPS) for one in tried[:COMPARED]]
+    best = min(begun, key=lambda one: one.rmse)
+    return search.improve(search.try_times(best.table.lam), steps)
