@@ -14,6 +14,7 @@ from dtool.export.metadata import KEY, describe, hash_weights
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.decoder_graph import extract_decoder
 from dtool.export.sampler.guidance_graph import BRANCH, WEAK, find_weak
+from dtool.export.sampler.hoisting import lower
 from dtool.export.sampler.loop_graph import fuse
 from dtool.export.sampler.network_nodes import extract_network
 from dtool.export.sampler.settings import NetworkStub
@@ -127,7 +128,8 @@ def read(model: onnx.ModelProto, source: str) -> FusedSampler:
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise DtoolError(f"{source} does not say what sampler it is", "export it again") from error
     try:
-        step = _find_loop_body(_find_loop_body(model.graph))
+        run = _find_loop_body(model.graph)
+        step = lower(_find_loop_body(run), run)
         network = extract_network(step, "step", NETWORK, model, spec)
         onnx.checker.check_model(network)
         branch = find_weak(step)

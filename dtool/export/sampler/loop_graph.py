@@ -31,8 +31,9 @@ from dtool.export.sampler.decoder_graph import add_decoder, merge_functions, mer
 from dtool.export.sampler.editing_graph import add_start, choose_rows, name_inside, rename_plan
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
 from dtool.export.sampler.guidance_graph import add_autoguidance, add_guidance
+from dtool.export.sampler.hoisting import hoist
 from dtool.export.sampler.noise_graph import first_counters, normals, seed_key
-from dtool.export.sampler.step_graph import build_step
+from dtool.export.sampler.step_graph import NETWORK, build_step
 from dtool.export.sampler.text_graph import add_row_filling, add_text_encoder, replace_conditions
 from dtool.models.spec import NetworkSpec
 from dtool.plan.packed import COLUMNS, PackedPlan
@@ -69,7 +70,7 @@ def fuse(
         choose_rows(graph, form)
     elif "table" in form.required:
         graph("Reshape", graph("Shape", "table", start=0, end=1), graph.ints(), name="steps")
-    _add_batches(graph, spec, _build_batch_body(network.graph, spec, form, inner, text, weak and weak.graph), form)
+    _add_batches(graph, spec, _build_batch_body(network, spec, form, inner, text, weak and weak.graph), form)
     if decoder is not None:
         assert form.picture_shape is not None
         add_decoder(graph, decoder, form.picture_shape)
@@ -208,7 +209,7 @@ def _count_shares(graph: GraphBuilder, count: str, size: str) -> str:
 
 
 def _build_batch_body(
-    network: onnx.GraphProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None,
+    network: onnx.ModelProto, spec: NetworkSpec, form: SamplerForm, inner: NetworkSpec, text: TextGraph | None,
     weak: onnx.GraphProto | None,
 ) -> onnx.GraphProto:  # fmt: skip
     """The body of the outer loop: a micro-batch from its ids to its images, by a loop over the table's rows."""
@@ -226,23 +227,22 @@ def _build_batch_body(
         add_autoguidance(graph, spec, count)
     elif is_guided(spec, form):
         unnamed = add_guidance(graph, spec, count)
-    elif spec.classes:
-        graph("Gather", "labels_by_run", "run", axis=0, name="classes")
-        graph("Identity", count, name="size")
     else:
         graph("Identity", count, name="size")
+        if spec.classes:
+            graph("Gather", "labels_by_run", "run", axis=0, name="classes")
     add_conditions(graph, spec, form, unnamed)
     if text is not None:
         add_text_encoder(graph, text)
     gaps = form.gaps or 0
     blank = graph("Sub", start, start) if form.history or form.saved or gaps else ""
     carried = [start, *[blank] * (form.history + gaps + form.saved), *([z] if MASK in form.edits else [])]
-    results = graph.add_node("Loop", "steps", graph.constant(True, np.bool_), *carried, outputs=len(carried) + 2,
-                            body=build_step(network, inner, form, weak))  # fmt: skip
-    samples = ["images", *spec.shape]
-    outputs = [make_value_info(graph("Identity", results[0], name="images_of_run"), np.float32, samples)]
+    body = hoist(build_step(network.graph, inner, form, weak), graph, NETWORK, network)
+    go_on = graph.constant(True, np.bool_)
+    values = graph.add_node("Loop", "steps", go_on, *carried, outputs=len(carried) + 2, body=body)
+    outputs = [make_value_info(graph("Identity", values[0], name="images_of_run"), np.float32, ["images", *spec.shape])]
     if form.is_configurable:
-        for name, result in zip(("x_of_run", "x0_of_run"), results[-2:], strict=True):
+        for name, result in zip(("x_of_run", "x0_of_run"), values[-2:], strict=True):
             outputs.append(
                 make_value_info(graph("Identity", result, name=name), np.float32, ["steps", "traced", *spec.shape])
             )

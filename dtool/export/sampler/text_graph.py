@@ -12,6 +12,7 @@ from onnx import compose, helper
 from dtool.export.network.text_parts import TextGraph
 from dtool.export.sampler.condition_graph import NOW, rename_values
 from dtool.export.sampler.graph_builder import GraphBuilder, make_value_info
+from dtool.export.sampler.hoisting import is_hoisted
 from dtool.models.conditions import Condition
 from dtool.models.spec import NetworkSpec
 from dtool.onnx.sampler_inputs import name_without
@@ -97,7 +98,7 @@ def extract_text(body: onnx.GraphProto, model: onnx.ModelProto, spec: NetworkSpe
     graph = helper.make_graph(
         [
             *(helper.make_node("Identity", [one.name], [ENCODER + one.name]) for one in inputs),
-            *(node for node in body.node if node not in own and node.op_type != "Loop"),
+            *(node for node in body.node if node not in own and node.op_type != "Loop" and not is_hoisted(node)),
             *(helper.make_node("Identity", [node.input[0]], [node.output[0].removeprefix(NOW)]) for node in made),
         ],
         "text",
