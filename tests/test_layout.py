@@ -18,6 +18,7 @@ TESTED_ELSEWHERE = {
     "run/onnxruntime_opening": "reached through dtool.load alone: test_onnx_opening.py, test_load.py",
     "models/readers/onnx_parts": "reached through a folder alone: test_onnx_folder.py",
     "cli/flags/named_plan": "reached through a command alone: tests/cli/commands/test_sample.py",
+    "cli/flags/sample_words": "reached through a command alone: tests/cli/commands/test_sample.py",
     "cli/show/filling": "reached through a command alone: tests/cli/commands/test_sample_into.py",
     "export/job": "what an export is told and says: test_api.py",
     "export/sampler/tokenizer_files": "reached through dtool.export alone: test_text_graph.py",

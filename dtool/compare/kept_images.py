@@ -77,13 +77,13 @@ class ImageCache:
 
     def has(self, plan: str, first: int) -> bool:
         """Whether there is a file of the images from the `first`-th on, whatever is in it."""
-        return self._path(plan, first).exists()
+        return self.get_path(plan, first).exists()
 
     def read_block(self, plan: str, first: int, count: int) -> NDArray[np.float32]:
         """The `count` images of one file; raises DtoolError if it holds anything else than what was saved."""
         images = self._read_part(plan, first)
         if images is None or len(images) != count:
-            path = self._path(plan, first)
+            path = self.get_path(plan, first)
             how = "is truncated, or was altered" if path.exists() else "is missing"
             raise DtoolError(f"{path} {how}", "take it away if it is there; the same command then draws it again")
         return images
@@ -105,7 +105,7 @@ class ImageCache:
                 np.savez(file, images=images, about=np.array(about))
 
         self.make()
-        write_atomically(self._path(plan, first), save)
+        write_atomically(self.get_path(plan, first), save)
 
     def clear(self) -> None:
         """Remove what this comparison saved, and the folder if nothing else is in it."""
@@ -116,7 +116,8 @@ class ImageCache:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
-    def _path(self, plan: str, first: int) -> Path:
+    def get_path(self, plan: str, first: int) -> Path:
+        """The file of the images from the `first`-th on."""
         return self.folder / f"{self._key[:16]}-{plan}-{first}.npz"
 
     def _list_files(self) -> list[Path]:
@@ -131,7 +132,7 @@ class ImageCache:
     def _read_part(self, plan: str, first: int) -> NDArray[np.float32] | None:
         """The images of one file, None if it holds anything else."""
         try:
-            with bounded_reading.open_file(self._path(plan, first)) as file, zipfile.ZipFile(file) as part:
+            with bounded_reading.open_file(self.get_path(plan, first)) as file, zipfile.ZipFile(file) as part:
                 about, images = (
                     json.loads(str(bounded_reading.read_stored_array(part, "about"))),
                     np.ascontiguousarray(bounded_reading.read_stored_array(part, "images")),

@@ -16,9 +16,11 @@ from dtool.compare.candidates import (
     plan_within_budget,
 )
 from dtool.compare.drawing import warm_up
+from dtool.compare.kept_images import make_cache_key
 from dtool.compare.law_error import SIGNIFICANCE, Law
+from dtool.compare.round_sharing import RoundFolder
 from dtool.compare.successive_halving import Candidate, Halving
-from dtool.compare.work_sharing import WorkSharing
+from dtool.compare.work_sharing import WorkSharing, open_folder
 from dtool.errors import UsageError
 from dtool.guidances.guidance import Guidance
 from dtool.measure.timing import time_in_turns
@@ -26,7 +28,7 @@ from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
 from dtool.run.guided_conditions import Request, ToldOptions
 from dtool.run.guided_plan import choose_told_scale, find_compared_rows, get_scale
-from dtool.run.repeated_conditions import repeat_conditions
+from dtool.run.repeated_conditions import RepeatedConditions, repeat_conditions
 from dtool.util.arguments import check_arguments
 
 CHECK_IMAGES = 256  # images that the law is checked on
@@ -94,7 +96,8 @@ def recommend(
     ones.
     labels, prompt, negative, conditions, without, clip: as for `dtool.compare`. guidance: of the recipes that name
     none. A call is one, whether guidance doubles it or not; milliseconds tell the two apart.
-    sharing: worker processes that draw each round's images; the result is the same for any number of them.
+    sharing: worker processes that draw each round's images, on several machines, too, if it has a folder that they all
+    reach: a part draws its share of a round, then what nobody else is drawing. The result is the same for any number.
     Raises UsageError for a budget that nothing fits into, DtoolError if no solution could be found to judge by.
 
     >>> network = dtool.targets.target("gmm:d=2").network()
@@ -105,17 +108,16 @@ def recommend(
         raise UsageError("a budget is a number of calls or of milliseconds", "give one: --calls 10 or --ms 50")
     if ms is not None and not 0 < ms < float("inf"):
         raise UsageError(f"ms={ms:g} is not a time", "give the milliseconds per image, e.g. 50")
-    if sharing is not None and (ms is not None or sharing.folder is not None or sharing.share.count > 1):
-        raise UsageError(
-            "the candidates of a round depend on the last round, and milliseconds are measured by one process",
-            "give calls=, and let workers of one machine share the work: WorkSharing(workers=…)",
-        )
+    if sharing is not None and ms is not None:
+        raise UsageError("milliseconds are measured by one process", "give calls=, or leave out sharing=")
     budget = _measure_budget(network, calls, ms, guidance)
     field = [*plan_within_budget(network, budget, recipes), *admit_plans(network, budget, plans)]
     asked = Request(**told_options, guidance=choose_told_scale(network, field))
     options = {"seed": seed, "clip": clip}
     vary = partial(plan_late_starts, network, budget) if recipes is None else None
-    halving = Halving(network, field, options, labels, progress, repeat_conditions(network, asked), sharing, vary)
+    told = repeat_conditions(network, asked)
+    folder = None if sharing is None else _open_folder(network, sharing, {**options, "labels": labels}, told)
+    halving = Halving(network, field, options, labels, progress, told, sharing, vary, folder)
     best = halving.run()
     winner, error = halving.plans[best], halving.error(best)
     law_text = None if law is None else _check_winner(network, winner, budget, law, halving)
@@ -127,6 +129,16 @@ def recommend(
         evaluations=winner.rows + int(find_compared_rows(network, winner).sum()), guidance=winner.guidance,
         scale=get_scale(network.spec, winner),
     )  # fmt: skip
+
+
+def _open_folder(
+    network: Network, sharing: WorkSharing, settings: dict[str, Any], told: RepeatedConditions
+) -> RoundFolder | None:
+    """The folder that the processes share, None of workers of one machine; see `open_folder`."""
+    if sharing.folder is None:
+        return None
+    about = make_cache_key(network, sharing.files, **settings, **told.describe())
+    return RoundFolder(sharing=sharing, folder=open_folder(sharing, about, what="recommendation"))
 
 
 def _measure_budget(

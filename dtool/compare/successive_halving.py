@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dtool.compare.drawing import ComparisonSampler
 from dtool.compare.growing_solution import PROBED, ROUGH, GrowingSolutions
 from dtool.compare.paired_errors import SolverErrorEstimate, squared_errors
+from dtool.compare.round_sharing import RoundFolder
 from dtool.compare.shared_calls import RememberingNetwork
 from dtool.compare.solver import ReferenceSolutions
 from dtool.compare.work_sharing import PlanBlock, WorkSharing, draw_parts
@@ -56,7 +57,8 @@ class Candidate:
 class Halving:
     """The rounds: the candidates that are left, and the images that each has drawn.
 
-    sharing: workers that draw the images of a round, whose candidates depend on those of the last. vary: the plans that
+    sharing: workers that draw the images of a round, whose candidates depend on those of the last; folder: where other
+    processes draw them, too. vary: the plans that
     join for each of the best of the first rounds. `spent`: network calls of one image, those that several candidates
     have in common once, without those of the solution.
     """
@@ -66,8 +68,9 @@ class Halving:
         progress: Callable[[int, int, str], None] | None, told: RepeatedConditions = NOTHING_TOLD,
         sharing: WorkSharing | None = None,
         vary: Variations | None = None,
+        folder: RoundFolder | None = None,
     ) -> None:  # fmt: skip
-        self.sharing = sharing
+        self.sharing, self.folder = sharing, folder
         self.options, self.progress, self.told, self.vary = options, progress, told, vary
         fused = isinstance(network, FusedNetwork)
         self.network = network if fused or sharing is not None else RememberingNetwork(network)
@@ -194,7 +197,8 @@ class Halving:
             seed=self.options["seed"], labels=labels, options=options, told=self.told,
         )  # fmt: skip
         parts = [PlanBlock(i, Block(len(self.images[i]), count - 1)) for i in several]
-        for i, images in zip(several, draw_parts(sampler, sharing, parts), strict=True):
+        drawn = draw_parts(sampler, sharing, parts) if self.folder is None else self.folder.draw(sampler, parts)
+        for i, images in zip(several, drawn, strict=True):
             self._drawn += self.plans[i].rows * len(images)
             self.images[i] = np.concatenate([self.images[i], images])
 

@@ -173,10 +173,12 @@ class PlanImages(Sequence[Images]):
         return self._make(places) if isinstance(places, int) else [self._make(i) for i in places]
 
 
-def open_folder(sharing: WorkSharing, about: dict[str, Any], otherwise: ImageCache | None) -> ImageCache:
+def open_folder(
+    sharing: WorkSharing, about: dict[str, Any], otherwise: ImageCache | None = None, what: str = "comparison"
+) -> ImageCache:
     """The folder of the blocks, which says what it holds; raises DtoolError if that is something else.
 
-    about: all that the images depend on. otherwise: the folder where none was named.
+    about: all that the images depend on. otherwise: the folder where none was named. what: they are blocks of.
     """
     if sharing.folder is None:
         if otherwise is None:
@@ -189,7 +191,7 @@ def open_folder(sharing: WorkSharing, about: dict[str, Any], otherwise: ImageCac
     if not path.exists():
         _require_no_strangers(sharing.folder)
         write_atomically(path, lambda temporary: temporary.write_text(text + "\n", "utf-8"))
-    _require_same(path, json.loads(text))
+    _require_same(path, json.loads(text), what)
     return folder
 
 
@@ -200,7 +202,7 @@ def _require_no_strangers(folder: Path) -> None:
         raise DtoolError(f"{folder} holds other files ({others[0]}), and no {ABOUT}", "name an empty or a new folder")
 
 
-def _require_same(path: Path, about: dict[str, Any]) -> None:
+def _require_same(path: Path, about: dict[str, Any], kind: str) -> None:
     try:
         held = bounded_reading.read_json(path)
     except (OSError, ValueError) as error:
@@ -211,8 +213,8 @@ def _require_same(path: Path, about: dict[str, Any]) -> None:
         what = unlike[0] if unlike else "settings"
         then, now = (_show(source.get(what) if isinstance(source, dict) else None) for source in (held, about))
         raise DtoolError(
-            f"{path.parent} holds the blocks of another comparison: {what} {then} there, {now} here",
-            "name another folder with --into, or give the model, recipes, seed and settings of that comparison",
+            f"{path.parent} holds the blocks of another {kind}: {what} {then} there, {now} here",
+            f"name another folder with --into, or give the model, recipes, seed and settings of that {kind}",
         )
 
 

@@ -20,7 +20,7 @@ from dtool.data.pixels import read_header
 from dtool.errors import DtoolError
 
 PIECE = 256  # pictures of a piece
-AT_ONCE = 1 << 20  # bytes of an array that are read at a time
+AT_ONCE = 1 << 18  # bytes of an array that are read at a time
 
 Pieces = Iterator[NDArray[np.float32]]
 Loads = Iterator[Callable[[], NDArray[np.float32]]]

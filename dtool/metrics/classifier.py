@@ -55,7 +55,9 @@ class Classifier:
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self._options = {"data_range": data_range, "expects": expects, "device": device, "class_names": class_names}
+        self._options: dict[str, Any] = {
+            "data_range": data_range, "expects": expects, "device": device, "class_names": class_names,
+        }  # fmt: skip
         try:
             from dtool.onnx.session import open_session
         except ImportError as error:

@@ -5,7 +5,6 @@ import signal
 import warnings
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,8 +167,6 @@ def test_candidates_drawn_by_workers_are_recommended_alike():
     assert replace(shared, spent=usual.spent) == usual
     with pytest.raises(UsageError, match="milliseconds are measured by one process"):
         dtool.recommend(open_mixture(), ms=5, sharing=WorkSharing())
-    with pytest.raises(UsageError, match="depend on the last round"):
-        dtool.recommend(open_mixture(), calls=4, sharing=WorkSharing(folder=Path("blocks")))
 
 
 def test_a_job_is_pickled_without_its_network():

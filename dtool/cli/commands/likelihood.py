@@ -13,13 +13,20 @@ from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.likelihood_images import ImageSelection
 from dtool.cli.flags.likelihood_methods import BOUND, ODE, BoundFlags, OdeFlags, require_one_method
 from dtool.cli.flags.loading import MODEL_HELP, OPENING, Opening
-from dtool.cli.flags.work_sharing import SharedModel, Workers, sum_with_one_thread
+from dtool.cli.flags.work_sharing import (
+    SHARING,
+    SharedModel,
+    SharingFlags,
+    allow_unfinished,
+    sum_with_one_thread,
+)
 from dtool.cli.show.likelihood import format_figure, show
 from dtool.cli.show.output import AsJson, Quiet, format_number, remark, say, say_json
 from dtool.cli.show.progress import show_progress
 from dtool.errors import UsageError
 
 if TYPE_CHECKING:
+    from dtool.compare.work_sharing import WorkSharing
     from dtool.likelihood import Bound, Density
 
 EXAMPLES = (
@@ -29,7 +36,7 @@ EXAMPLES = (
 )
 
 
-@with_flags(CONDITIONS, BOUND, ODE, OPENING)
+@with_flags(CONDITIONS, BOUND, ODE, OPENING, SHARING)
 def likelihood(
     model: Annotated[str | None, typer.Argument(help=MODEL_HELP, show_default=False)] = None,
     data: Annotated[
@@ -50,7 +57,7 @@ def likelihood(
     chain: BoundFlags,
     flow: OdeFlags,
     opening: Opening,
-    workers: Workers = None,
+    sharing: SharingFlags,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,10 +65,11 @@ def likelihood(
 
     By default the variational bound, term by term: what is left of the image in the noise (L_T), what each step tells
     of it, and what it takes to say the image itself (L_0). With --ode the probability-flow ODE. Lower is better.
+    With --workers, or --part and --into on several machines, the images are shared: the document has the same bytes.
     """
     from dtool.util.files import find_option_files, require_distinct_files, require_picture
 
-    if workers is not None:
+    if sharing.is_given:
         sum_with_one_thread()
     require_one_method(chain, flow, opening.batch_size)
     if data is None:
@@ -79,7 +87,18 @@ def likelihood(
                          "use a network that samples pictures")  # fmt: skip
     told = conditions.read_options(net, None)
     selection = ImageSelection(net, data, n, seed, levels, classes)
-    share = None if workers is None else _Sharing(workers, SharedModel(name=model, opening=opening))
+    shared_model = SharedModel(name=model, opening=opening)
+    shared = sharing.resolve(shared_model)
+    share = None if shared is None else _Sharing(shared, shared_model)
+    with allow_unfinished(shared, quiet):
+        _measure(selection, share, steps, chain, flow, opening, told, as_json, quiet)
+
+
+def _measure(
+    selection: ImageSelection, share: _Sharing | None, steps: Any, chain: BoundFlags, flow: OdeFlags, opening: Opening,
+    told: dict[str, Any], as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """The likelihood by the method that was asked for, shown."""
     if flow.ode:
         options: dict[str, Any] = {"trace": flow.trace, "probes": flow.probes or 1, "tolerance": flow.tolerance or 1e-5}
         options |= told
@@ -94,23 +113,24 @@ def likelihood(
 
 
 class _Sharing(NamedTuple):
-    """How many processes share the work, and what opens the network in each."""
+    """Who shares the work, and what opens the network in each process."""
 
-    workers: int
+    sharing: WorkSharing
     model: SharedModel
 
     def measure(
         self, method: Literal["bound", "ode"], selection: ImageSelection, options: dict[str, Any], quiet: bool
     ) -> Any:
         """The likelihood of the chosen images, by all of them."""
-        from dtool.likelihood.shared import LikelihoodJob, measure_shared
+        from dtool.likelihood.shared import LikelihoodJob, measure_parts, measure_shared
 
         ids = selection.ids
         job = LikelihoodJob(opener=self.model, method=method, options=options)
         with show_progress(f"{len(ids)} images", quiet) as show:
-            return measure_shared(
-                job, selection.images(ids), ids.tolist(), selection.labels(ids), workers=self.workers, progress=show
-            )
+            what = job, selection.images(ids), ids.tolist(), selection.labels(ids)
+            if self.sharing.folder is not None:
+                return measure_parts(*what, self.sharing, show)
+            return measure_shared(*what, workers=self.sharing.workers, progress=show)
 
 
 def _print(bound: Bound, selection: ImageSelection, output: Path | None, as_json: bool) -> None:

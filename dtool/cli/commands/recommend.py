@@ -14,7 +14,7 @@ from dtool.cli.flags.conditions import CONDITIONS, ConditionWords
 from dtool.cli.flags.drawing import DRAWING, ClassifierFile, Drawing
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.loading import DESCRIPTION, RUNTIME, Opening, open_network
-from dtool.cli.flags.work_sharing import SharedModel, Workers, sum_with_one_thread
+from dtool.cli.flags.work_sharing import SHARING, SharedModel, SharingFlags, sum_with_one_thread
 from dtool.cli.show.output import AsJson, Column, Quiet, format_number, print_table, remark, say, say_json
 from dtool.errors import UsageError
 from dtool.models.description import Description
@@ -39,7 +39,7 @@ SHOWN = 8
 HEADS = ("steps", "calls", "evaluations", "RMSE", "images")
 
 
-@with_flags(DRAWING, CONDITIONS, RUNTIME, DESCRIPTION)
+@with_flags(DRAWING, CONDITIONS, RUNTIME, DESCRIPTION, SHARING)
 def recommend(
     model: Annotated[
         str | None,
@@ -74,7 +74,7 @@ def recommend(
     conditions: ConditionWords,
     runtime: Runtime,
     description: Description,
-    workers: Workers = None,
+    sharing: SharingFlags,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -85,6 +85,8 @@ def recommend(
     Candidates are recipes by their names, the best of them with late starts too, plans in files (--recipe five.json),
     and with --fit one that is fitted to the network.
     With --data, or a closed form, the winner is then compared with stochastic recipes on the law of the samples.
+    With --part and --into on several machines the work is shared: each draws its part of a round, then what nobody else
+    is drawing, and all end with the same document.
     With --guidance 3@find an interval of noise levels is found instead, for one --recipe: the one with the fewest
     evaluations whose law error is surely below that of guidance everywhere, and whose samples a --classifier agrees
     with as well; what to write into the network's card comes with it.
@@ -95,15 +97,16 @@ def recommend(
     from dtool.compare.law_error import make_law
     from dtool.compare.recommendation import CHECK_IMAGES
     from dtool.compare.recommendation import recommend as find
-    from dtool.compare.work_sharing import WorkSharing
 
-    if workers is not None:
+    if sharing.is_given:
         sum_with_one_thread()
     guidance = drawing.guidance
     search = parse_search(guidance)
-    if workers is not None and (ms is not None or search is not None):
+    if sharing.is_given and (ms is not None or search is not None):
         what = "milliseconds are measured by one process" if ms is not None else "an interval is found by one process"
-        raise UsageError(what, "leave out --workers")
+        raise UsageError(what, "leave out --workers, --part and --into")
+    if sharing.into is not None and fit is not None:
+        raise UsageError("a plan is fitted by one process", "fit it first: dtool fit; then name it: --recipe FILE.json")
     net = open_network(model, runtime, description)
     drawing.attach_weak(net, partial(open_network, runtime=runtime, description=description))
     reference, name = choose_reference(data, classifier, model, net)
@@ -119,11 +122,11 @@ def recommend(
     plans = [] if fit is None else [_fit_plan(net, fit, model, calls, ms, labels, drawing, conditions, quiet)]
     opening = Opening(runtime=runtime, description=description)
     shared_model = SharedModel(name=model, opening=opening, drawing=drawing)
-    sharing = None if workers is None else WorkSharing(workers=workers, opener=shared_model)
+    shared = sharing.resolve(shared_model)
     with show_task_progress(quiet) as tell:
         recommendation = find(
             net, calls=calls, ms=ms, recipes=recipe, seed=drawing.seed, labels=labels, guidance=guidance,
-            clip=drawing.clip, law=law, sharing=sharing, plans=plans, progress=tell,
+            clip=drawing.clip, law=law, sharing=shared, plans=plans, progress=tell,
             **conditions.read_options(net, None),
         )  # fmt: skip
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,16 +12,16 @@ from dtool.cli.flags.drawing import DRAWING, Drawing, NoiseSource, Threshold
 from dtool.cli.flags.editing import EDITING, EditingWords
 from dtool.cli.flags.groups import with_flags
 from dtool.cli.flags.loading import MODEL_HELP, OPENING, Opening
-from dtool.cli.flags.named_plan import resolve_named_plan
-from dtool.cli.flags.parts import PARTS, PartsWords, SampleModel
+from dtool.cli.flags.parts import PARTS, PartsWords
 from dtool.cli.flags.recipe_words import RECIPE_WORDS, RecipeWords
 from dtool.cli.flags.sample_files import SAMPLE_FILES, SampleFiles
 from dtool.cli.flags.sampler_options import Options
+from dtool.cli.flags.work_sharing import sum_with_one_thread
 from dtool.cli.show.output import AsJson, Quiet, remark, say, say_json
 from dtool.cli.show.progress import show_progress
-from dtool.errors import UsageError
 
 if TYPE_CHECKING:
+    from dtool.cli.flags.sample_words import SampleRun
     from dtool.models.network import Network
     from dtool.run.sampling import Samples
 
@@ -74,123 +73,75 @@ def sample(
     base.pt+x2.pt: each network is fed the pictures of the one before it. With --into, many images are drawn into a
     folder, by as many processes as you like, and what was interrupted goes on; dtool merge joins them.
     """
-    import dtool
-    from dtool.cli.flags.values import parse_class_words, parse_classes, parse_ids
+    if many.into is not None:
+        sum_with_one_thread()
+    from dtool.cli.flags.sample_words import SampleWords
     from dtool.cli.show.filling import fill
-    from dtool.cli.show.sample_files import check_paths, choose_files, write
-    from dtool.parts.block import choose_block_size
-    from dtool.parts.job import Job
-    from dtool.run.cascade import continue_cascade, parse_levels, split_cascade
-    from dtool.run.editing import GivenImage
-    from dtool.run.guided_plan import require_use, resolve_guidance
-    from dtool.run.interpolation import parse_interpolation
-    from dtool.run.repeated_conditions import refuse_extra_prompts, repeat_conditions
-    from dtool.run.sampling import require_room
-    from dtool.run.starts import count_images
-    from dtool.util.files import find_option_files
 
-    many.require_folder()
-    many.require_alone(
-        {"-o": outputs.output is not None, "--npz": outputs.npz is not None, "--trace": outputs.trace,
-         "--latents": outputs.latents, "--ids": ids is not None, "--interpolate": editing.interpolate is not None}
+    typed = SampleWords(
+        model=model, n=n, ids=ids, augment=augment, drawing=drawing, conditions=conditions, editing=editing,
+        threshold=threshold, noise=noise, recipe=words, outputs=outputs, many=many, decoder=decoder, opening=opening,
+        options=options, quiet=quiet,
     )  # fmt: skip
-    share = many.find_share() if many.into is not None else None
-    guidance, image_ids = drawing.guidance, parse_ids(ids)
-    path = parse_interpolation(editing.interpolate)
-    tokens = (words.recipe, words.plan, words.sampler, words.scheduler, words.spacing, opening.description.schedule)
-    own_files = find_option_files(*tokens, *(f"={value}" for value in options.values()))
-    parts = split_cascade(model)
-    if many.into is None:
-        check_paths(
-            outputs,
-            [*parts, decoder.path, *conditions.list_files(), *editing.list_files(), *drawing.list_files(), *own_files],
-        )
-    opener = SampleModel(names=tuple(parts), opening=opening, decoder=decoder, drawing=drawing)
-    net, *upscalers = networks = opener()
-    _check_cascade(parts, networks, outputs)
-    levels = None if augment is None else parse_levels(augment, parts, networks)
-    files, pictures = {} if many.into else choose_files(networks[-1], outputs), editing.read(net)
-    if upscalers and (path or noise or any(value not in (None, False) for value in vars(editing).values())):
-        raise UsageError("--image, --mask, --noise and the like are of one network, not of a cascade", "leave them out")
-    several = len(conditions.read_prompts() or ()), len(pictures)
-    count = count_images(path, n, image_ids, None, None) if path else _count_images(n, image_ids, *several)
-    places = image_ids or range(count)
-    edited: dict[str, Any] = pictures.take(places) | {"strength": editing.strength}
-    plan, *others = [resolve_named_plan(each, words, options, quiet) for each in networks]
-    size = many.block_size or choose_block_size(networks[-1].picture_shape, opening.batch_size)
-    at_once = max(count if many.into is None else min(count, size), opening.batch_size or 0)
-    require_room(net, at_once, plan.rows if outputs.trace else 0, decoded=True)
-    for each, own in zip(upscalers, others, strict=True):  # what is refused is refused before any work
-        require_room(each, at_once, 0)
-        resolve_guidance(each.spec, own, None)
-    plan, scale = resolve_guidance(net.spec, plan, guidance)
-    require_use(net, plan, scale)
-    told = repeat_conditions(net, conditions.read(net, scale))
-    refuse_extra_prompts(told, count)
-    net.text = None  # all that it would be asked is told: its memory is free for the run
-    how: dict[str, Any] = {"seed": drawing.seed, "guidance": scale, "clip": drawing.clip, "threshold": threshold}
-    how |= {} if noise is None else {"noise": noise}
+    share = typed.find_share()
+    run = typed.prepare()
     if share is not None:
-        job = Job(
-            model=opener, plans=(plan, *others), count=count, size=size, seed=drawing.seed, told=told,
-            labels=parse_class_words(drawing.classes, net.spec.class_names, net.classes),
-            levels=levels, given=pictures if len(pictures) else None, about=pictures.describe(),
-            files=opener.list_files(),
-            options={
-                "guidance": scale, "clip": drawing.clip, "threshold": threshold, "batch_size": opening.batch_size,
-                "strength": editing.strength, **({} if noise is None else {"noise": noise}),
-            },
-        )  # fmt: skip
-        fill(job.attach(networks), many, share, as_json=as_json, quiet=quiet)
+        fill(run.make_job(), many, share, as_json=as_json, quiet=quiet)
         return
-    labels = parse_classes(drawing.classes, net.spec.class_names, net.classes, count)
-    with show_progress(f"{count} images", quiet) as show:
+    _write(run, _draw(run), as_json)
+
+
+def _draw(run: SampleRun) -> Samples:
+    """The images, by the network or by all of a cascade."""
+    import dtool
+    from dtool.run.cascade import continue_cascade
+
+    typed, several = run.words, run.networks
+    labels = run.parse_labels()
+    with show_progress(f"{run.count} images", typed.quiet) as show:
         out = dtool.sample(
-            net, plan, n=count, ids=image_ids, labels=labels, trace=outputs.trace, batch_size=opening.batch_size,
-            progress=show, interpolate=editing.interpolate, **edited,
-            **told.take([path.first] * count if path else places), **how,
+            several[0], run.plans[0], n=run.count, ids=run.image_ids, labels=labels, trace=typed.outputs.trace,
+            batch_size=typed.opening.batch_size, progress=show, interpolate=typed.editing.interpolate, **run.edited,
+            **run.told.take(run.noise_ids), **run.how,
         )  # fmt: skip
-        if upscalers:
+        if len(several) > 1:
             out = continue_cascade(
-                out, networks, others, seed=drawing.seed, batch_size=opening.batch_size, clip=drawing.clip,
-                threshold=threshold, levels=levels, progress=show,
+                out, several, run.plans[1:], seed=typed.drawing.seed, batch_size=typed.opening.batch_size,
+                clip=typed.drawing.clip, threshold=typed.threshold, levels=run.levels, progress=show,
             )  # fmt: skip
-    net = networks[-1]
-    settings = {
-        "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
-        "evaluations": out.evaluations, "n": count,
-        "model": model, "backend": net.backend, "device": net.device, **how, **told.describe(), **editing.describe(),
-        **drawing.describe(), **({} if levels is None else {"augment": levels}), "dtool": dtool.__version__,
-    }  # fmt: skip
+    return out
+
+
+def _write(run: SampleRun, out: Samples, as_json: bool) -> None:
+    """Write the files, and say what was done."""
+    from dtool.cli.show.sample_files import write
+    from dtool.run.editing import GivenImage
+
+    outputs, plan, settings = run.words.outputs, run.plans[0], _describe(run, out)
+    net, quiet = run.networks[-1], run.words.quiet
     writer = write(
-        files, net, out, settings, extra=outputs.has_extra_picture, latents=outputs.latents,
-        edited=GivenImage(**edited),
+        run.files, net, out, settings, extra=outputs.has_extra_picture, latents=outputs.latents,
+        edited=GivenImage(**run.edited),
     )  # fmt: skip
     taken = out.plan.steps if out.calls else 0
-    remark(f"{count} images, {plan.recipe}, {taken} steps, {format_calls(out)}, {out.seconds:.2f} s", quiet)
-    paths = {kind: str(path) for kind, path in files.items() if kind in writer.paths}
+    remark(f"{run.count} images, {plan.recipe}, {taken} steps, {format_calls(out)}, {out.seconds:.2f} s", quiet)
+    paths = {kind: str(path) for kind, path in run.files.items() if kind in writer.paths}
     _print_files(paths, net, out, settings, as_json)
     writer.finish()
 
 
-def _check_cascade(parts: Sequence[str], networks: Sequence[Network], outputs: SampleFiles) -> None:
-    """Raise UsageError for parts of a cascade that do not fit, before any work."""
-    from dtool.run.cascade import require_cascade
+def _describe(run: SampleRun, out: Samples) -> dict[str, Any]:
+    """What the images were made with, as the files and --json have it."""
+    import dtool
 
-    if len(networks) < 2:
-        return
-    if outputs.trace:
-        raise UsageError("--trace is of one network, not of a cascade", "leave it out")
-    require_cascade(parts, networks)
-
-
-def _count_images(n: int | None, image_ids: Sequence[int] | None, prompts: int, pictures: int) -> int:
-    """How many images: as many as are asked for, or named; else one for each prompt or picture, or 16."""
-    if image_ids is None:
-        return n if n is not None else max(prompts if prompts > 1 else 0, pictures) or 16
-    if n is not None and n != len(image_ids):
-        raise UsageError(f"-n {n}, but --ids names {len(image_ids)} images", "leave -n out")
-    return len(image_ids)
+    typed, plan, net = run.words, run.plans[0], run.networks[-1]
+    return {
+        "recipe": plan.recipe, "plan": out.plan.hash, "steps": plan.steps, "calls": out.calls,
+        "evaluations": out.evaluations, "n": run.count,
+        "model": typed.model, "backend": net.backend, "device": net.device, **run.how, **run.told.describe(),
+        **typed.editing.describe(), **typed.drawing.describe(),
+        **({} if run.levels is None else {"augment": run.levels}), "dtool": dtool.__version__,
+    }  # fmt: skip
 
 
 def format_calls(out: Samples) -> str:

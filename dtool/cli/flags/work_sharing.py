@@ -38,7 +38,7 @@ class SharingFlags:
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="leave each block of images here, and skip those that are there: after an interruption, or of others",
+            help="leave each block here, and skip those that are there: after an interruption, or of others",
             show_default=False,
         ),
     ] = None

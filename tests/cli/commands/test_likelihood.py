@@ -1,6 +1,7 @@
 """`dtool likelihood` as a user types it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,25 @@ def test_digits_have_seventeen_levels(capsys, monkeypatch):
     document = json.loads(ran(capsys, "likelihood", "--data", "digits", "-n", 4, "--steps", 3, "--json").out)
     assert document["levels"] == 17
     assert document["conditional"] is False
+
+
+@pytest.mark.parametrize("method", [("--steps", "4"), ("--ode", "--tolerance", "1e-3")])
+def test_two_parts_make_the_document_of_one_process(capsys, method):
+    words = ("likelihood", "--data", "images.npz", "-n", 40, *method, "--json")
+    alone = ran(capsys, *words, "--workers", 1)
+    first = ran(capsys, *words, "--part", "1/2", "--into", "blocks")
+    assert (first.code, first.out) == (0, "")
+    assert "part 1/2 is done. blocks: 1 of 3 blocks are not there yet" in first.err
+    for _ in range(2):  # again when all is there
+        assert ran(capsys, *words, "--part", "2/2", "--into", "blocks").out == alone.out
+    other = ran(capsys, *words, "--seed", 3, "--into", "blocks")
+    assert other.code == 1
+    assert "blocks holds the blocks of another likelihood" in other.err
+    block = next(Path("blocks").glob("*.npz"))
+    block.write_bytes(block.read_bytes()[:-30])
+    damaged = ran(capsys, *words, "--into", "blocks")
+    assert damaged.code == 1
+    assert f"{block} is truncated, or was altered" in damaged.err
 
 
 @pytest.mark.parametrize("method", [("--steps", "4"), ("--ode", "--tolerance", "1e-3")])

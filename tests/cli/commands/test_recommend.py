@@ -111,8 +111,16 @@ def test_work_that_is_shared_gives_the_same_recommendation(capsys, monkeypatch, 
     use_network(monkeypatch, tmp_path, network())
     words = ("recommend", "--calls", 3, "--recipe", "ddim", "--recipe", "heun", "--json", "-q")
     usual, shared = (json.loads(ran(capsys, *words, *more).out) for more in ((), ("--workers", 1)))
+    spent = shared["spent"]
     assert shared.pop("spent") > usual.pop("spent"), "which calls have in common, workers do not know"
     assert shared == usual
+    for part in ("2/3", "1/3"):  # the first draws what the others do not, and the second finds all there
+        assert json.loads(ran(capsys, *words, "--part", part, "--into", "blocks").out) == shared | {"spent": spent}
+    other = ran(capsys, *words, "--seed", 4, "--into", "blocks")
+    assert other.code == 1
+    assert "blocks holds the blocks of another recommendation: seed 0 there, 4 here" in other.err
+    refused = ran(capsys, "recommend", "--calls", 3, "--into", "blocks", "--fit", "fit.json")
+    assert "a plan is fitted by one process" in refused.err
     refused = ran(capsys, "recommend", "--ms", 3, "--workers", 2)
     assert refused.code == 2
     assert "milliseconds are measured by one process" in refused.err

@@ -19,9 +19,9 @@ FAULTS = (
     ),
     Fault(
         "sample-drops-the-threshold",
-        "dtool/cli/commands/sample.py",
-        '"clip": drawing.clip, "threshold": threshold}',
-        '"clip": drawing.clip}',
+        "dtool/cli/flags/sample_words.py",
+        'return how | {"threshold": words.threshold} | (',
+        "return how | (",
         "--threshold is not handed on",
     ),
     Fault(
