@@ -74,7 +74,11 @@ def test_karras_ve_is_its_pipeline(options):
     scheduler = diffusers.KarrasVeScheduler(sigma_max=8.0, **options)
     made = make_adoption(scheduler, steps=7)
     drawn, images = run_pipeline(
-        diffusers.KarrasVePipeline, scheduler, lambda u, s: -torch.tanh(u) / (1 + s), batch_size=2, num_inference_steps=7
+        diffusers.KarrasVePipeline,
+        scheduler,
+        lambda u, s: -torch.tanh(u) / (1 + s),
+        batch_size=2,
+        num_inference_steps=7,
     )
     predict = lambda x, s: (s / 2) * torch.tanh((x + 1) / 2) / (1 + s / 2)  # noqa: E731
     ends = run_plan(made, predict, made.plan.init * drawn[0], drawn[1:], made.plan.sigma)
