@@ -1,4 +1,4 @@
-"""Schedulers whose noise the network sizes (arXiv:2102.09672, eq. 15), as plans: adopted once at each end of its range."""
+"""Schedulers whose noise the network sizes (arXiv:2102.09672, eq. 15), as plans: adopted at both ends of its range."""
 
 from __future__ import annotations
 

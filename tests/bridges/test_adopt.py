@@ -121,7 +121,7 @@ def step_as_comfyui(h, *before):
 
 def ipndm_v(model, x, sigmas, extra_args=None, callback=None, disable=None):
     history, steps = [], []
-    for now, to in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, to in pairwise(sigmas):
         image = model(x, now * x.new_ones(len(x)))
         history = [(x - image) / now, *history][:3]
         weights = step_as_comfyui(float(to - now), *steps)
