@@ -14,7 +14,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dtool.certify.adopted import FLOOR, SAME, adopt, find_end, find_same, measure_marginals, measure_order
+from dtool.certify.adopted import (
+    FLOOR,
+    SAME,
+    START,
+    adopt,
+    find_end,
+    find_same,
+    measure_marginals,
+    measure_order,
+    measure_start,
+)
 from dtool.errors import DtoolError
 from dtool.plan import Point, Recipe
 
@@ -61,6 +71,7 @@ Defects that several have, in the remarks by these words:
 - *61 steps*: `trailing` counts with rounded fractions, and for 62 numbers of steps up to 1,000 lists one too many.
 - *previous time*: DDIM steps back by ⌊T/n⌋ from each time, whatever the next one of its list is.
 - *noisy end*: its last x keeps the noise of a level above the image.
+- *start*: it begins at noise of another size than that of the first level that the network is told.
 """
 
 
@@ -130,7 +141,15 @@ def list_words() -> list[str]:
     words += vary("FlowMatchEulerDiscreteScheduler", shift=(1.0, 3.0), stochastic_sampling=("false", "true"))
     words += vary("FlowMatchHeunDiscreteScheduler", shift=(1.0, 3.0)) + vary("FlowMatchLCMScheduler")
     words += vary("FlowMapEulerDiscreteScheduler") + vary("LTXEulerAncestralRFScheduler", eta=(0.0, 1.0))
-    words += vary("MiniMaxH3Scheduler") + vary("DPMSolverMultistepInverseScheduler")
+    words += vary("MiniMaxH3Scheduler") + vary("DPMSolverMultistepInverseScheduler") + vary("DDIMInverseScheduler")
+    words += vary("DDPMScheduler", **SPACINGS, variance_type=("learned_range",)) + vary("SCMScheduler")
+    words += vary("DDPMScheduler", "variance_type=learned") + vary("UnCLIPScheduler", "variance_type=learned_range")
+    words += vary("RePaintScheduler", "jump_length=4,jump_n_sample=2", eta=(0.0, 1.0))
+    words += vary("KarrasVeScheduler", s_churn=(0.0, 80.0)) + vary("ScoreSdeVpScheduler")
+    words += vary("ScoreSdeVeScheduler", correct_steps=(0, 1)) + vary("ConsistencyDecoderScheduler")
+    words += vary("HeliosScheduler", "stages=1", scheduler_type=("euler", "unipc")) + vary("HeliosScheduler")
+    words += vary("HeliosDMDScheduler", "stages=1") + vary("PiflowScheduler")
+    words += vary("RFD4ProteinaScheduler", "schedule_mode=log,noise_mode=tan,tsr_sigma=1.0", tsr_k=(1.0, 2.0))
     functions = [
         "euler", "euler:s_churn=3.0", "euler_ancestral", "euler_ancestral:eta=0.5", "heun", "heun:s_churn=3.0", "dpm_2",
         "dpm_2_ancestral", "lms", "lms:order=2", "dpm_fast", "dpm_fast:eta=1.0", "dpmpp_2s_ancestral", "dpmpp_sde",
@@ -159,6 +178,7 @@ def measure(word: str) -> Row:
     same, apart = find_same(plan, made.schedule)
     own = f"`{same}`" if apart <= SAME else f"{apart:.0e} from `{same}`" if same else "-"
     remarks += name_defects(word, same if apart <= SAME else "", end, max(mean, variance) > WRONG)
+    remarks += ["start"] if measure_start(plan) > START else []
     where = "the image" if end.sigma == 0 else f"σ/α = {end.v:.2g}"
     cells = (table, f"{max(mean, variance):.0e}", format_order(word, recipe), where, own)
     return Row(word, cells, tuple(remarks))

@@ -207,10 +207,11 @@ def _measure_error(plan: Plan, unrolled: Unrolled, rows: Rows) -> float:
 
 def _map_noises(unrolled: Unrolled, rows: Rows, plan: Plan) -> Column:
     """The plan's noises in terms of the drawn ones: exactly if each is drawn once, else by least squares."""
-    own: Column = np.array(rows.noises)[plan.c != 0][:, unrolled.first_noise :]
-    if not own.size:
-        return np.zeros((plan.draws, len(unrolled.weights)))
-    if unrolled.weights.shape[0] == unrolled.weights.shape[1] and (unrolled.weights == np.eye(len(own[0]))).all():
-        return own
-    mapped: Column = np.linalg.lstsq(unrolled.weights.T, own.T, rcond=None)[0].T
+    own: Any = np.array(rows.noises)[plan.c != 0][:, unrolled.first_noise :]
+    mapped: Column = np.zeros((plan.draws, len(unrolled.weights)))
+    if own.size:
+        alone = (
+            unrolled.weights.shape[0] == unrolled.weights.shape[1] and (unrolled.weights == np.eye(len(own[0]))).all()
+        )
+        mapped = own if alone else np.linalg.lstsq(unrolled.weights.T, own.T, rcond=None)[0].T
     return mapped

@@ -119,7 +119,9 @@ def _adopt(found: Any, config: Mapping[str, Any], rule: ForeignRule, request: Ad
         name: {key: value for key, value in options.items() if key in inspect.signature(function).parameters}
         for name, function in (("grid", found.set_timesteps), ("step", get_step(found)))
     }
-    scheduling = Scheduling(make=lambda: found(**own), steps=request.steps, wide=request.exact, **calls)
+    scheduling = Scheduling(
+        make=lambda: found(**own), steps=request.steps, wide=request.exact, grid=calls["grid"], step=calls["step"]
+    )
     with explain_refusal(rule.token):
         scheduler = found(**own)
     return _adopt_scheduling(scheduling, scheduler, rule.token, schedule or read_schedule(scheduler))
@@ -157,7 +159,7 @@ def adopt_scheduler(scheduler: Any, steps: int, exact: bool, options: Mapping[st
     known = inspect.signature(kind.__init__).parameters
     own = {key: value for key, value in given.items() if key in known}
     make = (lambda: kind(**own)) if exact else (lambda: copy.deepcopy(scheduler))
-    scheduling = Scheduling(make=make, steps=steps, wide=exact, **calls)
+    scheduling = Scheduling(make=make, steps=steps, wide=exact, grid=calls["grid"], step=calls["step"])
     word = _format(token, kind, own, options)
     return _adopt_scheduling(scheduling, scheduler, word, read_schedule(scheduler))
 

@@ -17,7 +17,7 @@ from dtool.models.readers.diffusers_scheduler import read_scheduler_config
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import COLUMNS, Plan
 from dtool.plan.recipe import Recipe
-from dtool.plugins.known_recipes import CLASSES, METHODS_OF_DIFFUSERS
+from dtool.plugins.known_recipes import CLASSES, DIFFERENCES, METHODS_OF_DIFFUSERS
 
 COMPARED_STEPS = (10, 17)  # the second does not divide T
 TOLERANCE = 1e-6  # of coefficients: a config holds the same numbers in another way
@@ -91,8 +91,10 @@ def config(recipe: str | Recipe, trained: Mapping[str, Any] | None = None) -> Co
     return best
 
 
-def describe_class(name: str) -> tuple[str, ...]:
-    """In what diffusers' own run of a class, with its defaults, differs from the recipe of its name; () of others."""
+def describe_differences(name: str) -> tuple[str, ...]:
+    """In what a class of diffusers with its defaults, or a function of ComfyUI, differs from the recipe of its name."""
+    if name.lower() in DIFFERENCES:
+        return DIFFERENCES[name.lower()]
     kind = CLASSES.get(name.lower())
     if kind in METHODS_OF_DIFFUSERS:
         return (f"where its steps fall is its own: diffusers:{kind} has that too, where diffusers is installed",)

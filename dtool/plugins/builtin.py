@@ -40,7 +40,7 @@ def register_spacings(register: Registrar) -> None:
     by_time, by_noise = "dtool.spacings.by_time", "dtool.spacings.by_noise"
     register("linspace", f"{by_time}:linspace")
     register("leading", f"{by_time}:leading")
-    register("trailing", f"{by_time}:trailing")
+    register("trailing", f"{by_time}:trailing", aliases=("turbo",))
     register("quadratic", f"{by_time}:quadratic", aliases=("quad",))
     register("logsnr", f"{by_noise}:logsnr", aliases=("exponential", "lu"))
     register("karras", f"{by_noise}:karras")

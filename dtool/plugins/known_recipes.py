@@ -35,6 +35,34 @@ INTERFACES = {
     "Restart": "heun/restart",
 }
 
+# Further names of methods in Forge and reForge (the first seven) and in SD.Next, whose classes have options beside.
+FORKS = {
+    "Euler CFG++": "euler~cfgpp",
+    "Euler Ancestral CFG++": "euler-ancestral~cfgpp",
+    "DPM++ 2S Ancestral CFG++": "dpmpp-2s-ancestral-cfgpp",
+    "DPM++ 2M CFG++": "dpmpp-2m-cfgpp",
+    "RES Multistep CFG++": "res-multistep-cfgpp",
+    "RES Multistep Ancestral CFG++": "res-multistep-cfgpp:eta=1",
+    "Gradient Estimation CFG++": "gradient-estimation:last=euler~cfgpp",
+    "SEEDS 2 DP": "seeds-2",
+    "SEEDS 3 DP": "seeds-3",
+    "Euler SGM": "euler/trailing",
+    "Euler EDM": "euler@edm/karras",
+    "Euler FlowMatch": "euler@flow/flow-sigmas",
+    "Heun FlowMatch": "flow-heun@flow/flow-sigmas",
+    "UniPC FlowMatch": "unipc@flow/flow-sigmas",
+    "LCM FlowMatch": "lcm:scaling=0.0@flow",
+    "DPM++ 3M": "dpmpp-3m:variant=published",
+    "DPM++ 2M EDM": "dpmpp-2m@edm/karras",
+    "DPM SDE": "dpmpp-sde",
+    "DPM++ Inverse": "ddim-inversion",
+    "DPM++ 2M Inverse": "dpm-solver-inversion",
+    "DPM++ 3M Inverse": "dpm-solver-inversion:order=3",
+    "LMSD": "lms",
+    "KDPM2 a": "dpm2-ancestral",
+    "CMSI": "consistency",
+}
+
 # k-diffusion's functions and those that others have added to it, with their defaults.
 K_DIFFUSION = {
     "sample_euler": "euler",
@@ -59,6 +87,7 @@ K_DIFFUSION = {
     "sample_ipndm": "ipndm",
     "sample_deis": "deis",
     "sample_lcm": "lcm",
+    "sample_exp_heun_2_x0": "exp-heun-2",
     "sample_ddpm": "ddpm",
 }
 
@@ -74,7 +103,7 @@ COMFYUI_NAMES = {
     "res_multistep_ancestral": "res-multistep:eta=1",
     "ipndm_v": "ipndm:variable=true",
     "sa_solver_pece": "sa-solver:pece=true",
-    "sample_sa_solver_pece": "sa-solver:pece=true",
+    "euler_ancestral_RF": "flow-ancestral",
 }
 
 # Methods that are settings of another one here: of textbooks, and of RES4LYF.
@@ -145,5 +174,20 @@ METHODS_OF_DIFFUSERS = {
     "SCMScheduler": "lcm:scaling=0.0@trigflow",
 }
 
+# In what a function of ComfyUI differs from the recipe of its name.
+_BY_EULER = "ComfyUI's function takes its last step, to σ = 0, by Euler's method; before, it is the same"
+_BRACKET = (
+    "the weights of ComfyUI's function that go with the third value of ε have a bracket in another place: on unequal "
+    "steps it is of order 2, where the recipe is of order 4, and in 16 Karras steps a coefficient of x differs by 0.48"
+)
+DIFFERENCES = {
+    "sample_ipndm": (_BY_EULER,),
+    "ipndm_v": (_BRACKET, "it takes its last step, to σ = 0, by Euler's method"),
+    "sample_ipndm_v": (_BRACKET, "it takes its last step, to σ = 0, by Euler's method"),
+}
+
 CLASSES = {name.lower(): name for name in (*DIFFUSERS, *METHODS_OF_DIFFUSERS)}
-RECIPES = INTERFACES | K_DIFFUSION | COMFYUI_NAMES | METHODS | COMFYUI | DIFFUSERS | METHODS_OF_DIFFUSERS
+_FUNCTIONS = {f"sample_{name}": token for name, token in (COMFYUI_NAMES | COMFYUI).items()}
+RECIPES = (
+    INTERFACES | FORKS | K_DIFFUSION | COMFYUI_NAMES | METHODS | COMFYUI | _FUNCTIONS | DIFFUSERS | METHODS_OF_DIFFUSERS
+)

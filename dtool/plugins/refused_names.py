@@ -57,6 +57,10 @@ _REFUSED: dict[str, dict[tuple[str, ...], tuple[str, str]]] = {
             "asks the network again at the start of each step, which pays where its equations are solved",
             "lobatto-iiia has the same nodes, and two calls in each round",
         ),
+        ("cfgpp_ud10_ab", "sample_cfgpp_ud10_ab", "CFG++ UD10 AB"): (
+            "is Euler's method of CFG++ with three weights of its history, tuned on one model: no recipe has them",
+            "euler~cfgpp is the same without the history",
+        ),
         ("langevin", "sample_langevin", "ALD"): (_NORM, "ddpm@ve, or edm-heun with churn, add noise of fixed size"),
     },
     "spacing": {

@@ -5,11 +5,13 @@ import sys
 import textwrap
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import dtool  # noqa: E402
+from dtool.plan.linear_map import unroll  # noqa: E402
 
 BLOCK = """
     import sys
@@ -104,3 +106,35 @@ def test_a_saved_plan_runs_without_its_library(tmp_path):
     first, last = done.stdout.strip().splitlines()
     assert first.split()[0] == plan.hash
     assert last.startswith("torch is not installed, which samplers of diffusers need | pip install")
+
+
+def step_as_comfyui(h, *before):
+    """The weights of ComfyUI's ipndm_v with max_order=3, of a step h and the steps before it, the newest first."""
+    ratios = [h / one for one in before[:1]] or [0.0]
+    weights = [1 + ratios[0] / 2, -ratios[0] / 2, 0.0]
+    if len(before) > 1:
+        one, two = before[:2]
+        bracket = (1 - h / (3 * (h + one)) * (h * (h + one)) / (one * (one + two))) / 2
+        weights = [weights[0] + bracket, weights[1] - (1 + one / two) * bracket, bracket * one / two]
+    return weights
+
+
+def ipndm_v(model, x, sigmas, extra_args=None, callback=None, disable=None):
+    history, steps = [], []
+    for now, to in pairwise(sigmas):
+        image = model(x, now * x.new_ones(len(x)))
+        history = [(x - image) / now, *history][:3]
+        weights = step_as_comfyui(float(to - now), *steps)
+        x = image if to == 0 else x + (to - now) * sum(w * d for w, d in zip(weights, history, strict=False))
+        steps = [float(to - now), *steps]
+    return x
+
+
+def test_comfyui_s_variable_steps_are_not_ours():
+    """What `dtool samplers ipndm_v` says: another third weight on unequal steps, and the same one on equal steps."""
+    for sigmas, most in (([14.6, 9.0, 5.0, 2.5, 1.0, 0.3], None), ([5.0, 4.0, 3.0, 2.0, 1.0], 1e-12)):
+        own = dtool.plan.compile(dtool.get_sampler("ipndm:variable=true,order=3"),
+                                 [dtool.plan.Point(1.0, sigma) for sigma in sigmas], prediction="x0")  # fmt: skip
+        one, two = (unroll(plan)[0] for plan in (dtool.adopt(ipndm_v, sigmas=sigmas), own))
+        apart = np.abs(one - two).max()
+        assert apart < most if most else apart > 0.05

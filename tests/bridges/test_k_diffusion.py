@@ -89,7 +89,7 @@ def test_image_i_is_that_of_dtool(recipe, flow):
 
 
 def test_one_path_of_noise_in_few_steps_and_in_many():
-    """What a step adds is the path's increment: of 10 and of 40 steps nearly one picture; of each row's own noise not."""
+    """What a step adds is the path's increment: 10 and 40 steps come to nearly one picture, and else they do not."""
     x = start()
     made = {noise: [make_sampler("dpmpp-2m-sde", seed=2, noise=noise)(denoise, x, karras(n)) for n in (10, 40)]
             for noise in ("path", "rows")}  # fmt: skip

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dtool.bridges.scheduler_configs import describe_class
+from dtool.bridges.scheduler_configs import describe_differences
 from dtool.bridges.scheduler_configs import recipe as read_config
 from dtool.errors import UsageError
 from dtool.guidances import get_guidance
@@ -19,12 +19,13 @@ def list_words(text):
     return tuple(text.split())
 
 
-# comfy/samplers.py of ComfyUI, as of October 2025: KSAMPLER_NAMES and what SAMPLER_NAMES adds; SCHEDULER_NAMES.
+# comfy/samplers.py of ComfyUI at commit 311c01406130b2acbe8ab291043502de26cf3871: KSAMPLER_NAMES and what SAMPLER_NAMES
+# adds; SCHEDULER_NAMES.
 COMFYUI = list_words("""
     euler euler_cfg_pp euler_ancestral euler_ancestral_cfg_pp heun heunpp2 exp_heun_2_x0 exp_heun_2_x0_sde dpm_2
     dpm_2_ancestral lms dpm_fast dpm_adaptive dpmpp_2s_ancestral dpmpp_2s_ancestral_cfg_pp dpmpp_sde
     dpmpp_sde_gpu dpmpp_2m dpmpp_2m_cfg_pp dpmpp_2m_sde dpmpp_2m_sde_gpu dpmpp_2m_sde_heun dpmpp_2m_sde_heun_gpu
-    dpmpp_3m_sde dpmpp_3m_sde_gpu ddpm lcm ipndm ipndm_v deis res_multistep res_multistep_cfg_pp
+    dpmpp_3m_sde dpmpp_3m_sde_gpu ddpm lcm ipndm ipndm_v deis cfgpp_ud10_ab res_multistep res_multistep_cfg_pp
     res_multistep_ancestral res_multistep_ancestral_cfg_pp gradient_estimation gradient_estimation_cfg_pp er_sde
     seeds_2 seeds_3 sa_solver sa_solver_pece ddim uni_pc uni_pc_bh2
 """)
@@ -57,9 +58,26 @@ A1111_SPACINGS = (
     "Automatic", "Uniform", "Karras", "Exponential", "Polyexponential", "SGM Uniform", "KL Optimal", "Align Your Steps",
     "Simple", "Normal", "DDIM", "Beta",
 )  # fmt: skip
-SAMPLERS = (*COMFYUI, *K_DIFFUSION, *(f"{name}Scheduler" for name in CLASSES), *A1111)
+# modules_forge/alter_samplers.py of Forge at commit 8eeeace7252856f187cbf26e1c3f68ad8695afcb, and its spacing Turbo.
+FORGE = ("DDPM", "HeunPP2", "IPNDM", "IPNDM_V", "DEIS")
+# modules/sd_samplers_diffusers.py of SD.Next at commit 046840c8be23370001da165076a81465260c62cb: those of methods that
+# diffusers has, under SD.Next's names.
+SDNEXT = (
+    "UniPC", "DDIM", "Euler", "Euler a", "Euler SGM", "Euler EDM", "Euler FlowMatch", "DPM++ 2M", "DPM++ 3M",
+    "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M EDM", "DPM SDE", "UniPC FlowMatch", "Heun", "Heun FlowMatch", "DEIS",
+    "SA Solver", "PNDM", "IPNDM", "DDPM", "LMSD", "KDPM2", "KDPM2 a", "CMSI", "LCM", "LCM FlowMatch", "TCD",
+)  # fmt: skip
+SAMPLERS = (
+    *COMFYUI,
+    *(f"sample_{name}" for name in COMFYUI if name not in ("ddim", "uni_pc", "uni_pc_bh2")),
+    *FORGE,
+    *SDNEXT,
+    *K_DIFFUSION,
+    *(f"{name}Scheduler" for name in CLASSES),
+    *A1111,
+)
 REFUSED = {
-    "dpm_adaptive", "sample_dpm_adaptive", "DPM adaptive",
+    "dpm_adaptive", "sample_dpm_adaptive", "DPM adaptive", "cfgpp_ud10_ab", "sample_cfgpp_ud10_ab",
     *NOT_GAUSSIAN, *OWN_LOOPS,
 }  # fmt: skip
 
@@ -83,7 +101,7 @@ def test_what_a_refusal_names_instead_can_be_typed():
         assert first == "dtool" or Recipe.parse(first).rule, name
 
 
-@pytest.mark.parametrize("name", [*COMFYUI_SPACINGS, *A1111_SPACINGS])
+@pytest.mark.parametrize("name", [*COMFYUI_SPACINGS, *A1111_SPACINGS, "Turbo"])
 def test_a_spacing_is_one_of_ours_or_is_refused(name):
     if name == "Automatic":
         with pytest.raises(UsageError, match="it is the one that a sampler is listed with"):
@@ -128,7 +146,10 @@ def test_what_is_written_goes_before_a_classs_defaults():
 
 
 def test_the_difference_from_diffusers_is_said():
-    assert any("half-way levels" in one for one in describe_class("PNDMScheduler"))
-    assert describe_class("EulerDiscreteScheduler") == () == describe_class("ddim")
+    assert any("half-way levels" in one for one in describe_differences("PNDMScheduler"))
+    for name in ("ipndm_v", "sample_ipndm_v", "IPNDM_V"):
+        assert "of order 2" in describe_differences(name)[0]
+    assert "Euler's method" in describe_differences("sample_ipndm")[0]
+    assert describe_differences("EulerDiscreteScheduler") == () == describe_differences("ddim")
     for name in METHODS_OF_DIFFUSERS:
-        assert f"diffusers:{name} has that too" in describe_class(name)[0]
+        assert f"diffusers:{name} has that too" in describe_differences(name)[0]

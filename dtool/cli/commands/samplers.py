@@ -34,7 +34,7 @@ def samplers(
     """List the samplers by family, or show one of them.
 
     One is shown with its options, its other names and what it is the same as. Of a class of diffusers, which stands for
-    its defaults, it is said in what diffusers' own run differs.
+    its defaults, and of a function of ComfyUI it is said in what its own run differs.
     """
     from dtool.cli.show.catalogue import group_by_family
 
@@ -76,7 +76,7 @@ def _print_table(groups: list[tuple[str, list[dict[str, Any]]]]) -> None:
 
 def _print_one(name: str, as_json: bool) -> None:
     """One sampler in full; `name` may also be that of a recipe."""
-    from dtool.bridges.scheduler_configs import describe_class
+    from dtool.bridges.scheduler_configs import describe_differences
     from dtool.cli.show.catalogue import describe_calls, describe_sampler
     from dtool.plan import Recipe
     from dtool.plan.foreign import ForeignRule
@@ -93,7 +93,7 @@ def _print_one(name: str, as_json: bool) -> None:
         return
     if not get_registry().samplers.knows(name.partition(":")[0]):
         say(f"{name} is {recipe}")
-        for difference in describe_class(name.partition(":")[0]):
+        for difference in describe_differences(name.partition(":")[0]):
             say(f"- {difference}")
         say()
     order = f"{rule.order}"

@@ -95,6 +95,11 @@ def _by_sigma(sampler: str) -> Callable[[Task], str]:
     return choose
 
 
+def _dpm_sde(task: Task) -> str:
+    task.differ("diffusers draws both noises of a step from one Brownian path, the recipe independent ones")
+    return f"dpmpp-sde/{place_by_sigma(task)}"
+
+
 def _distilled(task: Task) -> str:
     values = task.values
     origin = values.whole("original_inference_steps", 1, values["num_train_timesteps"])
@@ -126,7 +131,7 @@ _FAMILIES: dict[str, Callable[[Task], str]] = {
     "HeunDiscreteScheduler": _by_sigma("heun"),
     "KDPM2DiscreteScheduler": _by_sigma("dpm2"),
     "KDPM2AncestralDiscreteScheduler": _by_sigma("dpm2-ancestral"),
-    "DPMSolverSDEScheduler": _by_sigma("dpmpp-sde"),
+    "DPMSolverSDEScheduler": _dpm_sde,
     "LMSDiscreteScheduler": _by_sigma("lms"),
     "DPMSolverMultistepScheduler": choose_dpm_solver,
     "DPMSolverSinglestepScheduler": choose_singlestep,
