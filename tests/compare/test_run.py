@@ -74,7 +74,7 @@ def test_what_is_kept_of_one_guidance_is_not_taken_for_another(tmp_path):
 
 
 def test_noise_of_one_path_an_image(tmp_path):
-    """What is drawn is `dtool.sample`'s with noise="path", and what is kept of the rows' own noise is not taken for it."""
+    """What is drawn is `dtool.sample`'s with noise="path", and what is kept of other noise is not taken for it."""
     net = network()
     made = {
         noise: dtool.compare(net, ["ddpm"], steps=4, n=3, repeats=1, noise=noise, keep=tmp_path / "kept")
