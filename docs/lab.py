@@ -60,7 +60,7 @@ and constants in float64. Made by `python docs/lab.py`, with {steps} steps; {few
 - *Order*: the slope of the error where the last step begins, against the exact solution of the ODE, or in law, from
   {slopes} steps, to the finest whose error is above rounding: of equal length in λ where the sampler can be given such
   levels, and on its own grid elsewhere, where one long step may hide the method. In brackets the order that its name or
-  its options state, then the finest grid; a row that names none was measured at 16 and 32 steps, and made with 1 and 7.
+  its options state; then the finest grid.
 - *Ends*: the level of the last x.
 - *Same as*: the sampler of dtool whose coefficients these are on this grid, to {same}; where there is none, the largest
   difference of a coefficient from the nearest one that makes the same calls.
@@ -142,14 +142,16 @@ def list_words() -> list[str]:
     words += vary("FlowMatchHeunDiscreteScheduler", shift=(1.0, 3.0)) + vary("FlowMatchLCMScheduler")
     words += vary("FlowMapEulerDiscreteScheduler") + vary("LTXEulerAncestralRFScheduler", eta=(0.0, 1.0))
     words += vary("MiniMaxH3Scheduler") + vary("DPMSolverMultistepInverseScheduler") + vary("DDIMInverseScheduler")
-    words += vary("DDPMScheduler", **SPACINGS, variance_type=("learned_range",)) + vary("SCMScheduler")
+    words += vary("DDPMScheduler", **SPACINGS, variance_type=("learned_range",))
     words += vary("DDPMScheduler", "variance_type=learned") + vary("UnCLIPScheduler", "variance_type=learned_range")
     words += vary("RePaintScheduler", "jump_length=4,jump_n_sample=2", eta=(0.0, 1.0))
     words += vary("KarrasVeScheduler", s_churn=(0.0, 80.0)) + vary("ScoreSdeVpScheduler")
-    words += vary("ScoreSdeVeScheduler", correct_steps=(0, 1)) + vary("ConsistencyDecoderScheduler")
+    words += vary("ScoreSdeVeScheduler", correct_steps=(0, 1))
     words += vary("HeliosScheduler", "stages=1", scheduler_type=("euler", "unipc")) + vary("HeliosScheduler")
     words += vary("HeliosDMDScheduler", "stages=1") + vary("PiflowScheduler")
-    words += vary("RFD4ProteinaScheduler", "schedule_mode=log,noise_mode=tan,tsr_sigma=1.0", tsr_k=(1.0, 2.0))
+    words += vary(
+        "RFD4ProteinaScheduler", "schedule_mode=log,noise_mode=tan,tsr_sigma=1.0,tail_steps=0", tsr_k=(1.0, 2.0)
+    )
     functions = [
         "euler", "euler:s_churn=3.0", "euler_ancestral", "euler_ancestral:eta=0.5", "heun", "heun:s_churn=3.0", "dpm_2",
         "dpm_2_ancestral", "lms", "lms:order=2", "dpm_fast", "dpm_fast:eta=1.0", "dpmpp_2s_ancestral", "dpmpp_sde",
