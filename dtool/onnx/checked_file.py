@@ -14,7 +14,7 @@ from dtool.onnx.walk import OnnxFile
 FileState = tuple[int, int, int]  # inode, size, time of the last change
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckedFile:
     """An ONNX file that may be run: its message, the graph in it, and its path for errors.
 
@@ -48,7 +48,7 @@ def read_checked_file(path: Path) -> CheckedFile:
     refuse_unsafe(graph, str(path), external=True)
     require_described(graph, str(path))
     weights = locate_weights(graph, path, skeleton.places)
-    return CheckedFile(skeleton.data, graph, str(path), weights, _read_states(weights))
+    return CheckedFile(data=skeleton.data, graph=graph, source=str(path), weights=weights, states=_read_states(weights))
 
 
 def _read_states(weights: ExternalWeights | None) -> tuple[FileState, ...]:

@@ -8,6 +8,8 @@ from dtool.plugins.known_recipes import (
     COMFYUI,
     COMFYUI_NAMES,
     DIFFUSERS,
+    FORKS,
+    FUNCTIONS,
     INTERFACES,
     K_DIFFUSION,
     METHODS,
@@ -60,7 +62,9 @@ def test_the_best_known_names(name, recipe):
 
 @pytest.mark.parametrize("name", K_DIFFUSION)
 def test_a_function_of_k_diffusion_is_the_sampler_of_its_name(name):
-    assert Recipe.parse(name).rule.name.replace("-", "") == name.removeprefix("sample_").replace("_", "")
+    assert Recipe.parse(name).rule.name.replace("-", "") == name.removeprefix("sample_").removesuffix("_x0").replace(
+        "_", ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,17 @@ def test_did_you_mean_knows_them_too(wrong, meant):
 
 def test_no_name_is_given_twice():
     """A sampler's own names go first, so a recipe of such a name could only be the same thing."""
-    parts = (INTERFACES, K_DIFFUSION, COMFYUI_NAMES, METHODS, COMFYUI, DIFFUSERS, METHODS_OF_DIFFUSERS)
+    parts = (
+        INTERFACES,
+        FORKS,
+        K_DIFFUSION,
+        COMFYUI_NAMES,
+        METHODS,
+        COMFYUI,
+        FUNCTIONS,
+        DIFFUSERS,
+        METHODS_OF_DIFFUSERS,
+    )
     assert len(RECIPES) == sum(map(len, parts))
     for name, token in RECIPES.items():
         if get_registry().samplers.knows(name):
