@@ -79,7 +79,7 @@ class ImageCache:
         """Whether there is a file of the images from the `first`-th on, whatever is in it."""
         return self.get_path(plan, first).exists()
 
-    def read_block(self, plan: str, first: int, count: int) -> NDArray[np.float32]:
+    def read_block(self, plan: str, first: int, count: int) -> NDArray[Any]:
         """The `count` images of one file; raises DtoolError if it holds anything else than what was saved."""
         images = self._read_part(plan, first)
         if images is None or len(images) != count:
@@ -95,7 +95,7 @@ class ImageCache:
         except OSError as error:
             raise make_write_error(self.folder, error) from error
 
-    def write(self, plan: str, first: int, images: NDArray[np.float32]) -> None:
+    def write(self, plan: str, first: int, images: NDArray[Any]) -> None:
         """Save the images from the `first`-th on; raises DtoolError if they cannot be written."""
         images = np.ascontiguousarray(images)
         about = json.dumps(self._about(plan, first, images))
@@ -123,13 +123,13 @@ class ImageCache:
     def _list_files(self) -> list[Path]:
         return list(self.folder.glob(f"{self._key[:16]}-*-*.npz")) if self._key else []
 
-    def _about(self, plan: str, first: int, images: NDArray[np.float32]) -> dict[str, Any]:
+    def _about(self, plan: str, first: int, images: NDArray[Any]) -> dict[str, Any]:
         """The description that a file holds beside its images."""
         digest = hashlib.sha256(f"{images.dtype.str} {images.shape}".encode())
         digest.update(images.data)
         return {"key": self._key, "plan": plan, "first": first, "count": len(images), "sha256": digest.hexdigest()}
 
-    def _read_part(self, plan: str, first: int) -> NDArray[np.float32] | None:
+    def _read_part(self, plan: str, first: int) -> NDArray[Any] | None:
         """The images of one file, None if it holds anything else."""
         try:
             with bounded_reading.open_file(self.get_path(plan, first)) as file, zipfile.ZipFile(file) as part:

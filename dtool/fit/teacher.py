@@ -107,6 +107,7 @@ class Solver:
                 progress(part.evaluations)
         images = np.concatenate([part.images for part in parts])
         path, slope = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("path", "slope"))
+        assert parts[0].angle is not None, "their paths were asked for"
         return Teacher(images=images, angle=parts[0].angle, path=path, slope=slope, sizes=self._measure_size)
 
     def _solve_few(self, noises: Noises, steps: int) -> Array:

@@ -83,7 +83,7 @@ def for_each_block_on_ray(
 
 
 class _Tasks:
-    """The tasks of some blocks: `most` of them are begun and not yet told, at most."""
+    """The tasks of some blocks: some of them are begun ahead of what is told."""
 
     def __init__(self, ray: Any, task: Any, payload: Any, blocks: Sequence[Any]) -> None:
         self._ray, self._task, self._payload, self._blocks = ray, task, payload, blocks

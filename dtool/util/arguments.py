@@ -144,7 +144,7 @@ def _is_protocol_class(hint: type) -> bool:
 
 @dataclass(frozen=True)
 class _IsInstance:
-    """pydantic's `InstanceOf`, which would also look through every field of a class that it never reads."""
+    """Only an instance is let through; pydantic's own class for that also reads every field of the kind."""
 
     kind: type
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from dtool.errors import UsageError
 
 if TYPE_CHECKING:
     from dtool.cli.flags.editing import EditedFiles
+    from dtool.cli.flags.sampler_options import Options
     from dtool.models.network import Network
     from dtool.parts.job import Job
     from dtool.parts.share import Share
@@ -45,7 +46,7 @@ class SampleWords:
     many: PartsWords
     decoder: DecoderWords
     opening: Opening
-    options: Mapping[str, Any]
+    options: Options
     quiet: bool
 
     def find_share(self) -> Share | None:
