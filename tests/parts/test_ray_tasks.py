@@ -38,13 +38,16 @@ def test_results_come_in_the_order_of_the_ids_and_some_at_a_time(ray):
     assert not ray.connected
 
 
-def test_leaving_the_iterator_cancels_what_is_outstanding(ray):
+@pytest.mark.parametrize("is_lent", [False, True])
+def test_leaving_the_iterator_cancels_what_is_outstanding(ray, is_lent):
+    """A connection of our own is closed, and its tasks with it; one that was there stays, without them."""
+    ray.connected = is_lent
     results = for_each_block_on_ray(None, block_functions.count_ids, divide(20, 1))
     next(results)
     assert ray.outstanding
     results.close()
     assert not ray.outstanding
-    assert not ray.connected
+    assert ray.connected == is_lent
 
 
 def test_a_cluster_that_is_connected_stays_so(ray):

@@ -41,6 +41,7 @@ class FakeRay:
 
     def shutdown(self) -> None:
         self.connected = False
+        self.outstanding.clear()  # they end with the connection
 
     def put(self, value: Any) -> Any:
         return value

@@ -93,7 +93,7 @@ def test_an_exported_file_runs_without_the_library(capsys, tmp_path):
         (("check", "diffusers:DDIMSchedular"), "diffusers has no scheduler 'DDIMSchedular'"),
         (("check", "diffusers:DDIMScheduler", "--plot", "x.png"), "diffusers:DDIMScheduler makes its own"),
         (("sample", "--recipe", "diffusers:DDIMScheduler:etaa=1"), "diffusers:DDIMScheduler has no option 'etaa'"),
-        (("compare", "diffusers:RePaintScheduler"), "it is told an image and a mask"),
+        (("compare", "diffusers:PiflowScheduler"), "each network call answers with several predictions"),
         (("plan", "diffusers:DDPMScheduler:thresholding=true"), "is not linear: x after network call 1"),
         (("plan", "diffusers:DDIMScheduler", "--points", "900,500"), "has levels of its own"),
         (("plan", "diffusers:DDIMScheduler", "--spacing", "karras"), "has levels of its own"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dtool.cli.show.comparison import show_task_progress
 from dtool.compare.run import SOLVER_IMAGES
 from tests.support.commandline import network, ran, use_network
 
@@ -27,3 +28,17 @@ def test_what_the_table_s_cells_mean_is_said(capsys, monkeypatch):
     assert " (" in other.out.splitlines()[2]
     assert other.err.splitlines()[0].startswith("(in parentheses): cannot be judged")
     assert ran(capsys, *args, "-n", SOLVER_IMAGES, "-q").err == ""
+
+
+@pytest.mark.parametrize(("quiet", "is_terminal"), [(True, True), (False, False)])
+def test_there_is_no_bar_where_nobody_would_see_it(monkeypatch, quiet, is_terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    with show_task_progress(quiet) as progress:
+        assert progress is None
+
+
+def test_a_bar_says_what_is_being_done(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with show_task_progress(quiet=False) as progress:
+        progress(1, 2, "drawing")
+        progress(2, 2, "")
