@@ -8,7 +8,7 @@ import numpy as np
 
 from dtool.certify.grids import by_lam
 from dtool.certify.result import largest
-from dtool.certify.slopes import Slope, converged_slope
+from dtool.certify.slopes import Slope, converged_slope, extrapolate_slope
 from dtool.plan import Plan
 from dtool.plan import compile as compile_plan
 from dtool.plan.reference import Answer, iterate_states
@@ -60,6 +60,12 @@ def weak_error(rule: Rule, n: int, shape: str = "uniform", mean: float = 0.2, st
     end = points[-1]
     exact = np.hypot(end.alpha * std, end.sigma)
     return largest([float(abs(means[-1] - end.alpha * mean)), float(abs(np.sqrt(variances[-1]) - exact))])
+
+
+@cache
+def weak_limit(rule: Rule, shape: str = "uniform") -> float:
+    """The order that the slopes of `weak_error` tend to, NaN if they do not settle: see `extrapolate_slope`."""
+    return extrapolate_slope(lambda n: weak_error(rule, n, shape))
 
 
 @cache

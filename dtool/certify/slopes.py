@@ -11,6 +11,7 @@ import numpy as np
 FLOOR, CEILING = 1e-11, 1e-3  # below: rounding; above: too coarse for the leading term to rule
 FIRST, LAST, LIMIT = 64, 1024, 8192
 COARSE = (8, 12, 16, 24, 32)
+SETTLING, NEAR = 0.7, 0.2  # slopes settle if each change is at most so much of the last, and their limit so near
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,22 @@ def fit_slope(error: Callable[[int], float]) -> Slope:
     if len(_select_window(errors)) < 5 and errors[-1][1] < FLOOR:
         errors = sorted(errors + [(k + k // 2, error(k + k // 2)) for k, _ in _select_window(errors)[-2:]])
     return _fit_line(errors)
+
+
+def extrapolate_slope(error: Callable[[int], float]) -> float:
+    """The slope that those of the last doublings tend to (Aitken's Δ²), NaN if they do not settle.
+
+    Where two terms of an error cancel at some n, the slopes come back from far off: they are within 0.1 of their limit
+    at an n where the error is below rounding.
+    """
+    errors = [error(LIMIT // 2**k) for k in (3, 2, 1, 0)]
+    if not all(FLOOR <= e <= CEILING for e in errors):
+        return float("nan")
+    first, second, last = (float(np.log2(one / other)) for one, other in pairwise(errors))
+    before, after = second - first, last - second
+    settles = 0 < after / before < SETTLING if before else False
+    limit = last + after * after / (before - after) if settles else float("nan")
+    return limit if abs(limit - last) < NEAR else float("nan")
 
 
 def fit_power(error: Callable[[int], float]) -> Slope:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dtool.certify.slopes import converged_slope, fit_slope
+from dtool.certify.slopes import converged_slope, extrapolate_slope, fit_slope
 
 
 def test_a_slope_that_has_not_settled_is_measured_further():
@@ -31,3 +31,18 @@ def test_the_finest_slope_is_the_best_where_slopes_still_change():
     late = fit_slope(lambda n: abs(1 / n**3 - 50 / n**4))
     assert late.value + 0.02 < late.finest < 3
     assert np.isnan(fit_slope(lambda _: 1e-14).finest)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_limit_of_slopes_after_an_error_that_passes_zero(order):
+    def crossing(n):
+        return abs(1 / n**order - 300 / n ** (order + 1)) / 100
+
+    assert fit_slope(crossing).finest < order - 0.1
+    assert extrapolate_slope(crossing) == pytest.approx(order, abs=0.05)
+
+
+def test_slopes_that_do_not_settle_have_no_limit():
+    assert np.isnan(extrapolate_slope(lambda n: 1e-4 * (1 + n % 3)))
+    assert np.isnan(extrapolate_slope(lambda _: 1e-14))
+    assert np.isnan(extrapolate_slope(lambda n: 1e-5 * 2 ** (n / 4096)))
