@@ -35,6 +35,8 @@ def serve(connection: Connection, payload: bytes) -> None:
     payload: the pickled job and function. Ctrl-C is for the process that started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):  # it was held back until here: what this process starts may hear it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, _stop)
     job = function = failure = None
     with collect_warnings() as texts:

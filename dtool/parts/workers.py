@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -186,10 +185,10 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self._payload), daemon=True)
-        with set_threads(self._threads), _ignore_interrupts():
+        with set_threads(self._threads), _hold_interrupts():
             process.start()
-        theirs.close()
-        self._workers[ours] = process
+            theirs.close()
+            self._workers[ours] = process
         return ours
 
     def _bury(self, connection: Connection) -> int:
@@ -235,13 +234,13 @@ def _make_death_error(block: Any, code: int | None) -> DtoolError:
 
 
 @contextlib.contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Ctrl-C is ignored for this moment, so that a process that is started now ignores it from its first line on."""
-    if threading.current_thread() is not threading.main_thread():
+def _hold_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until this is over: a process that is started now does not hear it, and this one still does."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

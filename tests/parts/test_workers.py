@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -78,6 +79,19 @@ def test_leaving_the_iterator_ends_the_workers(tmp_path):
     results = for_each_block(tmp_path, block_functions.die_once, divide(9, 1), workers=2)
     assert next(results) == 0
     results.close()
+
+
+def test_ctrl_c_while_a_worker_starts_is_heard_afterwards(monkeypatch):
+    """It was lost, and the run went on, if it came in that moment."""
+    begin = BaseProcess.start
+
+    def start_and_interrupt(self):
+        begin(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(BaseProcess, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(for_each_block(None, block_functions.count_ids, divide(4, 1), workers=2))
 
 
 def test_ctrl_c_ends_all(tmp_path):
