@@ -1,5 +1,6 @@
 """Which tests each command runs (tests/support/tiers.py), and fixtures of several rooms."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from tests.support import tiers
 # The same examples in every run, so that a change is judged by what it changes.
 settings.register_profile("dtool", derandomize=True)
 settings.load_profile("dtool")
+
+# A shell that runs tests in the background has them ignore Ctrl-C, and so would all that they start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NODES = pytest.StashKey[list[str]]()
 
