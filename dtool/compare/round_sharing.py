@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dtool.compare.drawing import ComparisonSampler
 from dtool.compare.kept_images import ImageCache
 from dtool.compare.work_sharing import DrawingJob, Images, PlanBlock, WorkSharing, make_job
-from dtool.parts.workers import for_each_block
+from dtool.parts.workers import keep_workers
 from dtool.util.locks import InUseError, hold_lock
 
 WAIT = 0.2  # seconds between two looks at blocks that others are drawing
@@ -31,11 +31,11 @@ class RoundFolder:
         own = list(self.sharing.share.take(parts))
         left = [*own, *(part for part in parts if part not in own)]
         job = make_job(sampler, self.sharing, self.folder)
-        while left:
-            found = for_each_block(job, find_or_draw, left, workers=self.sharing.workers)
-            left = [part for part, is_there in zip(list(left), found, strict=True) if not is_there]
-            if left:
-                time.sleep(WAIT)
+        with keep_workers(job, find_or_draw, workers=self.sharing.workers) as each:
+            while left:
+                left = [part for part, is_there in zip(left, each(left), strict=True) if not is_there]
+                if left:
+                    time.sleep(WAIT)
         for part in parts:
             yield self.folder.read_block(sampler.plans[part.plan].hash, part.block.first, len(part.block))
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import socket
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 from dtool.errors import DtoolError, UsageError
 from dtool.parts.block import Block
 from dtool.parts.filling import Filling, Outcome, State, Tally, draw_images, look_at, save_block
-from dtool.parts.worker import Answer, answer_for, set_threads
+from dtool.parts.worker import Answer, AnswerReader, answer_for, set_threads
 from dtool.parts.workers import pack
 from dtool.util.text import get_first_line
 
@@ -90,7 +89,7 @@ class _Tasks:
         self._most = max(4, AHEAD * int(ray.cluster_resources().get("CPU", 1)))
         self._begun = 0
         self._pending: dict[Any, int] = {}
-        self._warned: set[str] = set()
+        self._reader = AnswerReader()
 
     def iterate_ready(self) -> Iterator[tuple[int, Any]]:
         """The place and the result of each block, whichever is ready first."""
@@ -135,13 +134,7 @@ class _Tasks:
                 f"({type(error).__name__}: {get_first_line(error)})",
                 "look at it with: ray status; what is drawn stays, so run the command again",
             ) from error
-        for text in answer.warnings:
-            if text not in self._warned:
-                self._warned.add(text)
-                warnings.warn(text, stacklevel=4)
-        if answer.error is not None:
-            raise answer.error
-        return place, answer.result
+        return place, self._reader.read(answer)
 
 
 @contextlib.contextmanager

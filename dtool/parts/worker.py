@@ -29,6 +29,23 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
+class AnswerReader:
+    """Takes answers apart: what several of them warn of is given again once."""
+
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+
+    def read(self, answer: Answer) -> Any:
+        """The result; its warnings are given again, and its error is raised."""
+        for text in answer.warnings:
+            if text not in self._warned:
+                self._warned.add(text)
+                warnings.warn(text, stacklevel=5)
+        if answer.error is not None:
+            raise answer.error
+        return answer.result
+
+
 def serve(connection: Connection, payload: bytes) -> None:
     """Answer for each block that comes over the connection, until None or its end; the process's whole life.
 

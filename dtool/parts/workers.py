@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
@@ -15,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from dtool.errors import DtoolError, UsageError
-from dtool.parts.worker import Answer, serve, set_threads
+from dtool.parts.worker import Answer, AnswerReader, serve, set_threads
 from dtool.util.cores import count_cores
 from dtool.util.text import format_exception
 
@@ -104,7 +103,7 @@ class _Pool:
         self._workers: dict[Connection, BaseProcess] = {}
         self._tasks: dict[Connection, int] = {}
         self._deaths: Counter[int] = Counter()
-        self._warned: set[str] = set()
+        self._reader = AnswerReader()
         self._last_code: int | None = None
 
     def run(self, blocks: Iterable[Any], on_done: Callable[[Any], None] | None, *, keep: bool = False) -> Iterator[Any]:
@@ -137,7 +136,7 @@ class _Pool:
                 return
             self._hand_out(blocks, waiting)
             for place, answer in self._receive(blocks, waiting):
-                results[place] = self._open(answer)
+                results[place] = self._reader.read(answer)
                 block = blocks.pop(place)
                 if on_done is not None:
                     on_done(block)
@@ -169,16 +168,6 @@ class _Pool:
                 waiting.appendleft(place)
             else:
                 yield self._tasks.pop(connection), answer
-
-    def _open(self, answer: Answer) -> Any:
-        """The result; its warnings are given again, each once, and its error is raised."""
-        for text in answer.warnings:
-            if text not in self._warned:
-                self._warned.add(text)
-                warnings.warn(text, stacklevel=4)
-        if answer.error is not None:
-            raise answer.error
-        return answer.result
 
     def _start(self) -> Connection:
         """Start a worker that has its own threads and does not hear Ctrl-C; returns the connection to it."""
