@@ -117,10 +117,7 @@ def fit(
     check_files(
         files, [model, *conditions.list_files(), *drawing.list_files()], named=output is not None, resume=resume
     )
-    if eta is not None and (shared_times or resume):
-        raise UsageError("a stochastic plan is fitted anew, with times of its own", "leave out --eta, or the others")
-    if shared_times and (len(counts) < 2 or resume):
-        raise UsageError("times are shared by several budgets", "give them: --calls 4,6,8, without --resume")
+    require_one_way(len(counts), eta=eta, shared_times=shared_times, resume=resume)
     words = drawing.classes
     labels = parse_classes(words, net.spec.class_names, net.classes, len((words or "").split(",")))
     options = FitOptions(
@@ -128,18 +125,18 @@ def fit(
         seed=drawing.seed, labels=labels,
         told=repeat_conditions(net, conditions.read(net, None)),
     )  # fmt: skip
-    plans: list[Plan] = []
     shared_model = SharedModel(name=model, opening=Opening(runtime=runtime, description=description), drawing=drawing)
     with share_runs(net, shared_model.share(workers)) as runs, show_evaluations(quiet) as tell:
         session, work = start_session(net, options, progress=tell, runs=runs)
+        plans: list[Plan] = []
         for count in sorted(counts, reverse=shared_times):
             work.on_better = partial(save_plan, files[count])
-            before = read_plan(files[count]) if resume else None
             if eta is not None:
                 plan = fit_stochastic(session, count, eta, work)
             elif shared_times and plans:
                 plan = fit_within(session, plans[-1], count, work, judge=judge)
             else:
+                before = read_plan(files[count]) if resume else None
                 plan = fit_budget(session, count, work, minutes=minutes, resume=before, judge=judge)
             plans.append(plan)
     if as_json:
@@ -149,6 +146,14 @@ def fit(
         show_plan(plan, quiet)
         say(files[plan.rows])
     remark(MEANING, quiet)
+
+
+def require_one_way(budgets: int, *, eta: float | None, shared_times: bool, resume: bool) -> None:
+    """Raise UsageError for ways of fitting that do not go together, or not with so many budgets."""
+    if eta is not None and (shared_times or resume):
+        raise UsageError("a stochastic plan is fitted anew, with times of its own", "leave out --eta, or the others")
+    if shared_times and (budgets < 2 or resume):
+        raise UsageError("times are shared by several budgets", "give them: --calls 4,6,8, without --resume")
 
 
 def parse_budget(calls: str | None, ms: float | None) -> list[int]:
