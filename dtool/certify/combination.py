@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dtool.plan import Plan
 from dtool.plan.compiled_plan import Column
@@ -16,17 +17,30 @@ _STD = 0.5  # of the data, N(0, ¼), whose optimal network is linear
 def check_shape(rule: Rule, plan: Plan, n: int) -> str:
     """What is wrong with the numbers of steps and of network calls; "" if nothing is.
 
-    An interval makes `rule.calls` calls; fewer at the first and the last, from α = 0 and while the history grows.
+    An interval makes `rule.calls` calls; fewer at the first and the last, from α = 0 and while the history grows, as it
+    does again where the grid has gone back to more noise.
     """
     if plan.steps != n:
         return f"{plan.steps} steps"
     calls = plan.calls_per_step
     if calls.max() > max(rule.calls, rule.startup_calls):
         return f"{calls.max()} network calls in one step; the rule states {rule.calls}"
-    inner_calls = calls[max(plan.history, 1) : -1][plan.alpha[plan.step_starts[max(plan.history, 1) : -1]] > 0]
+    alpha, sigma = plan.alpha[plan.step_starts], plan.sigma[plan.step_starts]
+    is_inner = alpha > 0
+    is_inner[-1] = False
+    for first in [0, *(1 + np.flatnonzero(_find_returns(alpha, sigma, inverse=plan.inverse)))]:
+        is_inner[first : first + max(plan.history, 1)] = False
+    inner_calls = calls[is_inner]
     if not np.isin(inner_calls, (rule.calls, rule.startup_calls)).all():
         return f"{inner_calls.min()} network calls in one step; the rule states {rule.calls}"
     return ""
+
+
+def _find_returns(alpha: Column, sigma: Column, *, inverse: bool) -> NDArray[np.bool_]:
+    """Between which steps the grid goes the other way, `(steps - 1,)`."""
+    ahead, behind = sigma[:-1] * alpha[1:], sigma[1:] * alpha[:-1]
+    returns: NDArray[np.bool_] = ahead > behind if inverse else ahead < behind
+    return returns
 
 
 def check_end(plan: Plan) -> str:
