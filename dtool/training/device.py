@@ -5,6 +5,7 @@ Several processes, as torchrun or `accelerate launch` start them, each compute a
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from collections.abc import Sequence
@@ -51,6 +52,9 @@ def make_accelerator(device: str, mixed_precision: str, *, several: bool = False
         accelerator = Accelerator(cpu=on_cpu, mixed_precision=mixed_precision)
     except ValueError as error:
         raise UsageError(f"--mixed-precision {mixed_precision}: {error}", "use --mixed-precision no") from error
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        atexit.unregister(_leave_group)
+        atexit.register(_leave_group)
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise UsageError("--mixed-precision fp16 needs a GPU", "use bf16 or no on the CPU")
     if mixed_precision == "bf16" and accelerator.device.type == "cpu" and not computes_in_bf16():
@@ -60,6 +64,12 @@ def make_accelerator(device: str, mixed_precision: str, *, several: bool = False
             stacklevel=2,
         )
     return accelerator
+
+
+def _leave_group() -> None:
+    """Leave the group of processes while Python still runs: at its end gloo's threads abort a process now and then."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def computes_in_bf16() -> bool:
