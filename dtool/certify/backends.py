@@ -31,10 +31,7 @@ def make_networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
     It takes classes where the recipe has a use for them, and is then guided.
     """
     token = recipe.scheduler.token if recipe.scheduler and recipe.scheduler.token else "linear"
-    learned, told = False, recipe.guidance is not None
-    if not isinstance(recipe.rule, ForeignRule):
-        short_plan = compile_plan(recipe.rule, by_lam(4), prediction="v")
-        learned, told = short_plan.learned, told or bool(short_plan.compares.any())
+    learned, told = _find_needs(recipe)
     fn: Any = closed_form_with_variance if learned else closed_form
     fn = tell_class(fn) if told else fn
     classes: dict[str, Any] = {"classes": _CLASSES, "guidance": _SCALE} if told else {}
@@ -52,6 +49,16 @@ def make_networks(recipe: Recipe) -> Iterator[tuple[str, Network | None]]:
             path = Path(folder) / "toy.onnx"
             path.write_bytes(make_onnx(twice=learned, told=told))
             yield "onnxruntime", load(path, device="cpu", spec=on_numpy.spec)
+
+
+def _find_needs(recipe: Recipe) -> tuple[bool, bool]:
+    """Whether the network must say a variance, and whether it must be told something, to be guided."""
+    told = recipe.guidance is not None
+    if isinstance(recipe.rule, ForeignRule):
+        saved = recipe.rule.saved
+        return False, told or (saved is not None and bool(saved.guidance or saved.compares.any()))
+    short_plan = compile_plan(recipe.rule, by_lam(4), prediction="v")
+    return short_plan.learned, told or bool(short_plan.compares.any())
 
 
 def make_plan(recipe: Recipe, net: Network) -> Plan:

@@ -92,8 +92,10 @@ def _check_held_out(name: str, recipe: Recipe) -> CheckResult:
         f"{one.recipe} ({one.calls} calls) {one.rmse:.4g}, ratio {one.ratio:.2f} [{one.low:.2f}, {one.high:.2f}]"
         for one in held_out.rivals
     ]
-    good = held_out.rmse <= OVERFIT_BAR * max(record.training, record.validation)
-    detail = f"RMSE on {held_out.images} held-out noises, training {record.training:.4g}; {'; '.join(beside)}"
+    least = [record.training, record.validation] + ([held_out.floor] if record.kind == "law" else [])
+    good = held_out.rmse <= OVERFIT_BAR * max(least)
+    what = "RMSE" if record.kind == "path" else "sliced Wasserstein distance"
+    detail = f"{what} on {held_out.images} held-out noises, training {record.training:.4g}; {'; '.join(beside)}"
     return CheckResult(name, "pass" if good else "fail", figure, detail)
 
 
@@ -114,11 +116,13 @@ def _check_law(name: str, recipe: Recipe) -> CheckResult:
 
 
 def _check_floor(name: str, recipe: Recipe) -> CheckResult:
-    """What a last row could reach at most, with the best weights for each image by itself."""
-    _, held_out = _find_figures(recipe)
-    if held_out is None:
+    """What a last row could reach at most, with the best weights for each image by itself; or what the law allows."""
+    record, held_out = _find_figures(recipe)
+    if record is None or held_out is None:
         return CheckResult(name, "skip", "-", "it was not judged: dtool fit --resume judges it")
     detail = f"of this table's last row; it reaches {held_out.rmse:.4g}; other times have another floor"
+    if record.kind == "law":
+        detail = f"as far apart are as many of the solution's own images; the plan's are at {held_out.rmse:.4g}"
     return CheckResult(name, "info", f"{held_out.floor:.4g}", detail)
 
 

@@ -49,7 +49,7 @@ def plan_within_budget(network: Network, budget: CallBudget, recipes: Sequence[s
     """
     if recipes is not None and not recipes:
         raise UsageError("there is no recipe to choose from", "name some, or leave the names out to try them all")
-    tokens = list(recipes) if recipes is not None else [name + place for name in _list_samplers() for place in SPACINGS]
+    tokens = list(recipes) if recipes is not None else [name + place for name in list_samplers() for place in SPACINGS]
     plans: dict[str, Plan] = {}
     for token in tokens:
         plan = _plan_solver(network, token, budget, named=recipes is not None)
@@ -61,8 +61,8 @@ def plan_within_budget(network: Network, budget: CallBudget, recipes: Sequence[s
     return list(plans.values())
 
 
-def _list_samplers() -> list[str]:
-    """Samplers of the registry that are deterministic and need no file."""
+def list_samplers() -> list[str]:
+    """Samplers of the registry that lead from noise to images and need no file."""
     names = []
     for entry, rule in get_registry().samplers.iterate_loaded():
         if not rule.inverse and set(rule.model.model_fields) <= set(dict(rule.options)):

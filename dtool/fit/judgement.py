@@ -30,7 +30,7 @@ def judge_plan(session: FitSession, plan: Plan, work: Work) -> Plan:
     held_out = judge_walk(walk, teacher.images, law)
     contest = Contest(
         network=session.network, noises=noises, target=teacher.images, options={"clip": session.options.clip},
-        on_call=session._spend, runs=session.runs,
+        on_call=session.spend, runs=session.runs,
     )  # fmt: skip
     guidance: Any = session.guidance or (session.scale if spec.is_conditional else None)
     named = contest.rank(list_named(session.network, calls, guidance))

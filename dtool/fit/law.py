@@ -127,10 +127,3 @@ class LawSearch:
 def count_numbers(table: LawTable) -> int:
     """How many numbers of a table are chosen."""
     return 2 * (len(table.lam) - 1)
-
-
-def draw_fresh(network_field: Field, noises: Noises, rows: int) -> Array:
-    """The noise of each row `(rows, n, *shape)`: what a run of the plan on these images draws."""
-    network = network_field.network
-    names = np.array(noises.ids, np.uint64)
-    return np.asarray(network.numpy(network.noise(noises.seed, names, rows + 1)(0))[1:], np.float64)

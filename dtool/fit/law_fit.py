@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from dtool.errors import UsageError
-from dtool.fit.law import LawSearch, LawTable, draw_fresh
+from dtool.fit.law import LawSearch, LawTable
+from dtool.fit.law_judgement import judge_law
+from dtool.fit.noises import draw_fresh
 from dtool.fit.session import FitSession
 from dtool.fit.to_plan import make_fitted_plan
 from dtool.fit.work import Work
@@ -20,8 +22,10 @@ JACOBIANS = 6
 PASTS = (0.0, 0.3)  # extrapolations to begin with
 
 
-def fit_law(session: FitSession, calls: int, eta: float, work: Work) -> Plan:
+def fit_law(session: FitSession, calls: int, eta: float, work: Work, *, judge: bool = True) -> Plan:
     """The plan of so many calls with `eta` of DDPM's noise in every row but the last, and exact marginals.
+
+    judge: whether it is judged on other noises, beside named stochastic recipes.
 
     Raises UsageError for an η outside (0, 1], and for a session whose rows do not remember images.
     """
@@ -34,13 +38,13 @@ def fit_law(session: FitSession, calls: int, eta: float, work: Work) -> Plan:
     searches = {}
     for kind in ("training", "validation"):
         noises, teacher = session.take(kind)
-        fresh = draw_fresh(session.field, noises, calls)
+        fresh = draw_fresh(session.network, noises, calls)
         searches[kind] = LawSearch(
             network_field=session.field, noises=noises, fresh=fresh, images=teacher.images, should_stop=work.is_over
         )
     best: list[tuple[float, Plan]] = []
 
-    def judge(table: LawTable, distance: float) -> None:
+    def keep(table: LawTable, distance: float) -> None:
         validation, _ = searches["validation"].measure(table)
         if best and validation >= best[0][0]:
             return
@@ -57,8 +61,8 @@ def fit_law(session: FitSession, calls: int, eta: float, work: Work) -> Plan:
     tables = list_tables(session, calls, eta)
     training = searches["training"]
     for table in sorted(tables, key=lambda one: training.measure(one)[0])[:1]:
-        training.improve(table, JACOBIANS, judge)
-    return best[0][1]
+        training.improve(table, JACOBIANS, keep)
+    return judge_law(session, best[0][1], work) if judge else best[0][1]
 
 
 def list_tables(session: FitSession, calls: int, eta: float) -> list[LawTable]:

@@ -1,4 +1,4 @@
-"""The images that a fit is made on, stopped by and judged on: three sets of noises that have nothing in common."""
+"""The images that a fit is made on, stopped by and judged on: sets of noises that have nothing in common."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from dtool.util.arrays import Array
 # Seeds of fits begin where nobody's pictures do: those that a user draws are then never what a table was fitted on.
 FIRST_SEED = 1 << 40
 ENOUGH = 4  # times as many images as an image has numbers
-SETS = {"training": 0, "validation": 1 << 20, "judging": 1 << 21}  # the first image of each
+SETS = {"training": 0, "validation": 1 << 20, "judging": 1 << 21, "drawing": 3 << 20}  # the first image of each
+EXACT = ("training", "validation")  # whose first two moments are made exact, where that hardly changes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def draw_noises(
     labels: Sequence[int] | None = None,
     told: RepeatedConditions = NOTHING_TOLD,
 ) -> Noises:
-    """The first n images of a set, "training", "validation" or "judging".
+    """The first n images of a set, "training", "validation", "judging" or "drawing".
 
     seed: of the fit. scale: of the guidance, 1 for none. labels: the classes that the images have in turn, by default
     all of the network's; told: the same of other conditions. Where there are many more images than numbers in one, the
@@ -73,11 +74,17 @@ def draw_noises(
     conditions, _, _ = resolve_conditions(network, request, ids, n)
     names: NDArray[np.uint64] = np.array(ids, np.uint64)
     z = network.numpy(network.noise(FIRST_SEED + seed, names, 1)(0)[0]).astype(np.float64)
-    if kind != "judging" and n >= ENOUGH * z[0].size:
+    if kind in EXACT and n >= ENOUGH * z[0].size:
         z = match_moments(z)
     if conditions is not None and LABEL in conditions.given:
         options["labels"] = conditions.given[LABEL].tolist()
     return Noises(seed=FIRST_SEED + seed, ids=ids, z=z, conditions=conditions, options=options)
+
+
+def draw_fresh(network: Network, noises: Noises, draws: int) -> Array:
+    """The noise that a stochastic run on these images adds, `(draws, n, *shape)`: none that their starts are."""
+    names: NDArray[np.uint64] = np.array(noises.ids, np.uint64)
+    return np.asarray(network.numpy(network.noise(noises.seed, names, draws + 1)(0))[1:], np.float64)
 
 
 def match_moments(z: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from dtool.compare.work_sharing import WorkSharing
 from dtool.errors import DtoolError, UsageError
 from dtool.fit.field import choose_dtype
-from dtool.fit.noises import Noises
+from dtool.fit.noises import Noises, draw_fresh
 from dtool.models.network import Network
 from dtool.parts.workers import keep_workers
 from dtool.plan.compiled_plan import Plan
@@ -77,13 +77,15 @@ def run_plan(opened: OpenedNetwork, run: PlanRun) -> RunResult:
     """The images of one run: a pure function, in whatever process it is called. Raises what `dtool.sample` raises."""
     network, noises = opened.get(), run.noises
     x = (run.plan.init * noises.z).astype(choose_dtype(network))
+    fresh = draw_fresh(network, noises, run.plan.draws).astype(x.dtype) if run.plan.draws else None
     with warnings.catch_warnings():
         if run.rival:
             warnings.simplefilter("ignore")  # of a late start, which is what is tried out
         try:
             out = sample(
-                network, run.plan, x=x, trace=run.traced, batch_size=run.batch_size, **noises.options, **run.options
-            )
+                network, run.plan, x=x, noise=fresh, trace=run.traced, batch_size=run.batch_size, **noises.options,
+                **run.options,
+            )  # fmt: skip
         except DtoolError:
             if run.rival:
                 return RunResult(images=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dtool.compare.candidates import CallBudget, plan_within_budget
+from dtool.compare.candidates import SPACINGS, CallBudget, find_largest_plan, list_samplers, plan_within_budget
 from dtool.errors import DtoolError, UsageError
 from dtool.fit.noises import Noises
 from dtool.fit.plan_runs import PlanRun, Runs, make_runs, split_noises
@@ -40,7 +40,8 @@ class Contest:
     """Recipes side by side on some noises, whose solutions `target` `(n, *shape)` are.
 
     options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations. runs: who does them,
-    see `dtool.fit.plan_runs`.
+    see `dtool.fit.plan_runs`. measure(images): by what those from the first of the noises are ranked, the least first;
+    by default the mean square difference from the target.
     """
 
     network: Network
@@ -49,6 +50,7 @@ class Contest:
     options: dict[str, Any]
     on_call: Callable[[int], None] | None = None
     runs: Runs | None = None
+    measure: Callable[[Array], float] | None = None
 
     def draw(self, plans: Sequence[Plan], count: int) -> list[Array | None]:
         """What each plan draws from the first `count` of the noises; None if its numbers are not finite."""
@@ -81,9 +83,14 @@ class Contest:
                 errors[one.recipe] = np.inf
                 if its is not None:
                     drawn[one.recipe] = its
-                    errors[one.recipe] = float(((its - self.target[:count]) ** 2).mean())
+                    errors[one.recipe] = self._measure(its)
             left = [one for one in sorted(left, key=lambda each: errors[each.recipe]) if errors[one.recipe] < np.inf]
         return [(one, drawn[one.recipe]) for one in left]
+
+    def _measure(self, images: Array) -> float:
+        if self.measure is not None:
+            return self.measure(images)
+        return float(((images - self.target[: len(images)]) ** 2).mean())
 
 
 def list_named(network: Network, calls: int, guidance: Any, samplers: Sequence[str] | None = None) -> list[Entrant]:
@@ -122,6 +129,17 @@ def list_late(network: Network, best: Sequence[str], calls: int, guidance: Any) 
             if plan.rows <= calls:
                 found.append(Entrant(recipe, plan, float(first)))
     return found
+
+
+def list_stochastic(network: Network, calls: int, guidance: Any) -> list[Entrant]:
+    """Every stochastic recipe with at most so many calls, on the spacings that `dtool recommend` tries."""
+    budget, found = CallBudget(most=calls, guidance=guidance), dict[str, Entrant]()
+    for name in list_samplers():
+        for place in SPACINGS:
+            plan = find_largest_plan(network, name + place, budget)
+            if plan is not None and plan.stochastic and not plan.learned:
+                found.setdefault(plan.recipe, Entrant(plan.recipe, plan))
+    return list(found.values())
 
 
 def _strip(recipe: str) -> str:

@@ -80,14 +80,15 @@ class FitSession:
         self.how: dict[str, Any] = {"guidance": self.guidance or self.scale, "clip": options.clip}
         self._limit = limit
         kinds = ("training", "validation", "judging")
-        self._noises = {kind: self._draw(kind, n) for kind, n in zip(kinds, options.noises, strict=True)}
+        self._noises = {kind: self.draw(kind, n) for kind, n in zip(kinds, options.noises, strict=True)}
         self._teachers: dict[tuple[str, int], Teacher] = {}
 
     def _find_clipping(self) -> Clipping | None:
         plan = make_plan("ddim", steps=2, network=self.network)
         return choose_clipping(self.network, plan, self.options.clip, None)
 
-    def _draw(self, kind: str, n: int) -> Noises:
+    def draw(self, kind: str, n: int) -> Noises:
+        """The first n noises of a set."""
         options = self.options
         return draw_noises(
             self.network, kind, n, seed=options.seed, scale=self.scale, labels=options.labels, told=options.told
@@ -98,7 +99,7 @@ class FitSession:
         """Solves from the schedule's start, as finely as the tolerance asks for."""
         solver = Solver(self.network, self.how, self.options.tolerance, self.runs)
         solver.choose_steps(self._noises["validation"])
-        self._spend(solver.calls)
+        self.spend(solver.calls)
         return solver
 
     def take(self, kind: str, n: int | None = None) -> tuple[Noises, Teacher]:
@@ -107,7 +108,7 @@ class FitSession:
         if kind not in {key for key, _ in self._teachers}:
             before = self.solver.calls
             self._teachers[kind, len(noises)] = self.solver.solve(noises)
-            self._spend(self.solver.calls - before)
+            self.spend(self.solver.calls - before)
         count = min(n or len(noises), len(noises))
         if (kind, count) not in self._teachers:
             whole = self._teachers[kind, len(noises)]
@@ -117,7 +118,8 @@ class FitSession:
             )  # fmt: skip
         return noises.take(slice(0, count)), self._teachers[kind, count]
 
-    def _spend(self, evaluations: int) -> None:
+    def spend(self, evaluations: int) -> None:
+        """Count so many evaluations of the network."""
         self.field.calls += evaluations
         if self._on_call is not None:
             self._on_call(evaluations)

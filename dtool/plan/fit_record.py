@@ -30,9 +30,11 @@ class HeldOut:
     """How good a fitted plan is on noises that the fit never saw.
 
     images: how many. rmse: the root mean square distance to the teacher's images from the same noise, with its 95 %
-    interval; median: that of the images' own distances. deviation: the standard deviation of the pixels as a share of
-    that of the teacher's. floor: the least error that a last row could have with the best weights for each image by
-    itself. law: the law error, by `metric`, and that of the teacher's own images.
+    interval; median: that of the images' own distances. floor: the least error that a last row could have with the
+    best weights for each image by itself. Of a plan that is fitted to the law, rmse is the sliced Wasserstein distance
+    of its images to the teacher's from other noises, floor what as many of the teacher's own are apart, and there is no
+    median. deviation: the standard deviation of the pixels as a share of that of the teacher's. law: the law error, by
+    `metric`, and that of the teacher's own images.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
@@ -41,9 +43,9 @@ class HeldOut:
     rmse: float
     low: float
     high: float
-    median: float
     deviation: float
     floor: float
+    median: float | None = None
     metric: str = ""
     law: float | None = None
     teacher_law: float | None = None

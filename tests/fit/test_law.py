@@ -5,7 +5,8 @@ import pytest
 
 import dtool
 from dtool.certify.adopted import measure_marginals
-from dtool.fit.law import LawSearch, LawTable, draw_fresh
+from dtool.fit.law import LawSearch, LawTable
+from dtool.fit.noises import draw_fresh
 from dtool.fit.to_plan import make_fitted_plan
 
 RANDOM = np.random.default_rng(0)
@@ -45,7 +46,7 @@ def test_a_search_draws_what_the_plan_draws_and_comes_nearer_to_the_law(mixture_
 
     field = Field(mixture_session.network, basis="x0")
     search = LawSearch(
-        network_field=field, noises=noises, fresh=draw_fresh(field, noises, 4), images=teacher.images
+        network_field=field, noises=noises, fresh=draw_fresh(field.network, noises, 4), images=teacher.images
     )  # fmt: skip
     table = make_table(mixture_session)
     rows, noise = table.to_rows(field)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dtool
 from dtool import fit
 from dtool.compare.work_sharing import WorkSharing
 from dtool.errors import DtoolError, UsageError
@@ -21,9 +22,9 @@ def network():
     return open_gaussians()
 
 
-def make_several(network, count, size, **options):
+def make_several(network, count, size, recipe="unipc:order=3", **options):
     noises = draw_noises(network, "judging", count, seed=0, scale=1.0)
-    plan = make_plan("unipc:order=3", steps=9, network=network)
+    plan = make_plan(recipe, steps=9, network=network)
     return [
         PlanRun(plan=plan, noises=block, options={}, batch_size=size, **options) for block in split_noises(noises, size)
     ]
@@ -34,6 +35,15 @@ def test_blocks_have_the_bits_of_one_run(network):
     parts = list(make_runs(network)(make_several(network, 10, 4)))
     assert np.concatenate([part.images for part in parts]).tobytes() == whole.images.tobytes()
     assert sum(part.evaluations for part in parts) == whole.evaluations == 10 * 9
+
+
+def test_blocks_of_a_stochastic_run_have_the_bits_of_one_run_and_the_noise_of_their_ids(network):
+    [run] = make_several(network, 10, 10, "ddpm")
+    [whole] = make_runs(network)([run])
+    parts = list(make_runs(network)(make_several(network, 10, 4, "ddpm")))
+    assert np.concatenate([part.images for part in parts]).tobytes() == whole.images.tobytes()
+    out = dtool.sample(network, run.plan, ids=run.noises.ids, seed=run.noises.seed)
+    assert np.abs(out.x0 - whole.images).max() < 1e-4, "float32 beside float64"
 
 
 def test_a_path_begins_at_the_noises(network):
@@ -57,8 +67,6 @@ def test_a_rival_whose_images_are_not_finite_has_none_and_others_are_an_error(ne
 
 
 def open_infinite():
-    import dtool
-
     return dtool.network(lambda x, t: x * np.inf, shape=(2,), schedule="linear")
 
 

@@ -35,6 +35,7 @@ EXAMPLES = (
     "dtool fit gmm:d=2 --calls 6 --basis x0 --eta 0.5 -o noisy.json",
 )
 MEANING = "RMSE to the solution from the start of the schedule, from the same noise"
+MEANING_OF_LAW = "sliced W2: the distance of two sets of images along many directions, from the solution's"
 
 
 @with_flags(DRAWING, CONDITIONS, RUNTIME, DESCRIPTION)
@@ -132,7 +133,7 @@ def fit(
         for count in sorted(counts, reverse=shared_times):
             work.on_better = partial(save_plan, files[count])
             if eta is not None:
-                plan = fit_stochastic(session, count, eta, work)
+                plan = fit_stochastic(session, count, eta, work, judge=judge)
             elif shared_times and plans:
                 plan = fit_within(session, plans[-1], count, work, judge=judge)
             else:
@@ -145,7 +146,7 @@ def fit(
     for plan in sorted(plans, key=lambda one: one.rows):
         show_plan(plan, quiet)
         say(files[plan.rows])
-    remark(MEANING, quiet)
+    remark(MEANING if eta is None else MEANING_OF_LAW, quiet)
 
 
 def require_one_way(budgets: int, *, eta: float | None, shared_times: bool, resume: bool) -> None:
@@ -236,11 +237,11 @@ def fit_within(session: FitSession, larger: Plan, count: int, work: Work, *, jud
     return fit_subset(session, larger, count, work, judge=judge)
 
 
-def fit_stochastic(session: FitSession, count: int, eta: float, work: Work) -> Plan:
+def fit_stochastic(session: FitSession, count: int, eta: float, work: Work, *, judge: bool) -> Plan:
     """The plan that is fitted to the law."""
     from dtool.fit.law_fit import fit_law
 
-    return fit_law(session, count, eta, work)
+    return fit_law(session, count, eta, work, judge=judge)
 
 
 @contextmanager

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from dtool.plan.fit_record import FitRecord, HeldOut
 
 
+DISTANCES = {"path": "RMSE", "law": "sliced W2"}
+
+
 def show_plan(plan: Plan, quiet: bool) -> None:
     """A line of the plan, a table of recipes on the same noises, and what the figures mean."""
     record = plan.fit
@@ -18,7 +21,7 @@ def show_plan(plan: Plan, quiet: bool) -> None:
         return
     times = ", ".join(f"{time:.4g}" for time in plan.time)
     if record.held_out is None:
-        what = "RMSE" if record.kind == "path" else "sliced Wasserstein distance"
+        what = DISTANCES[record.kind]
         say(f"{plan.rows} calls at {times}: {what} {format_number(record.validation)} on the noises that stopped it")
         return
     print_table(*make_rows(plan, record, record.held_out), title=f"{plan.rows} calls at {times}")
@@ -29,7 +32,12 @@ def make_rows(plan: Plan, record: FitRecord, held_out: HeldOut) -> tuple[list[Co
     """The table: the plan, then the recipes."""
     has_law = held_out.law is not None
     heads = [held_out.metric] if has_law else []
-    columns = [Column("recipe", fold=True), Column("calls", True), Column("RMSE", True), Column("ratio to it")]
+    columns = [
+        Column("recipe", fold=True),
+        Column("calls", True),
+        Column(DISTANCES[record.kind], True),
+        Column("ratio to it"),
+    ]
     columns += [Column(head, True) for head in heads]
     own = [f"this plan ({record.kind})", str(plan.rows)]
     own += [f"{format_number(held_out.rmse)}", f"[{held_out.low:.3g}, {held_out.high:.3g}]"]
@@ -43,10 +51,12 @@ def make_rows(plan: Plan, record: FitRecord, held_out: HeldOut) -> tuple[list[Co
 
 def describe_figures(record: FitRecord, held_out: HeldOut) -> str:
     """One line of what else was measured."""
+    floor = format_number(held_out.floor)
     parts = [
-        f"{held_out.images} held-out noises: median {format_number(held_out.median)}",
+        f"{held_out.images} held-out noises"
+        + ("" if held_out.median is None else f": median {format_number(held_out.median)}"),
         f"standard deviation {held_out.deviation:.3f} of the solution's",
-        f"floor of this last row {format_number(held_out.floor)}",
+        f"floor of this last row {floor}" if record.kind == "path" else f"the solution's own images are at {floor}",
         f"training {format_number(record.training)}, validation {format_number(record.validation)}",
         f"the solution is itself off by {record.teacher_error:.1e}",
     ]
