@@ -33,9 +33,9 @@ from dtool.plan.compiled_plan import Plan
 from dtool.plan.recipe import Recipe
 from dtool.run.guided_conditions import Request, ToldOptions
 from dtool.run.guided_plan import choose_told_scale, find_compared_rows, get_scale
+from dtool.run.image_room import require_room
 from dtool.run.repeated_conditions import repeat_conditions
 from dtool.run.sampler_file import FusedNetwork
-from dtool.run.sampling import require_room
 from dtool.util.arguments import as_integers, check_arguments
 
 # images that the solver's error is measured on: their distances to the solution are paired, so few suffice

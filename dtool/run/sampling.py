@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,27 +16,19 @@ from dtool.models.batch_invariance import check_batch_invariance
 from dtool.models.micro_batch import split_evenly
 from dtool.models.network import Network
 from dtool.plan.compiled_plan import Plan
-from dtool.plan.guiding import find_double_rows
-from dtool.plan.late_plans import start_late
 from dtool.plan.recipe import Recipe
 from dtool.run.assumptions import warn_of_assumptions
 from dtool.run.batch_size import choose_call_sizes
 from dtool.run.clipping import Clipping, Threshold, get_own_threshold, parse_threshold
-from dtool.run.condition_noise import add_condition_noise
-from dtool.run.editing import Edit, GivenImage, resolve_edit
+from dtool.run.editing import GivenImage
 from dtool.run.fitted_plan import require_fitted_for
-from dtool.run.given_start import is_tensor, unify_backends
-from dtool.run.guided_conditions import Request, resolve_conditions
-from dtool.run.guided_plan import require_comparable, resolve_guidance
-from dtool.run.interpolation import parse_interpolation
+from dtool.run.given_start import is_tensor
+from dtool.run.guided_conditions import Request
 from dtool.run.micro_batches import SamplingJob, Trace, join_batches, run_generated, run_given
 from dtool.run.noise import check_ids
-from dtool.run.path_noise import require_path_noise
 from dtool.run.prediction_check import warn_of_prediction
-from dtool.run.sampled_plan import require_fitting, resolve_plan
 from dtool.run.sampler_file import FusedNetwork
-from dtool.run.starts import count_images, refuse_other_starts, refuse_path
-from dtool.util import memory
+from dtool.run.sampling_start import Course, Start, resolve_course, resolve_start
 from dtool.util.arguments import check_arguments
 
 
@@ -123,85 +114,61 @@ def sample(
     ((4, 2), 8, 'float32')
     """
     as_numpy = not is_tensor(x)
-    given, path = GivenImage(image=image, mask=mask, strength=strength), parse_interpolation(interpolate)
-    path_noise = False
-    if isinstance(noise, str):
-        path_noise = require_path_noise(noise, x, of_file=isinstance(network, FusedNetwork))
-    elif x is not None:
-        refuse_other_starts(given, path)
-        network, x, noise = unify_backends(network, x, noise, as_numpy)
-    elif noise is not None:
-        raise UsageError("noise is given without a start", "give x= too")
-    if ids is not None:
-        ids = check_ids(ids).tolist()
-    threshold = parse_threshold(threshold)
-    table = resolve_plan(network, plan, steps)
-    require_fitting(network, table, x)
-    refuse_path(network, path)
-    several = Request(prompt=prompt).length
-    count = count_images(path, n, ids, x, given.count(network) if several is None else several)
-    edit, conditions = resolve_edit(network, given, conditions, count)
-    if edit is not None and edit.strength > 0:
-        table = start_late(network, table, edit.strength)
-    table, scale = resolve_guidance(network.spec, table, guidance)
-    weak = network.weak if weak is None else weak
-    require_comparable(network, weak)
-    autoguided = weak is not None or network.is_autoguided
-    request = Request(
-        labels=labels, prompt=prompt, negative=negative, conditions=conditions, without=without, guidance=scale,
-        plan=table, weak=autoguided,
+    given = GivenImage(image=image, mask=mask, strength=strength)
+    network, start = resolve_start(
+        network, x=x, noise=noise, ids=ids, given=given, interpolate=interpolate, as_numpy=as_numpy
     )  # fmt: skip
-    if x is None:
-        require_room(network, max(count, batch_size or 0), table.rows if trace else 0)
-    told, classes, scale = resolve_conditions(network, request, [path.first] * count if path else ids, count)
-    if not isinstance(network, FusedNetwork):  # such a file puts noise on its conditions itself
-        noised = [path.first] * count if path else [*range(count)] if ids is None else [*ids]
-        told = add_condition_noise(network.spec, told, seed, check_ids(noised))
+    bounded = parse_threshold(threshold)
+    request = Request(labels=labels, prompt=prompt, negative=negative, conditions=conditions, without=without)
+    course = resolve_course(
+        network, start, request, plan=plan, steps=steps, n=n, guidance=guidance, weak=weak, seed=seed,
+        together=batch_size or 0, trace=trace,
+    )  # fmt: skip
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size {batch_size} is not a number of images", "use 1 or more")
-    untouched = edit is not None and edit.strength == 0
-    if untouched and trace:
+    if course.is_untouched and trace:
         raise UsageError("strength 0 takes no step, and has no trace", "leave out the trace")
-    if edit is not None and untouched and not network.decodes:
-        return _return_image(edit, table, classes, ids)
-    warn_of_assumptions(network, table, from_noise=x is None and (edit is None or edit.strength == 1))
+    if course.is_untouched and not network.decodes:
+        return _return_image(course, start)
+    warn_of_assumptions(network, course.plan, from_noise=start.x is None and course.is_from_noise)
     warn_of_prediction(network)
-    limit = choose_clipping(network, table, clip, threshold)
-    require_fitted_for(network, table, scale, limit, autoguided=autoguided)
-    doubled = np.zeros(table.rows, bool) if told is None and not autoguided else find_double_rows(table, scale)
-    sizes = _choose_sizes(network, doubled, count, batch_size, own_start=x is not None)
-    on_call = _make_counter(progress, table.rows * len(sizes))
+    limit = choose_clipping(network, course.plan, clip, bounded)
+    require_fitted_for(network, course.plan, course.scale, limit, autoguided=course.autoguided)
+    sizes = _choose_sizes(network, course, batch_size, own_start=start.x is not None)
     job = SamplingJob(
-        network=network, plan=table, guidance=scale, limit=limit, want_trace=trace, on_call=on_call,
-        weak=weak, edit=edit, path=path, path_noise=path_noise,
+        network=network, plan=course.plan, guidance=course.scale, limit=limit, want_trace=trace,
+        on_call=_make_counter(progress, course.plan.rows * len(sizes)), weak=course.weak, edit=course.edit,
+        path=start.path, path_noise=start.path_noise,
     )  # fmt: skip
-    started = time.perf_counter()
-    if x is None:
-        places = check_ids(np.arange(count) if ids is None else ids)
+    return _run(job, start, course, seed, sizes, as_numpy=as_numpy)
+
+
+def _run(job: SamplingJob, start: Start, course: Course, seed: int, sizes: Sequence[int], *, as_numpy: bool) -> Samples:
+    """The samples of a run that is prepared; raises DtoolError for images that are not finite."""
+    network, began = job.network, time.perf_counter()
+    if start.x is None:
+        places = check_ids(np.arange(course.count) if start.ids is None else start.ids)
         run = network.run_generated if isinstance(network, FusedNetwork) else run_generated
-        parts = run(job, seed, places, told, sizes)
-        names = None if path else places
+        parts = run(job, seed, places, course.told, sizes)
+        names = None if start.path else places
     else:
-        names = None
-        parts = run_given(job, x, noise, told, sizes[0])
-    x0, steps_taken = join_batches(network, parts, count, as_numpy)
-    calls = 0 if untouched else table.rows
+        names, parts = None, run_given(job, start.x, start.noise, course.told, sizes[0])
+    x0, steps_taken = join_batches(network, parts, course.count, as_numpy)
+    calls = 0 if course.is_untouched else course.plan.rows
     samples = Samples(
-        x0=x0, labels=classes, ids=names, plan=table, calls=calls, evaluations=calls and calls + int(doubled.sum()),
-        seconds=time.perf_counter() - started, trace=steps_taken,
+        x0=x0, labels=course.classes, ids=names, plan=course.plan, calls=calls,
+        evaluations=calls and calls + int(course.doubled.sum()), seconds=time.perf_counter() - began, trace=steps_taken,
     )  # fmt: skip
-    _require_finite_images(x0, table)
+    _require_finite_images(x0, course.plan)
     return samples
 
 
-def _choose_sizes(
-    network: Network, doubled: NDArray[np.bool_], count: int, batch_size: int | None, *, own_start: bool
-) -> list[int]:
+def _choose_sizes(network: Network, course: Course, batch_size: int | None, *, own_start: bool) -> list[int]:
     """How many images each call of the network runs."""
     check_batch_invariance(network)
     if own_start or batch_size:
-        return split_evenly(count, batch_size or count)
-    return choose_call_sizes(network, count, doubled)
+        return split_evenly(course.count, batch_size or course.count)
+    return choose_call_sizes(network, course.count, course.doubled)
 
 
 def choose_clipping(network: Network, plan: Plan, clip: bool | None, threshold: Threshold | None) -> Clipping | None:
@@ -223,21 +190,13 @@ def _require_finite_images(x0: Any, plan: Plan) -> None:
         )
 
 
-def _return_image(edit: Edit, plan: Plan, classes: Any, ids: Sequence[int] | None) -> Samples:
+def _return_image(course: Course, start: Start) -> Samples:
     """What strength 0 gives: the image as it is, after no step of the plan."""
-    names = np.arange(len(edit.image), dtype=np.uint64) if ids is None else check_ids(ids)
-    return Samples(x0=edit.image, labels=classes, ids=names, plan=plan, calls=0, evaluations=0, seconds=0.0)
-
-
-def require_room(network: Network, n: int, traced: int = 0, *, decoded: bool = False) -> None:
-    """Raise UsageError if n images, with a trace of so many calls, do not fit into memory: in parts, then in one array.
-
-    Their ids and classes are counted too. decoded: whether what the network's codec makes of them is held as well.
-    """
-    each = 2 * 4 * prod(network.shape) * (1 + (2 * traced + 1 if traced else 0)) + 2 * 8
-    each += 2 * 4 * prod(network.picture_shape) * (decoded and network.codec is not None)
-    without = ", or leave out the trace" if traced else ""
-    memory.require_room(each * n, f"{n} images of {network.shape}", f"ask for fewer at a time{without}")
+    assert course.edit is not None, "it is untouched"
+    names = np.arange(course.count, dtype=np.uint64) if start.ids is None else check_ids(start.ids)
+    return Samples(
+        x0=course.edit.image, labels=course.classes, ids=names, plan=course.plan, calls=0, evaluations=0, seconds=0.0
+    )  # fmt: skip
 
 
 def _make_counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None] | None:

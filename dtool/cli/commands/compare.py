@@ -93,7 +93,7 @@ def compare(
     from dtool.compare.contestants import select_runnable
     from dtool.compare.drawing import TIMED_IMAGES
     from dtool.compare.run import compare as compare_recipes
-    from dtool.run.sampling import require_room
+    from dtool.run.image_room import require_room
     from dtool.util.files import find_option_files
 
     inputs = [*(what or ())[:1], measures.data, gates.baseline, measures.classifier, decoder.path]

@@ -157,7 +157,7 @@ class SampleWords:
         """The plan of each network, and the guidance scale of the first; what is refused is refused before any work."""
         from dtool.cli.flags.named_plan import resolve_named_plan
         from dtool.run.guided_plan import require_use, resolve_guidance
-        from dtool.run.sampling import require_room
+        from dtool.run.image_room import require_room
 
         plan, *others = [resolve_named_plan(each, self.recipe, self.options, self.quiet) for each in networks]
         size = count if self.many.into is None else min(count, self.choose_block_size(networks[-1]))
