@@ -51,7 +51,7 @@ CASES = (
     Case("The package's network, guidance 1", "digits-1", guidance=1.0),
     Case("The package's network, its default guidance 1.5", "digits-1.5"),
     Case("The package's network, guidance 1, without clipping", "digits-1-raw", guidance=1.0, clip=False),
-    Case("A network of colour, 32×32, guidance 1", "colour", guidance=1.0),
+    Case("Emoji in colour at 16×16, nine classes, guidance 1", "colour", guidance=1.0),
     Case("Eight Gaussians on a circle, in closed form", "gmm:d=2"),
 )
 

@@ -1,11 +1,12 @@
 """Measure a network that draws masks, on pictures and backgrounds that it has not seen.
 
 `python docs/measure_segmentation.py PICTURES --folder DIR` trains on cut-out pictures, which are laid on photos and
-textures that come with scikit-image and on drawn backgrounds, and measures on others, a tenth of the pictures: the
-intersection over union of the mean of 8 samples, beside thresholds of colour, and what the spread of the samples says
-of their errors. It writes the tables of docs/tasks.md. PICTURES has captions.csv (file, caption). `--others FOLDER …`
-are the same things as others draw them (npm packages such as emoji-datasource-twitter, unpacked), which are trained on,
-too, but for those whose captions are held out. `--measure` measures what has been trained so far.
+textures that come with scikit-image and on drawn backgrounds, and measures on others, a tenth of the pictures, each on
+three backgrounds: the intersection over union of the mean of 8 samples, four of them of the mirrored picture, beside
+thresholds of colour, and what the spread of the samples says of their errors. It writes the tables of docs/tasks.md.
+PICTURES has captions.csv (file, caption). `--others FOLDER …` are the same things as others draw them (npm packages
+such as emoji-datasource-twitter, unpacked), which are trained on, too, but for those whose captions are held out.
+`--measure` measures what has been trained so far.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ LEARNED = (
 )  # fmt: skip
 UNSEEN = ("brick", "cat", "grass", "rocket")  # and scikit-learn's two photos
 SIZE, SAMPLES, SEED, HELD_OUT, STEPS = 32, 8, 0, 0.1, 30_000
+LAYINGS, SAMPLER_STEPS = 3, 4
 Array = NDArray[np.float32]
 
 
@@ -108,8 +110,8 @@ def train(data: Path, output: Path, backgrounds: Path, steps: int) -> str:
 
 
 def lay(folder: Path, textures: Textures | None, seed: int) -> tuple[Array, NDArray[np.bool_]]:
-    """The pictures of a folder over backgrounds (N, 3, H, W), and their masks (N, H, W)."""
-    pixels = torch.from_numpy(load_masked(str(folder), size=(SIZE, SIZE)).take())
+    """The pictures of a folder over backgrounds (N, 3, H, W), each LAYINGS times, and their masks (N, H, W)."""
+    pixels = torch.from_numpy(load_masked(str(folder), size=(SIZE, SIZE)).take()).repeat(LAYINGS, 1, 1, 1)
     picture, alpha = pixels[:, :3], (pixels[:, 3:] + 1) / 2
     generator = torch.Generator().manual_seed(seed)
     background = (
@@ -139,19 +141,22 @@ def threshold_grey(pictures: Array) -> NDArray[np.bool_]:
 
 
 def compute_iou(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Array:
-    """Intersection over union, (N,)."""
+    """Intersection over union of each cut-out picture, on average over its backgrounds."""
     union = (masks | truth).sum(axis=(1, 2))
-    return ((masks & truth).sum(axis=(1, 2)) / np.maximum(union, 1)).astype(np.float32)
+    one = (masks & truth).sum(axis=(1, 2)) / np.maximum(union, 1)
+    return one.reshape(LAYINGS, -1).mean(axis=0).astype(np.float32)
 
 
 def draw(file: Path, pictures: Array) -> Array:
-    """8 samples for each picture, (8, N, H, W)."""
+    """8 samples for each picture, (8, N, H, W): the second half of the mirrored picture, mirrored back."""
     network = dtool.load(file, device="cpu")
-    told = {"picture": pictures}
-    samples = [
-        dtool.sample(network, "ddim", steps=10, n=len(pictures), seed=seed, conditions=told, batch_size=32).x0[:, 0]
-        for seed in range(SAMPLES)
-    ]
+    samples = []
+    for seed in range(SAMPLES):
+        turn = slice(None, None, -1 if seed >= SAMPLES // 2 else 1)
+        told = {"picture": np.ascontiguousarray(pictures[..., turn])}
+        n, steps = len(pictures), SAMPLER_STEPS
+        drawn = dtool.sample(network, "ddim", steps=steps, n=n, seed=seed, conditions=told, batch_size=32)
+        samples.append(drawn.x0[:, 0, :, turn])
     return np.stack(samples)
 
 
@@ -205,7 +210,8 @@ def write(about: str, scores: list[str], calibration: list[str], words: str) -> 
 def save_picture(pictures: Array, samples: Array, truth: NDArray[np.bool_]) -> None:
     """What the network is told, its thresholded mean, the spread of its samples, and the truth, in four rows."""
     grey = (np.where(samples.mean(axis=0) > 0, 1.0, -1.0), 2 * (samples > 0).std(axis=0) * 2 - 1, truth * 2.0 - 1)
-    rows = [pictures[::16], *(np.broadcast_to(one[::16, None], pictures[::16].shape) for one in grey)]
+    shown = slice(0, len(pictures) // LAYINGS, 16)
+    rows = [pictures[shown], *(np.broadcast_to(one[shown, None], pictures[shown].shape) for one in grey)]
     tiled = Image.fromarray(tile_images(np.concatenate(rows).astype(np.float32), len(rows[0])))
     tiled.resize((2 * tiled.width, 2 * tiled.height), Image.Resampling.NEAREST).save(
         PAGE.with_name("tasks-segment.png"), optimize=True
@@ -219,24 +225,27 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--others", type=Path, nargs="*", default=[], help="packages of the same emoji by others")
-    parser.add_argument("--measure", action="store_true", help="what has been trained so far, and write nothing")
+    parser.add_argument("--measure", action="store_true", help="what has been trained so far")
     given = parser.parse_args()
-    file = given.folder / "segment.pt"
+    file, note = given.folder / "segment.pt", given.folder / "segment.txt"
     learned, unseen = save_textures(given.folder)
     pictures, held_out = split_pictures(given.data, given.others, given.folder)
-    about = "" if given.measure else train(pictures, file, learned, given.steps)
-    textures = load_textures(str(unseen), (SIZE, SIZE))
+    if not given.measure:
+        trained = train(pictures, file, learned, given.steps)
+        note.write_text(f"{trained}, of {len(list(pictures.iterdir()))} pictures", encoding="utf-8")
     scores = []
-    for name, own in (("drawn backgrounds", None), ("unseen photos and textures", textures)):
-        told, truth = lay(held_out, own, seed=1)
+    for name, folder in (("drawn backgrounds", None), ("photos trained on", learned), ("unseen photos", unseen)):
+        told, truth = lay(held_out, None if folder is None else load_textures(str(folder), (SIZE, SIZE)), seed=1)
         samples = draw(file, told)
         scores += list_scores(name, told, samples, truth)
         calibration = list_calibration(samples, truth)
     sys.stdout.write("\n".join([*scores, ""]))
-    if not given.measure:
-        save_picture(told, samples, truth)
-        about += f", of {len(list(pictures.iterdir()))} pictures; calibration: on the unseen photos and textures"
-        write(f"{about}; {len(truth)} others measured; torch {torch.__version__}, one thread.", scores, *calibration)
+    save_picture(told, samples, truth)
+    about = note.read_text(encoding="utf-8") if note.exists() else "A training not done yet"
+    about += (
+        f"; {len(truth) // LAYINGS} others measured, each on three backgrounds of a kind, torch {torch.__version__}"
+    )
+    write(f"{about}, one thread. Calibration: on the unseen photos.", scores, *calibration)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class Stage:
         return words
 
 
-STAGES = (Stage("x2", 32, 700), Stage("x4", 64, 200))
+STAGES = (Stage("x2", 32, 2000), Stage("x4", 64, 800))
 
 
 def average(pictures: Array, factor: int = 2) -> Array:

@@ -38,7 +38,7 @@ from dtool.training.session import start
 
 PAGE = Path(__file__).with_name("words.md")
 START, END = "<!-- measured -->", "<!-- /measured -->"
-HELD_OUT, SIZE, SEED, STEPS, SHORT = 200, 32, 0, 60_000, 661
+HELD_OUT, SIZE, SEED, STEPS, SHORT, NOISE = 200, 32, 0, 60_000, 661, 0.9
 NETWORK = {"width": 32, "multipliers": (1, 2, 4), "attention": (1, 2), "patch": 2}
 FORMS = (
     "a picture of {caption}",
@@ -113,7 +113,7 @@ def train(work: Path, encoder: str, kind: str, steps: int, name: str) -> None:
     """Train for so many steps, or go on where it was interrupted; the rate falls in a run that is not a short one."""
     config = TrainConfig(
         steps=steps, batch_size=16, decay="cosine" if name == "words" else "constant", ema=0.998, schedule="cosine",
-        prediction="v", text_condition=kind,
+        prediction="v", text_condition=kind, caption_noise=NOISE if name == "words" else 0.0,
     )  # fmt: skip
     output = work / f"{name}.pt"
     torch.set_num_threads(1)

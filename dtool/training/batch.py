@@ -62,7 +62,9 @@ def make_batch(
     x0, told = task.split(pixels, make_generator(config.seed, Stream.CONDITION, step)) if task else (pixels, {})
     if text is not None and images.captions is not None:
         generator = make_generator(config.seed, Stream.CAPTION, step)
-        told[text.reference.name] = text.choose(images.captions, picked.index, config.caption_dropout, generator)
+        told[text.reference.name] = text.choose(
+            images.captions, picked.index, config.caption_dropout, generator, config.caption_noise
+        )
     label = _hide_labels(config, images, picked.index, picked.uniform)
     return Batch(x0=x0, eps=picked.noise, t=picked.t, label=label, told=told)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -48,15 +49,44 @@ class CaptionVectors:
         length = None if self.reference.pooled else self.reference.length
         return TextInput(name=self.reference.name, width=self.reference.width, length=length)
 
-    def choose(self, captions: Captions, index: Tensor, dropout: float, generator: torch.Generator) -> Tensor:
+    def choose(
+        self, captions: Captions, index: Tensor, dropout: float, generator: torch.Generator, noise: float = 0.0
+    ) -> Tensor:
         """For the pictures at `index` (B,) one of their captions each, or with probability `dropout` the empty prompt.
 
-        Classifier-free guidance, arXiv:2207.12598, algorithm 1. Returns `(B, *reference.shape)`.
+        Classifier-free guidance, arXiv:2207.12598, algorithm 1. noise: see `blur`; the empty prompt has none. Returns
+        `(B, *reference.shape)`.
         """
         rows = index.numpy()
         which, hidden = (torch.rand(len(rows), generator=generator).numpy() for _ in range(2))
         place = captions.places[rows, (which * captions.counts[rows]).astype(np.int64)]
-        return self.vectors[torch.from_numpy(np.where(hidden < dropout, len(self.vectors) - 1, place))]
+        chosen = self.vectors[torch.from_numpy(np.where(hidden < dropout, len(self.vectors) - 1, place))]
+        if not noise:
+            return chosen
+        shown = torch.from_numpy(hidden >= dropout).reshape(-1, *[1] * (chosen.dim() - 1))
+        return torch.where(shown, self.blur(chosen, noise, generator), chosen)
+
+    def blur(self, vectors: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+        """Vectors `(B, …, width)` with noise of the captions' own covariance, each as long as before.
+
+        Its length, as a share of the vector's, is on average u·noise, with one u for a row, uniform in 0 … 1. A network
+        that is told a prompt that it has not seen is then told something near to what it was trained on (conditioning
+        augmentation, arXiv:1612.03242, section 3.2, with fixed variance).
+        """
+        share = noise * torch.rand(len(vectors), *[1] * (vectors.dim() - 1), generator=generator)
+        length = vectors.norm(dim=-1, keepdim=True)
+        moved = vectors + share * length * (torch.randn(vectors.shape, generator=generator) @ self._spread)
+        result: Tensor = moved * (length / moved.norm(dim=-1, keepdim=True).clamp_min(1e-12))
+        return result
+
+    @cached_property
+    def _spread(self) -> Tensor:
+        """A root (width, width) of the covariance of the captions' vectors, of trace 1."""
+        rows = self.vectors[:-1].reshape(-1, self.vectors.shape[-1])
+        covariance = torch.cov(rows[rows.norm(dim=-1) > 0].T.double(), correction=0).nan_to_num()
+        values, axes = torch.linalg.eigh(covariance / covariance.trace().clamp_min(1e-12))
+        root: Tensor = (values.clamp_min(0).sqrt()[:, None] * axes.T).float()
+        return root
 
     def take_first(self, captions: Captions, index: slice) -> Tensor:
         """The first caption of each of the pictures at `index`."""
@@ -99,7 +129,7 @@ def open_captions(
             )
         if text_encoder is not None:
             raise UsageError(f"--text-encoder {text_encoder} has no captions to read", "give them: --captions FILE.csv")
-        for name in ("caption_dropout", "text_condition"):
+        for name in ("caption_dropout", "caption_noise", "text_condition"):
             if getattr(config, name) != TrainConfig.model_fields[name].default:
                 option = f"--{name.replace('_', '-')} {getattr(config, name)}"
                 raise UsageError(f"{option} is of --captions, and there are none", "give them, or leave it out")

@@ -30,6 +30,7 @@ class TrainConfig(BaseModel):
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     label_dropout: float = Field(0.1, ge=0, lt=1, description="share of labels replaced by no class")
     caption_dropout: float = Field(0.1, gt=0, lt=1, description="share of captions replaced by the empty prompt")
+    caption_noise: float = Field(0.0, ge=0, le=2, description="most noise on captions' vectors, of their own length")
     text_condition: TextCondition = Field("pooled", description="one vector of a prompt, or its tokens")
     ema: float = Field(0.999, ge=0, lt=1)
     second_ema: float | None = Field(None, ge=0, lt=1, description="of an average of another length, kept beside it")

@@ -1,7 +1,7 @@
 """Captions in training: each distinct one encoded once, one of a picture's drawn, the empty prompt in a tenth."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -54,6 +54,34 @@ def test_a_picture_is_told_each_of_its_captions_and_the_empty_prompt_in_its_shar
     shares = [[float((part == row).all(1).float().mean()) for row in vectors.vectors] for part in told.split(4000)]
     np.testing.assert_allclose(shares[0], [0.3, 0.3, 0.3, 0, 0.1], atol=0.03)
     np.testing.assert_allclose(shares[1], [0, 0, 0, 0.9, 0.1], atol=0.03)
+
+
+def test_noise_on_captions_keeps_their_length_and_leaves_the_empty_prompt_alone(place: Path) -> None:
+    captions = Captions.of(
+        [[f"a {colour} {shape}" for shape in ("square", "dot")] for colour in ("red", "blue", "green")]
+    )
+    vectors = encode(place, captions)
+    index = torch.tensor([0, 1, 2] * 1000)
+    told = [vectors.choose(captions, index, 0.1, torch.Generator().manual_seed(0), noise) for noise in (0.0, 0.8, 0.8)]
+    assert torch.equal(told[1], told[2]), "a function of the generator"
+    torch.testing.assert_close(told[1].norm(dim=1), told[0].norm(dim=1))
+    empty = (told[0] == vectors.vectors[-1]).all(1)
+    assert 0.05 < empty.float().mean() < 0.15
+    assert torch.equal(told[1][empty], told[0][empty])
+    assert (told[1][~empty] != told[0][~empty]).any(1).all()
+
+
+def test_noise_on_captions_lies_where_captions_differ_and_is_as_long_as_it_says() -> None:
+    spread = torch.tensor([3.0, 1.0, 0.0])
+    rows = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)) * spread + torch.tensor([0.0, 0.0, 50.0])
+    vectors = CaptionVectors(cast("Any", None), rows)
+    one = torch.tensor([[0.0, 0.0, 1.0]]).repeat(20_000, 1)
+    moved = vectors.blur(one, 0.01, torch.Generator().manual_seed(1))
+    off = (moved - one)[:, :2]
+    assert np.isclose(float(off.norm(dim=1).square().mean().sqrt()), 0.01 / np.sqrt(3), rtol=0.03), (
+        "u² is 1/3 on average"
+    )
+    assert np.isclose(float(off[:, 0].std() / off[:, 1].std()), 3, rtol=0.05)
 
 
 def test_a_caption_that_many_pictures_have_is_encoded_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ class TrainingFlags:
     time_std: Annotated[float, _run(help="of logit-normal times: how widely they are spread")] = 1.0
     label_dropout: Annotated[float, _run(min=0, help="share of labels hidden, below 1, for guidance")] = 0.1
     caption_dropout: Annotated[float, _run(help="share of captions hidden, above 0 and below 1, for guidance")] = 0.1
+    caption_noise: Annotated[
+        float, _run(min=0, help="most noise on captions' vectors, of their own length: for prompts not trained on")
+    ] = 0.0
     text_condition: Annotated[
         Literal["pooled", "tokens"], _run(help="what --captions tell: one vector each, or their tokens")
     ] = "pooled"
