@@ -288,6 +288,12 @@ def draw(model: Any, prompts: Sequence[str], guidance: float, seed: int = 1) -> 
     return torch.from_numpy(np.clip(drawn.x0, -1, 1))
 
 
+def find_nearest(vectors: Array, known: Array, count: int) -> Array:
+    """For each vector the mean of the `count` nearest of the known ones, of length 1: what was trained on, or near."""
+    nearest = np.argsort(-(vectors @ known.T), axis=1)[:, :count]
+    return normalize(known[nearest].mean(axis=1))
+
+
 def describe(name: str, found: dict[str, Any]) -> str:
     """A row of the table, with the 95 % interval of the share."""
     share = found["right"].mean()
@@ -296,6 +302,23 @@ def describe(name: str, found: dict[str, Any]) -> str:
         f"| {name} | {100 * share:.0f} ± {100 * half:.0f} % | {found['cosine']:.2f} ({found['other']:.2f}) "
         f"| {100 * found['top10']:.0f} % | {found['median']:.0f} |"
     )
+
+
+def measure_nearest(model: Any, ruler: Yardstick, work: Path) -> list[str]:
+    """Rows of pictures that are drawn for the captions nearest to each prompt, in place of the prompt itself."""
+    text, kept = model.text, work / "told.npy"
+    if not kept.exists():
+        with (work / "captions.csv").open(encoding="utf-8", newline="") as file:
+            np.save(kept, text.encode_together([row["caption"] for row in csv.DictReader(file)]))
+    rows, known = [], np.load(kept)
+    for count, name in ((1, "caption that is nearest"), (4, "mean of the 4 captions that are nearest")):
+        told = {text.reference.name: find_nearest(ruler.targets, known, count)}
+        drawn = dtool.sample(
+            model, "dpmpp-2m", steps=10, n=len(ruler.targets), seed=1, guidance=3.0, conditions=told
+        )  # fmt: skip
+        found = ruler.measure(torch.from_numpy(np.clip(drawn.x0, -1, 1)))
+        rows.append(describe(f"drawn for the {name}, guidance 3", found))
+    return rows
 
 
 def measure(pictures: Path, work: Path, others: Sequence[Path]) -> list[str]:
@@ -312,6 +335,7 @@ def measure(pictures: Path, work: Path, others: Sequence[Path]) -> list[str]:
             forms = "; ".join(f"“{form}” {share:.0f} %" for form, share in zip(FORMS, by_form, strict=True))
             others = 100 * float((found["guess"][:, None] == ruler.right.numpy()[None]).mean())
             note = f"By the form of the prompt, guidance 3: {forms}."
+    rows += measure_nearest(model, ruler, work)
     for kind in ("pooled", "tokens"):
         path = work / f"short-{kind}.npy"
         if not path.exists() and not path.with_suffix(".pt").exists():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dtool.errors import UsageError
-from dtool.run.sampling import require_room
+from dtool.run.image_room import require_room
 from dtool.targets import target
 from dtool.util import memory
 from tests.support.commandline import failed, ran
