@@ -23,6 +23,7 @@ from dtool.plan.fit_record import HeldOut, Rival
 from dtool.util.arrays import Array
 
 DIRECTIONS, HALVES = 200, 200
+ROUNDS = ((32, 1.0), (0, 0.25))  # fewer images say too little of a law
 RIVALS = 3  # named recipes at the same calls that a certificate shows, beside the best one at twice as many
 
 
@@ -35,6 +36,7 @@ def judge_law(session: FitSession, plan: Plan, work: Work) -> Plan:
     contest = Contest(
         network=session.network, noises=session.draw("drawing", len(target)), target=target,
         options={"clip": session.options.clip}, on_call=session.spend, runs=session.runs, measure=apart.measure,
+        rounds=ROUNDS,
     )  # fmt: skip
     [own] = contest.draw([plan], len(target))
     assert own is not None, "dtool.sample raises an error for images that are not finite"

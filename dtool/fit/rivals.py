@@ -41,7 +41,8 @@ class Contest:
 
     options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations. runs: who does them,
     see `dtool.fit.plan_runs`. measure(images): by what those from the first of the noises are ranked, the least first;
-    by default the mean square difference from the target.
+    by default the mean square difference from the target. rounds: how many images each round draws, 0 for all, and
+    the share of the recipes that it begins with.
     """
 
     network: Network
@@ -51,6 +52,7 @@ class Contest:
     on_call: Callable[[int], None] | None = None
     runs: Runs | None = None
     measure: Callable[[Array], float] | None = None
+    rounds: Sequence[tuple[int, float]] = ROUNDS
 
     def draw(self, plans: Sequence[Plan], count: int) -> list[Array | None]:
         """What each plan draws from the first `count` of the noises; None if its numbers are not finite."""
@@ -75,7 +77,7 @@ class Contest:
     def rank(self, entrants: Sequence[Entrant]) -> list[tuple[Entrant, Array]]:
         """The best of them on all noises, the best first, each with its images; the others leave round by round."""
         left, drawn = list(entrants), dict[str, Array]()
-        for images, share in ROUNDS:
+        for images, share in self.rounds:
             count = min(images or len(self.noises), len(self.noises))
             left = left[: max(2, int(np.ceil(share * len(entrants))))]
             errors = {}
