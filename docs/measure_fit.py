@@ -31,7 +31,7 @@ BEGIN, END = "<!-- Written by docs/measure_fit.py; do not edit. -->", "<!-- End 
 CALLS = (5, 4, 6, 8)
 NOISES = (96, 64, 128)
 HEAD = ("calls", "times", "RMSE", "best named", "ratio", "best late", "ratio", "at twice the calls", "law", "deviation",
-        "floor", "evaluations", "minutes")  # fmt: skip
+        "floor", "noises", "evaluations", "minutes")  # fmt: skip
 
 
 class Case:
@@ -95,7 +95,8 @@ def write_row(plan: Plan, minutes: float | None) -> str:
     cells += [write_ratio(best)]
     cells += [f"`{strip(late[0])}` {late[0].rmse:.4f}", write_ratio(late[0])] if late else ["–", "–"]
     cells += [f"`{strip(twice[0])}` {twice[0].rmse:.4f}" if twice else "–", write_law(held_out, best)]
-    cells += [f"{held_out.deviation:.3f}", f"{held_out.floor:.4f}", f"{record.evaluations:,}"]
+    cells += [f"{held_out.deviation:.3f}", f"{held_out.floor:.4f}", f"{record.noises[0]}, {record.noises[1]}"]
+    cells += [f"{record.evaluations:,}"]
     return f"| {' | '.join([*cells, '–' if minutes is None else f'{minutes:.1f}'])} |"
 
 
@@ -131,8 +132,8 @@ def write_tables(folder: Path) -> str:
         record = plans[0].fit
         assert record is not None, "they were fitted"
         about = (
-            f"{record.noises[0]} noises to fit on, {record.noises[1]} to stop by, {record.noises[2]} to judge on; the "
-            f"solution is itself off by {record.teacher_error:.4f}; clipping: {record.clip or 'none'}."
+            f"Noises: to fit on, and to stop by; {record.noises[2]} to judge on. The solution is itself off by"
+            f" {record.teacher_error:.4f}; clipping: {record.clip or 'none'}."
         )
         head = [f"### {case.title}", "", f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
         parts.append("\n".join([*head, *rows, "", about]))
