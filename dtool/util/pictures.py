@@ -187,7 +187,7 @@ def draw_labelled_grid(
         return float(left + column * step + (step - width) // 2 + width / 2)
 
     for i, head in enumerate(heads):
-        pen.text((middle(i), top - 6), spell_out(head), FAINT, load_font(12), anchor="mb")
+        pen.text((middle(i), top - 6), spell_out(head), FAINT, load_font(12), anchor="md")
     y = top
     for row in rows:
         _draw_label(pen, row, left - 14, y + line // 2)
@@ -195,7 +195,7 @@ def draw_labelled_grid(
             tile = enlarge(row.tiles[i : i + 1], side)[0]
             picture.paste(Image.fromarray(tile), (int(middle(i) - width / 2), y + (line - height) // 2))
         for i, caption in enumerate(row.captions):
-            pen.text((middle(i), y + line + 3), spell_out(caption), FAINT, load_font(11), anchor="mt")
+            pen.text((middle(i), y + line + 3), spell_out(caption), FAINT, load_font(11), anchor="ma")
         y += line + row.gap + 18 * bool(row.captions)
     return picture
 
