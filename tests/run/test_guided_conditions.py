@@ -172,12 +172,13 @@ def test_a_class_table_without_a_row_for_no_class_keeps_the_class_in_guidance():
         def forward(self, x, t, label, text):
             return 0.2 * x + self.table(label) + text.mean(dim=1)
 
+    torch.manual_seed(0)
     network = dtool.network(Module(), shape=(2,), classes=3, conditions=[TEXT])
     x, text = START.astype(np.float32), np.ones((5, 2), np.float32)
     found = dtool.sample(network, PLAN, x=x, labels=[0, 1, 2], conditions={"text": text}, guidance=2).x0
     table = network.module.table.weight.detach().numpy()
     wanted = sample_by_hand(table[[0, 1, 2]], table[[0, 1, 2]] + 1, 2, PLAN)
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=2e-6)  # numbers near 0 have float32's error of others
 
 
 def test_a_module_is_told_its_conditions_by_name_in_its_own_precision():
