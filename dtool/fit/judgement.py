@@ -29,8 +29,8 @@ def judge_plan(session: FitSession, plan: Plan, work: Work) -> Plan:
     law = make_law(spec.statistics, spec.shape)
     held_out = judge_walk(walk, teacher.images, law)
     contest = Contest(
-        network=session.network, noises=noises, target=teacher.images, options={"clip": session.options.clip},
-        on_call=session.spend, runs=session.runs,
+        network=session.network, noises=noises, options={"clip": session.options.clip}, on_call=session.spend,
+        runs=session.runs, measure=lambda images: measure_rmse(images, teacher.images[: len(images)]),
     )  # fmt: skip
     guidance: Any = session.guidance or (session.scale if spec.is_conditional else None)
     named = contest.rank(list_named(session.network, calls, guidance))

@@ -21,6 +21,7 @@ from dtool.fit.noises import Noises
 from dtool.fit.search import REACH, STEP
 from dtool.fit.starts import separate
 from dtool.fit.table import FitTable
+from dtool.metrics.sliced import draw_directions
 from dtool.util.arrays import Array
 
 DIRECTIONS = 96  # of the projections
@@ -66,8 +67,7 @@ class LawSearch:
 
     def __post_init__(self) -> None:
         size = self.images[0].size
-        directions = np.random.default_rng(0).standard_normal((size, DIRECTIONS))
-        self._directions = directions / np.sqrt((directions**2).sum(axis=0))
+        self._directions = draw_directions(size, DIRECTIONS)
         self._wanted = self._project(self.images)
 
     def draw(self, table: LawTable) -> Array:

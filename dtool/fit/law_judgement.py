@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def judge_law(session: FitSession, plan: Plan, work: Work) -> Plan:
     target = session.take("judging")[1].images
     apart, law = SlicedLaw(target), make_law(spec.statistics, spec.shape)
     contest = Contest(
-        network=session.network, noises=session.draw("drawing", len(target)), target=target,
+        network=session.network, noises=session.draw("drawing", len(target)),
         options={"clip": session.options.clip}, on_call=session.spend, runs=session.runs, measure=apart.measure,
         rounds=ROUNDS,
     )  # fmt: skip
@@ -80,9 +81,13 @@ class SlicedLaw:
         flat = images.reshape(len(images), -1)
         return np.asarray(flat @ draw_directions(flat.shape[1], DIRECTIONS))
 
+    @cached_property
+    def _wanted(self) -> Array:
+        return self.project(self.target)
+
     def measure(self, images: Array) -> float:
         """The distance."""
-        return _measure(self.project(images), self.project(self.target))
+        return _measure(self.project(images), self._wanted)
 
     def find_interval(self, images: Array) -> tuple[float, float]:
         """The 95 % interval of the distance."""
@@ -98,7 +103,7 @@ class SlicedLaw:
 
     def _measure_halves(self, several: list[Array]) -> list[Array]:
         """The distances of the same random halves of each, to the same halves of the target, `(HALVES,)` each."""
-        random, wanted = np.random.default_rng(0), self.project(self.target)
+        random, wanted = np.random.default_rng(0), self._wanted
         along, found = [self.project(images) for images in several], np.empty((len(several), HALVES))
         for k in range(HALVES):
             some, half = (random.permutation(len(rows))[: max(1, len(rows) // 2)] for rows in (along[0], wanted))

@@ -37,21 +37,20 @@ class Entrant:
 
 @dataclass(kw_only=True)
 class Contest:
-    """Recipes side by side on some noises, whose solutions `target` `(n, *shape)` are.
+    """Recipes side by side on some noises.
 
-    options: guidance, clip and the like of `dtool.sample`. on_call(n): after every n evaluations. runs: who does them,
-    see `dtool.fit.plan_runs`. measure(images): by what those from the first of the noises are ranked, the least first;
-    by default the mean square difference from the target. rounds: how many images each round draws, 0 for all, and
-    the share of the recipes that it begins with.
+    measure(images): by what images from the first of the noises are ranked, the least first. options: guidance, clip
+    and the like of `dtool.sample`. on_call(n): after every n evaluations. runs: who does them, see
+    `dtool.fit.plan_runs`. rounds: how many images each round draws, 0 for all, and the share of the recipes that it
+    begins with.
     """
 
     network: Network
     noises: Noises
-    target: Array
+    measure: Callable[[Array], float]
     options: dict[str, Any]
     on_call: Callable[[int], None] | None = None
     runs: Runs | None = None
-    measure: Callable[[Array], float] | None = None
     rounds: Sequence[tuple[int, float]] = ROUNDS
 
     def draw(self, plans: Sequence[Plan], count: int) -> list[Array | None]:
@@ -85,14 +84,9 @@ class Contest:
                 errors[one.recipe] = np.inf
                 if its is not None:
                     drawn[one.recipe] = its
-                    errors[one.recipe] = self._measure(its)
+                    errors[one.recipe] = self.measure(its)
             left = [one for one in sorted(left, key=lambda each: errors[each.recipe]) if errors[one.recipe] < np.inf]
         return [(one, drawn[one.recipe]) for one in left]
-
-    def _measure(self, images: Array) -> float:
-        if self.measure is not None:
-            return self.measure(images)
-        return float(((images - self.target[: len(images)]) ** 2).mean())
 
 
 def list_named(network: Network, calls: int, guidance: Any, samplers: Sequence[str] | None = None) -> list[Entrant]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dtool.fit.rivals import Contest, Entrant, list_late, list_named
+from dtool.fit.table import measure_rmse
 from dtool.plan import plan as make_plan
 
 
@@ -10,7 +11,13 @@ def test_the_nearest_comes_first_and_what_is_not_finite_last(mixture_session):
     net = mixture_session.network
     noises, teacher = mixture_session.take("judging")
     spent = []
-    contest = Contest(network=net, noises=noises, target=teacher.images, options={}, on_call=spent.append)
+    contest = Contest(
+        network=net,
+        noises=noises,
+        options={},
+        measure=lambda images: measure_rmse(images, teacher.images[: len(images)]),
+        on_call=spent.append,
+    )
     entrants = [Entrant(f"{n}", make_plan("ddim", steps=n, network=net)) for n in (2, 8, 64)]
     ranked = contest.rank(entrants)
     assert [one.recipe for one, _ in ranked] == ["64", "8"]
