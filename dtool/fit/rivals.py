@@ -16,6 +16,7 @@ from dtool.fit.plan_runs import PlanRun, Runs, make_runs, split_noises
 from dtool.models.network import Network
 from dtool.plan.api import plan as make_plan
 from dtool.plan.compiled_plan import Plan
+from dtool.plan.linear_map import fingerprint
 from dtool.run.guided_plan import add_guidance
 from dtool.util.arrays import Array
 
@@ -128,13 +129,16 @@ def list_late(network: Network, best: Sequence[str], calls: int, guidance: Any) 
 
 
 def list_stochastic(network: Network, calls: int, guidance: Any) -> list[Entrant]:
-    """Every stochastic recipe with at most so many calls, on the spacings that `dtool recommend` tries."""
+    """Every stochastic recipe with at most so many calls, on the spacings that `dtool recommend` tries.
+
+    Of those that draw the same images, the first.
+    """
     budget, found = CallBudget(most=calls, guidance=guidance), dict[str, Entrant]()
     for name in list_samplers():
         for place in SPACINGS:
             plan = find_largest_plan(network, name + place, budget)
             if plan is not None and plan.stochastic and not plan.learned:
-                found.setdefault(plan.recipe, Entrant(plan.recipe, plan))
+                found.setdefault(fingerprint(plan), Entrant(plan.recipe, plan))
     return list(found.values())
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dtool.fit.rivals import Contest, Entrant, list_late, list_named
+from dtool.fit.rivals import Contest, Entrant, list_late, list_named, list_stochastic
 from dtool.fit.table import measure_rmse
 from dtool.plan import plan as make_plan
 
@@ -36,3 +36,11 @@ def test_every_recipe_fits_into_the_budget_and_late_ones_begin_late(mixture_sess
     late = list_late(net, ["ddim", "ddim/karras", "unipc"], 4, None)
     assert {one.recipe.partition("/")[0] for one in late} == {"ddim", "unipc"}
     assert all(one.plan.time[0] == one.late < 999 for one in late)
+
+
+def test_every_stochastic_recipe_is_there_once_whatever_its_names(mixture_session):
+    found = list_stochastic(mixture_session.network, 4, None)
+    recipes = {one.recipe for one in found}
+    assert all(one.plan.stochastic and one.plan.rows <= 4 for one in found)
+    assert {"ddpm", "dpmpp-2m-sde", "sa-solver"} <= recipes
+    assert "euler-ancestral" not in recipes, "from the same noise it draws what ddpm does"
